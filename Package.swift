@@ -1,0 +1,57 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "domstore",
+    products: [
+        .executable(name: "domstore", targets: ["domstore"]),
+        .library(
+            name: "DomainStore",
+            targets: [
+                "IOMMUModel", "PageTables", "Hardware", "Snapshot", "Import", "Engine", "Store", "Validate", "Handover",
+                "Restore",
+            ]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        .target(name: "IOMMUModel"),
+        .target(name: "PageTables", dependencies: ["IOMMUModel"]),
+        .target(name: "Hardware", dependencies: ["PageTables"]),
+        .target(name: "Snapshot", dependencies: ["IOMMUModel"]),
+        .target(name: "Import", dependencies: ["Hardware", "PageTables", "Snapshot"]),
+        .target(name: "Conformance", dependencies: ["Hardware", "PageTables"]),
+        .target(name: "Engine", dependencies: ["Hardware", "PageTables", "IOMMUModel"]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .target(name: "SQLite", dependencies: ["CSQLite"]),
+        .target(name: "Digest"),
+        .target(name: "Migrations", path: "Migrations", resources: [.embedInCode("0001_initial.sql")]),
+        .target(name: "Schema", path: "Schema", exclude: ["FORMAT.md"], resources: [.embedInCode("schema.sql")]),
+        .target(name: "Store", dependencies: ["SQLite", "Migrations", "Digest", "Snapshot", "IOMMUModel"]),
+        .target(name: "Validate", dependencies: ["Store", "Snapshot", "Hardware", "PageTables"]),
+        .target(name: "Handover", dependencies: ["Engine", "Snapshot", "Store"]),
+        .target(name: "Restore", dependencies: ["Validate", "Handover", "Engine"]),
+        .target(
+            name: "Scenario", dependencies: ["Import", "Handover", "Restore"],
+            resources: [.embedInCode("scenario-schema.json")]),
+        .executableTarget(
+            name: "domstore",
+            dependencies: [
+                "Import", "Conformance", "Restore", "Scenario", "Schema",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .testTarget(name: "PageTablesTests", dependencies: ["PageTables", "IOMMUModel"]),
+        .testTarget(name: "IOMMUModelTests", dependencies: ["IOMMUModel"]),
+        .testTarget(name: "HardwareTests", dependencies: ["Hardware", "PageTables", "IOMMUModel"]),
+        .testTarget(name: "ImportTests", dependencies: ["Import", "Hardware", "PageTables", "Snapshot", "IOMMUModel"]),
+        .testTarget(name: "ConformanceTests", dependencies: ["Conformance"]),
+        .testTarget(name: "StoreTests", dependencies: ["Store"]),
+        .testTarget(name: "SnapshotTests", dependencies: ["Snapshot"]),
+        .testTarget(name: "ScenarioTests", dependencies: ["Scenario"]),
+        .testTarget(name: "ValidateTests", dependencies: ["Validate", "Import", "Store"]),
+        .testTarget(name: "EngineTests", dependencies: ["Engine"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["domstore"]),
+        .testTarget(name: "ArchitectureTests"),
+    ]
+)

@@ -1,0 +1,5 @@
+/// The commented schema of the current version, for readers. What a file contains comes from `Migrations`; a test proves
+/// that both are equal.
+public enum CanonicalSchema {
+    public static var sql: String { String(decoding: PackageResources.schema_sql, as: UTF8.self) }
+}

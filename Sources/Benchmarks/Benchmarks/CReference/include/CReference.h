@@ -1,0 +1,122 @@
+// The reference side of the benchmarks: Intel VT-d second-stage tables (VT-d 3.7 and 9.8) in C.
+//
+// What both sides do, check by check:
+//
+//   translate   input address within the configured width; for every level: the table frame is in a segment of physical
+//               memory (largest segment first, then binary search), present (R | W), PS and leaf level, reserved mask of
+//               the kind (table, leaf of that level); rights of all levels ANDed and compared with the access; accessed
+//               and dirty bits asked for only when the configuration says so; the result is address, page size, level,
+//               rights and entry address, or the fault with its level and entry address.
+//   map         range not empty, all of it 4 KiB aligned, within the input width, within the output address mask; rights
+//               not empty; snooping only where there is snoop control; largest leaves that alignment, length and
+//               hardware allow; for every level on the way down the checks of translate; every slot is free or a table
+//               below which nothing is mapped (else EADDRINUSE), and the arena has the frames that will be missing,
+//               before anything is written; missing tables taken from the arena, zeroed and marked in use; left-over
+//               empty tables replaced by leaves and freed; a dirty byte set for every table frame written.
+//               One leaf: one walk. A range: one pass that checks, one that writes; both recursive by level.
+//
+// Both run with a configuration that is only known at run time, through a call that is not inlined into the caller.
+#ifndef CREFERENCE_H
+#define CREFERENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// One run of bytes of physical memory that are present.
+struct ref_segment {
+    uint64_t base;
+    uint64_t byte_count;
+    uint8_t *_Nonnull pointer;
+};
+
+// Physical memory: `segments` sorted and not overlapping; `primary` is the largest.
+struct ref_memory {
+    uint64_t base;
+    uint64_t page_limit;
+    uint8_t *_Nonnull pointer;
+    const struct ref_segment *_Nonnull segments;
+    size_t count;
+};
+
+// The shape of the tables and what the hardware can do.
+struct ref_config {
+    int top_level;
+    int address_bits;
+    bool accessed_dirty;
+    bool snoop_control;
+    uint8_t leaf_levels;
+    uint64_t address_mask;
+    uint64_t table_reserved;
+    uint64_t leaf_reserved;
+};
+
+enum ref_status {
+    REF_OK = 0,
+    REF_NOT_PRESENT,
+    REF_PERMISSION,
+    REF_RESERVED,
+    REF_OUT_OF_RANGE,
+    REF_ABSENT,
+};
+
+struct ref_translation {
+    enum ref_status status;
+    int level;
+    int page_size_log2;
+    uint8_t rights;
+    uint64_t pa;
+    uint64_t entry_address;
+};
+
+// Frames for tables: `frame_count` consecutive ones at physical `base`, in memory at `pointer`.
+struct ref_arena {
+    uint64_t base;
+    uint8_t *_Nullable pointer;
+    size_t frame_count;
+    // Frames from this one on were never given out.
+    size_t next;
+    // Frames given back, as a stack.
+    size_t *_Nullable freed;
+    size_t freed_count;
+    size_t allocated_count;
+    // One byte per frame: 1 when it is in use.
+    uint8_t *_Nullable used;
+    // One byte per frame: 1 when it was written since the last time somebody looked.
+    uint8_t *_Nullable dirty;
+};
+
+struct ref_config ref_make_config(int top_level, int address_bits, int host_address_width, bool snoop_control,
+                                  bool device_tlb);
+
+struct ref_memory ref_make_memory(const struct ref_segment *_Nonnull segments, size_t count);
+
+// False when there is no memory for the two lists.
+bool ref_arena_init(struct ref_arena *_Nonnull arena, uint64_t base, uint8_t *_Nonnull pointer, size_t frame_count);
+void ref_arena_reset(struct ref_arena *_Nonnull arena);
+void ref_arena_destroy(struct ref_arena *_Nonnull arena);
+
+// A zeroed frame, or 0 when there is none.
+uint64_t ref_arena_allocate(struct ref_arena *_Nonnull arena);
+void ref_arena_free(struct ref_arena *_Nonnull arena, uint64_t page);
+
+struct ref_translation ref_translate(const struct ref_config *_Nonnull config, uint64_t root,
+                                     const struct ref_memory *_Nonnull memory, uint64_t iova, bool is_write);
+
+// 0, EINVAL, ERANGE, EOPNOTSUPP, EADDRINUSE, ENOMEM, or EIO for a damaged tree. On an error nothing has changed.
+int ref_map(const struct ref_config *_Nonnull config, uint64_t root, const struct ref_memory *_Nonnull memory,
+            struct ref_arena *_Nonnull arena, uint64_t iova, uint64_t pa, uint64_t byte_count, uint8_t rights, bool snoop);
+
+// The loops that are timed: `count` calls each. The sum of the results, or of the errors.
+uint64_t ref_map_each(const struct ref_config *_Nonnull config, uint64_t root, const struct ref_memory *_Nonnull memory,
+                      struct ref_arena *_Nonnull arena, uint64_t iova, uint64_t pa, uint64_t byte_count, size_t count);
+uint64_t ref_translate_each(const struct ref_config *_Nonnull config, uint64_t root,
+                            const struct ref_memory *_Nonnull memory, const uint64_t *_Nonnull iovas, size_t count);
+
+// Writes `byte_count` bytes to `file` and waits for fdatasync. 0 or an error number.
+int ref_bare_write(int file, const uint8_t *_Nonnull bytes, size_t byte_count);
+
+// How often this process has called fsync or fdatasync, libraries included: the program defines both itself.
+uint64_t ref_sync_count(void);
+
+#endif

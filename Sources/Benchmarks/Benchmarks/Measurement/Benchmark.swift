@@ -1,0 +1,59 @@
+/// One path of the library beside the same work done otherwise.
+public struct Benchmark {
+    /// Lower case, no spaces.
+    public let name: String
+    /// What is compared, in words.
+    public let summary: String
+    /// The most that the median ratio may be; `nil` when the figure is for information only.
+    public let goal: Double?
+    public let clock: Clock
+    /// What is measured.
+    public let subject: Side
+    /// What it is compared with.
+    public let reference: Side
+    /// What it can tell beside times, in words; asked for after the rounds.
+    public let facts: () throws -> [String]
+
+    public init(
+        name: String, summary: String, goal: Double?, clock: Clock = .processor, subject: Side, reference: Side,
+        facts: @escaping () throws -> [String] = { [] }
+    ) {
+        self.name = name
+        self.summary = summary
+        self.goal = goal
+        self.clock = clock
+        self.subject = subject
+        self.reference = reference
+        self.facts = facts
+    }
+}
+
+/// One of the two sides of a benchmark.
+public struct Side {
+    /// For example `swift` or `c`.
+    public let label: String
+    /// The operations of one round.
+    public let operations: Int
+    /// Brings the side into its first state; not timed.
+    public let prepare: () throws -> Void
+    /// Does that many operations and answers a sum of the results, equal on both sides.
+    public let run: (_ operations: Int) throws -> UInt64
+    /// A digest of what a round has left behind, equal on both sides; not timed, asked for once.
+    public let digest: () throws -> UInt64
+
+    public init(
+        label: String, operations: Int, prepare: @escaping () throws -> Void = {},
+        run: @escaping (_ operations: Int) throws -> UInt64, digest: @escaping () throws -> UInt64 = { 0 }
+    ) {
+        self.label = label
+        self.operations = operations
+        self.prepare = prepare
+        self.run = run
+        self.digest = digest
+    }
+}
+
+/// The one function under which everything that is measured happens, so that an instruction counter can be switched on
+/// and off by its name.
+@inline(never)
+public func measuredSection(_ side: Side, operations: Int) throws -> UInt64 { try side.run(operations) }

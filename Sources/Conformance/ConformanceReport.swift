@@ -1,0 +1,40 @@
+/// How many known-answer vectors passed, failed, or test something that is not built yet.
+public struct ConformanceReport: Sendable, Hashable {
+    /// One vector whose answer differs.
+    public struct Failure: Sendable, Hashable, CustomStringConvertible {
+        /// The vector's id in its file, or its kind and position where it has none.
+        public var id: String
+        public var expected: String
+        public var got: String
+
+        public init(id: String, expected: String, got: String) {
+            self.id = id
+            self.expected = expected
+            self.got = got
+        }
+
+        public var description: String { "\(id): expected \(expected), got \(got)" }
+    }
+
+    public private(set) var passed = 0
+    public private(set) var skipped = 0
+    /// In the order of the file.
+    public private(set) var failures: [Failure] = []
+    public var failed: Int { failures.count }
+
+    public init() {}
+
+    mutating func skip(_ count: Int = 1) { skipped += count }
+
+    /// Counts one vector: passed when `got` is `expected`.
+    mutating func compare(_ id: String, expected: String, got: String) {
+        if expected == got { passed += 1 } else { failures.append(Failure(id: id, expected: expected, got: got)) }
+    }
+
+    /// Adds the counts of another file.
+    public mutating func add(_ other: ConformanceReport) {
+        passed += other.passed
+        skipped += other.skipped
+        failures += other.failures
+    }
+}

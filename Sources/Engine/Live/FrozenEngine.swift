@@ -1,0 +1,43 @@
+import IOMMUModel
+
+/// An engine inside the blackout: nothing changes any more, everything can be read, and it leaves by ``thaw()`` or
+/// ``jump()`` only.
+public struct FrozenEngine: ~Copyable {
+    /// The state to record, read only: `frozen.engine.domains`, `.attachments`, `.tablePages(of:)` and so on.
+    public private(set) var engine: LiveEngine
+    /// The entries of devices that are not preserved, as they were before the freeze.
+    public let cleared: [ClearedEntry]
+    /// Devices that are not preserved and must not be blocked: their entries stay (lifecycle.md, policy `keep`).
+    public let kept: [RequesterID]
+
+    init(engine: consuming LiveEngine, cleared: [ClearedEntry], kept: [RequesterID]) {
+        self.engine = engine
+        self.cleared = cleared
+        self.kept = kept
+    }
+
+    /// Appends an event while frozen: a phase, a failed seal.
+    public mutating func note(
+        _ kind: Event.Kind, _ name: String, _ arguments: [Event.Argument] = [], errno: Errno? = nil
+    ) {
+        engine.note(kind, name, arguments, errno: errno)
+    }
+
+    /// The attachments that go over the jump.
+    public var preserved: [Attachment] { engine.attachments.filter { $0.state == .preserved } }
+
+    /// 16 bytes from the engine's random numbers: the handover's nonce.
+    public mutating func drawNonce() -> [UInt8] {
+        (0..<2).flatMap { _ in withUnsafeBytes(of: engine.random.next().littleEndian, Array.init) }
+    }
+
+    /// Goes back to the running engine: the cleared entries stand as before.
+    public consuming func thaw() -> LiveEngine {
+        engine.restore(cleared)
+        engine.note(.phase, "thaw", [.init("restored", cleared.count)])
+        return engine
+    }
+
+    /// The old kernel ends here; what survives is the machine.
+    public consuming func jump() -> Machine { engine.machine }
+}

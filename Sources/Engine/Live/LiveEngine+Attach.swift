@@ -1,0 +1,119 @@
+import IOMMUModel
+
+extension LiveEngine {
+    /// Attaches a device's requests to an HWPT, for the whole group: its devices cannot be told apart. A group attached
+    /// to it already only learns of one more device.
+    ///
+    /// - Throws: `ENODEV` no such device, `ENOENT` no such HWPT, `EOPNOTSUPP` a PASID (legacy mode has none), `EINVAL`
+    ///   DMA owner not claimed, group on another HWPT, or tables that the unit cannot walk, `EBUSY` already attached,
+    ///   preserved, inherited, quarantined or an immutable IOAS, `EADDRINUSE` the IOAS maps or allows what the group
+    ///   reserves, `ENOMEM`, `ENOSPC` no cache tag.
+    public mutating func attach(_ requester: RequesterID, pasid: PASID? = nil, to hwpt: HWPTID) throws(Errno) {
+        try operation("attach", Event.Argument.device(requester, pasid) + [.init("hwpt", hwpt)]) {
+            (engine) throws(Errno) in
+            let group = try engine.attachableGroup(of: requester, pasid: pasid, hwpt: hwpt)
+            if let current = group.hwpt {
+                guard current == hwpt else { throw .EINVAL }
+                guard !group.attached.contains(requester) else { throw .EBUSY }
+            } else {
+                try engine.switchGroup(group, to: hwpt)
+            }
+            engine.groupTable[group.id]!.attached.append(requester)
+        }
+    }
+
+    /// Takes a device off its HWPT; the group's requests are blocked once the last one left.
+    ///
+    /// - Throws: `ENODEV`, `ENOENT` not attached, `EBUSY` preserved, inherited or an immutable IOAS.
+    public mutating func detach(_ requester: RequesterID, pasid: PASID? = nil) throws(Errno) {
+        try operation("detach", Event.Argument.device(requester, pasid)) { (engine) throws(Errno) in
+            guard let group = engine.group(of: requester) else { throw .ENODEV }
+            try engine.requireMutable(group)
+            guard pasid == nil, let hwpt = group.hwpt, group.attached.contains(requester) else { throw .ENOENT }
+            try engine.requireMutable(ioasOf: hwpt)
+            if group.attached.count == 1 {
+                for member in group.members { try engine.move(AttachmentKey(member), to: engine.blockedDomain) }
+                engine.dropReservations(of: group.id, hwpt: hwpt)
+                engine.groupTable[group.id]!.hwpt = nil
+            }
+            engine.groupTable[group.id]!.attached.removeAll { $0 == requester }
+        }
+    }
+
+    /// The group of `requester` if it may be attached to `hwpt` at all.
+    func attachableGroup(of requester: RequesterID, pasid: PASID?, hwpt: HWPTID) throws(Errno) -> Group {
+        guard let group = group(of: requester) else { throw .ENODEV }
+        guard hwptTable[hwpt] != nil else { throw .ENOENT }
+        guard pasid == nil else { throw .EOPNOTSUPP }
+        guard group.owner == .vfio else { throw .EINVAL }
+        try requireMutable(group)
+        try requireMutable(ioasOf: hwpt)
+        return group
+    }
+
+    /// Points every member of `group` at `hwpt` and moves the group's reservations; all or nothing.
+    mutating func switchGroup(_ group: Group, to hwpt: HWPTID) throws(Errno) {
+        guard let target = hwptTable[hwpt] else { throw .ENOENT }
+        let previousIOAS = group.hwpt.flatMap { hwptTable[$0]?.ioas }
+        if let ioas = target.ioas, ioas != previousIOAS { try reserve(for: group.id, in: ioas) }
+        var moved: [(AttachmentKey, DomainID)] = []
+        do throws(Errno) {
+            for member in group.members where attachmentTable[AttachmentKey(member)]?.state != .quarantined {
+                let key = AttachmentKey(member)
+                guard let old = attachmentTable[key]?.domain else { throw .ENODEV }
+                try move(key, to: target.domain)
+                moved.append((key, old))
+            }
+        } catch {
+            for (key, old) in moved.reversed() { try move(key, to: old) }
+            if let ioas = target.ioas, ioas != previousIOAS { dropReservations(of: group.id, in: ioas) }
+            throw error
+        }
+        if let previousIOAS, previousIOAS != target.ioas { dropReservations(of: group.id, in: previousIOAS) }
+        groupTable[group.id]!.hwpt = hwpt
+    }
+
+    /// Moves one attachment to another domain: the hardware's entry first, then the books.
+    mutating func move(_ key: AttachmentKey, to domain: DomainID) throws(Errno) {
+        guard key.pasid == nil else { throw .EOPNOTSUPP }
+        guard let device = machine.device(key.requester), let old = attachmentTable[key]?.domain else { throw .ENODEV }
+        guard old != domain else { return }
+        let address = try pointEntry(of: device, at: domain)
+        attachmentTable[key]!.domain = domain
+        attachmentTable[key]!.entryAddress = address
+        removeUser(key, of: old)
+        domainTable[domain]!.users.insert(key)
+        strayEntries.remove(key.requester)
+    }
+
+    /// Attaches to what a device without owner uses: the configured default, pass-through for a group that must not be
+    /// blocked.
+    mutating func attachDefault(_ requester: RequesterID) throws(Errno) {
+        guard let group = group(of: requester) else { throw .ENODEV }
+        let identity = configuration.defaultDomain == .identity || !isBlockable(group.id)
+        try move(AttachmentKey(requester), to: identity ? identityDomain : blockedDomain)
+    }
+
+    /// False for a group with a non-relaxable `direct` region: its DMA there must never stop (lifecycle.md, "not
+    /// blockable, not resettable").
+    public func isBlockable(_ group: GroupID) -> Bool {
+        !machine.reservedRegions(of: group).contains { $0.kind == .direct }
+    }
+
+    /// - Throws: `EBUSY` when a device of the group is preserved, inherited or quarantined.
+    func requireMutable(_ group: Group) throws(Errno) {
+        for member in group.members {
+            switch attachmentTable[AttachmentKey(member)]?.state {
+            case .live, .replaced, .released: continue
+            case .preserved, .restored, .claimed, .adopted, .quarantined: throw .EBUSY
+            case nil: throw .ENODEV
+            }
+        }
+    }
+
+    /// - Throws: `EBUSY` when the IOAS behind `hwpt` is immutable; an adopted HWPT always is.
+    func requireMutable(ioasOf hwpt: HWPTID) throws(Errno) {
+        guard let ioas = hwptTable[hwpt]?.ioas, let record = ioasTable[ioas] else { throw .EBUSY }
+        guard !record.isImmutable else { throw .EBUSY }
+    }
+}

@@ -1,0 +1,183 @@
+import Hardware
+import IOMMUModel
+import PageTables
+
+extension LiveEngine {
+    /// Everything that must hold between any two operations, checked the slow way; one line per violation, never
+    /// stopping at the first. For tests and simulations: O(mapped pages).
+    public func checkInvariants() -> [String] {
+        attachmentViolations() + objectViolations() + frameViolations() + mappingViolations()
+            + machine.findStaleEntries().map(\.description)
+    }
+
+    /// Every device has a domain, the books agree with each other and with the lookup entry in memory.
+    private func attachmentViolations() -> [String] {
+        var result: [String] = []
+        for device in machine.devices {
+            guard let attachment = attachmentTable[AttachmentKey(device.requester)] else {
+                result.append("\(device.requester) has no domain")
+                continue
+            }
+            guard let domain = domainTable[attachment.domain] else {
+                result.append("\(device.requester) is attached to domain \(attachment.domain), which does not exist")
+                continue
+            }
+            if !domain.users.contains(attachment.key) {
+                result.append("domain \(domain.id) does not know its user \(device.requester)")
+            }
+            if strayEntries.contains(device.requester) { continue }
+            guard let unit = machine.unit(device.unit) else { continue }
+            let found = unit.hardware.resolve(device.requester.rid, memory: machine.memory.view)
+            if !agrees(found, domain, device, attachment) {
+                result.append("\(device.requester): the entry in memory is not domain \(domain.id)'s")
+            }
+        }
+        return result
+    }
+
+    private func agrees(
+        _ found: VTDResolution, _ domain: Domain, _ device: MachineDevice, _ attachment: Attachment
+    ) -> Bool {
+        switch found {
+        case .absent: return false
+        case .fault(let fault):
+            return domain.kind == .blocked
+                && (fault.reason == .contextNotPresent || fault.reason == .rootNotPresent)
+        case .context(let context):
+            guard UInt32(context.domainID) == domain.cacheTag(on: device.unit),
+                context.entryAddress == attachment.entryAddress
+            else { return false }
+            switch context.translation {
+            case .passThrough: return domain.kind == .identity
+            case .tables(let shape, let root):
+                return root == domain.table?.root && shape.topLevel == domain.table?.configuration.topLevel
+            }
+        }
+    }
+
+    /// Tags, owners and links between objects.
+    private func objectViolations() -> [String] {
+        var result: [String] = []
+        var owners: [Domain.CacheTag: DomainID] = [:]
+        for domain in domains {
+            for tag in domain.cacheTags {
+                if let other = owners.updateValue(domain.id, forKey: tag) {
+                    result.append(
+                        "tag \(tag.cacheTag) of unit \(tag.unit) belongs to domains \(other) and \(domain.id)")
+                }
+                if unitTable[tag.unit]?.tags.isInUse(tag.cacheTag) != true {
+                    result.append("tag \(tag.cacheTag) of domain \(domain.id) is free on unit \(tag.unit)")
+                }
+            }
+            for key in domain.users
+            where attachmentTable[key]?.domain != domain.id && attachmentTable[key]?.heldDomain != domain.id {
+                result.append("domain \(domain.id) counts \(key.requester), which left it")
+            }
+            if let hwpt = domain.hwpt, hwptTable[hwpt]?.domain != domain.id {
+                result.append("domain \(domain.id) and HWPT \(hwpt) disagree")
+            }
+        }
+        for group in groups {
+            guard let hwpt = group.hwpt else { continue }
+            if group.owner != .vfio { result.append("group \(group.id) is attached without an owner") }
+            for member in group.members
+            where attachmentTable[AttachmentKey(member)]?.domain != hwptTable[hwpt]?.domain
+                && attachmentTable[AttachmentKey(member)]?.state != .quarantined
+            {
+                result.append("\(member) does not follow its group \(group.id)")
+            }
+        }
+        for ioas in ioases {
+            let preserved = attachmentTable.values.count {
+                $0.state == .preserved && domainTable[$0.domain]?.hwpt.flatMap { hwptTable[$0]?.ioas } == ioas.id
+            }
+            if preserved != ioas.preservedCount {
+                result.append("IOAS \(ioas.id) counts \(ioas.preservedCount) preserved devices, there are \(preserved)")
+            }
+        }
+        return result
+    }
+
+    /// No table frame has two owners; every frame of the arena is free or owned.
+    private func frameViolations() -> [String] {
+        var result: [String] = []
+        var owners: [PhysicalAddress: String] = [:]
+        func own(_ page: PhysicalAddress, _ owner: String) {
+            if let other = owners.updateValue(owner, forKey: page), other != owner {
+                result.append("frame \(page) belongs to \(other) and \(owner)")
+            }
+        }
+        for unit in machine.units { for page in lookupPages(of: unit.id) { own(page.address, "unit \(unit.id)") } }
+        for domain in domains { for page in tablePages(of: domain.id) { own(page.address, "domain \(domain.id)") } }
+        let allocated = Set(arena.allocatedFrames)
+        for page in owners.keys where !allocated.contains(page) {
+            result.append("frame \(page) of \(owners[page]!) can be allocated again")
+        }
+        for page in allocated where owners[page] == nil {
+            if heldFrames.contains(where: { $0.contains(page) }) { continue }
+            result.append("frame \(page) is allocated, but nobody's")
+        }
+        return result
+    }
+
+    /// Areas are sorted, apart and outside what is reserved, and the tables of every HWPT say exactly what they say.
+    private func mappingViolations() -> [String] {
+        var result: [String] = []
+        for ioas in ioases {
+            for (index, area) in ioas.areas.enumerated() where index > 0 {
+                if ioas.areas[index - 1].range.last >= area.range.first {
+                    result.append("areas of IOAS \(ioas.id) overlap at \(area.range.first)")
+                }
+            }
+            if ioas.areaOrigin == .declared {
+                for area in ioas.areas where !ioas.permits(area.range) {
+                    result.append("area \(area.range) of IOAS \(ioas.id) is not permitted")
+                }
+            }
+            for hwpt in ioas.hwpts {
+                guard let table = hwptTable[hwpt].flatMap({ domainTable[$0.domain]?.table }) else {
+                    result.append("HWPT \(hwpt) of IOAS \(ioas.id) has no tables")
+                    continue
+                }
+                for area in ioas.areas { result += violations(of: area, in: table) }
+                var bytes: UInt64 = 0
+                scan(table).forEachRun { run in
+                    bytes += run.range.lastOffset + 1
+                    return true
+                }
+                let wanted = ioas.areas.reduce(0) { $0 + $1.range.lastOffset + 1 }
+                if bytes != wanted {
+                    result.append("HWPT \(hwpt) translates \(bytes) bytes, the areas of IOAS \(ioas.id) are \(wanted)")
+                }
+            }
+        }
+        return result
+    }
+
+    /// One walk per 4 KiB page of the area.
+    private func violations(of area: IOPTArea, in table: PageTable) -> [String] {
+        guard let base = physicalAddress(of: area) else { return ["area \(area.range) has no memory"] }
+        var configuration = table.configuration
+        configuration.accessedDirty = false
+        let view = machine.memory.view
+        let access: Access = area.protection.contains(.read) ? .read : .write
+        var result: [String] = []
+        for page in area.range.first.page...area.range.last.page {
+            let iova = IOVA(page: page)
+            let wanted = base.rawValue + iova.distance(from: area.range.first)
+            guard
+                case .translated(let translation) = Walker.translate(
+                    configuration, root: table.root, memory: view, iova: iova, access: access),
+                translation.pa.rawValue == wanted, translation.protection == area.protection
+            else {
+                result.append("area \(area.range): the tables differ at \(iova)")
+                continue
+            }
+        }
+        return result
+    }
+
+    func scan(_ table: PageTable) -> TableTree {
+        Walker.scan(table.configuration, root: table.root, memory: machine.memory.view)
+    }
+}

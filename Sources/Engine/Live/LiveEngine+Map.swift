@@ -1,0 +1,103 @@
+import IOMMUModel
+import PageTables
+
+/// Mapping in an IOAS: the areas, and the tables of every HWPT of it.
+extension LiveEngine {
+    /// Maps `byteCount` bytes of `backing` from `offset` on at `iova`; all of the IOAS's tables or none.
+    ///
+    /// - Throws: `ENOENT` no such IOAS or backing, `EBUSY` immutable, `EOVERFLOW` the range wraps, `EINVAL` not whole
+    ///   pages, no protection, outside the backing, outside the allowed ranges or in a reserved one, an address wider
+    ///   than a unit's, `EEXIST` an area is there already, `ENOMEM` no table frames.
+    public mutating func map(
+        ioas: IOASID, iova: IOVA, byteCount: UInt64, backing: BackingID, offset: UInt64, protection: Protection
+    ) throws(Errno) {
+        try operation(
+            "map",
+            [
+                .init("ioas", ioas), .init("iova", iova), .init("bytes", hex(byteCount)), .init("backing", backing),
+                .init("offset", hex(offset)), .init("protection", protection),
+            ]
+        ) { (engine) throws(Errno) in
+            guard let record = engine.ioasTable[ioas] else { throw .ENOENT }
+            guard let memory = engine.backingTable[backing] else { throw .ENOENT }
+            guard !record.isImmutable else { throw .EBUSY }
+            guard byteCount > 0, (iova.rawValue | byteCount | offset) & 0xfff == 0 else { throw .EINVAL }
+            guard !protection.isEmpty else { throw .EINVAL }
+            guard let range = IOVARange(first: iova, bytes: byteCount) else { throw .EOVERFLOW }
+            guard let address = memory.address(offset: offset, bytes: byteCount) else { throw .EINVAL }
+            guard record.permits(range) else { throw .EINVAL }
+            guard record.indices(touching: range).isEmpty else { throw .EEXIST }
+            try engine.mapTables(of: record, range: range, at: address, protection: protection)
+            let place = record.firstIndex(endingAtOrAfter: iova)
+            let area = IOPTArea(range: range, backing: backing, offset: offset, protection: protection)
+            engine.ioasTable[ioas]!.areas.insert(area, at: place)
+        }
+    }
+
+    private mutating func mapTables(
+        of ioas: IOAS, range: IOVARange, at address: PhysicalAddress, protection: Protection
+    ) throws(Errno) {
+        let view = machine.memory.view
+        var done: [DomainID] = []
+        for hwpt in ioas.hwpts {
+            guard let domain = hwptTable[hwpt]?.domain else { continue }
+            do {
+                try domainTable[domain]!.table!.map(
+                    iova: range.first, pa: address, byteCount: range.lastOffset + 1, protection: protection,
+                    memory: view, arena: &arena)
+            } catch {
+                for domain in done { unmapTables(of: domain, range: range) }
+                // An address that the unit cannot name is a wrong argument here (ERANGE is the mapper's word for it).
+                throw error.errno == .ERANGE ? .EINVAL : error.errno
+            }
+            done.append(domain)
+        }
+    }
+
+    /// Removes a range from one domain's tables and from the caches of every unit that has a tag of it.
+    @discardableResult
+    private mutating func unmapTables(of domain: DomainID, range: IOVARange) -> UInt64 {
+        let view = machine.memory.view
+        let bytes = domainTable[domain]!.table!.unmap(
+            iova: range.first, byteCount: range.lastOffset + 1, memory: view, arena: &arena)
+        for tag in domainTable[domain]!.cacheTags {
+            machine.unit(tag.unit)?.invalidate(tag: tag.cacheTag, range: range)
+        }
+        return bytes
+    }
+
+    /// Unmaps every area in the range and answers how many bytes these were. Areas are never cut.
+    ///
+    /// - Throws: `ENOENT` no such IOAS, nothing is mapped there, or an area lies only partly inside, `EBUSY` immutable,
+    ///   `EINVAL` not whole pages, `EOVERFLOW` the range wraps.
+    @discardableResult
+    public mutating func unmap(ioas: IOASID, iova: IOVA, byteCount: UInt64) throws(Errno) -> UInt64 {
+        try operation(
+            "unmap", [.init("ioas", ioas), .init("iova", iova), .init("bytes", hex(byteCount))],
+            results: { [.init("unmapped", hex($0))] }
+        ) { (engine) throws(Errno) in
+            guard let record = engine.ioasTable[ioas] else { throw .ENOENT }
+            guard !record.isImmutable else { throw .EBUSY }
+            guard byteCount > 0, (iova.rawValue | byteCount) & 0xfff == 0 else { throw .EINVAL }
+            guard let range = IOVARange(first: iova, bytes: byteCount) else { throw .EOVERFLOW }
+            let indices = record.indices(touching: range)
+            guard !indices.isEmpty, record.areas[indices].allSatisfy({ range.contains($0.range) }) else {
+                throw .ENOENT
+            }
+            return engine.removeAreas(indices, of: record)
+        }
+    }
+
+    private mutating func removeAreas(_ indices: Range<Int>, of ioas: IOAS) -> UInt64 {
+        var bytes: UInt64 = 0
+        for area in ioas.areas[indices] {
+            for hwpt in ioas.hwpts {
+                guard let domain = hwptTable[hwpt]?.domain else { continue }
+                unmapTables(of: domain, range: area.range)
+            }
+            bytes += area.range.lastOffset + 1
+        }
+        ioasTable[ioas.id]!.areas.removeSubrange(indices)
+        return bytes
+    }
+}

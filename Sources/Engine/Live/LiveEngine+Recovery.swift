@@ -1,0 +1,218 @@
+import IOMMUModel
+
+/// What happens to an inherited domain after the restore: claim, adopt, replace, release, finish.
+extension LiveEngine {
+    /// VFIO takes DMA ownership of a restored device through its session (D6 → D7). A second claim through the same
+    /// session is answered as the first.
+    ///
+    /// - Throws: `ENODEV`, `ENOENT` no such session, or the device was not restored, `EBUSY` it came in another session
+    ///   or is settled otherwise.
+    public mutating func claim(_ requester: RequesterID, session: SessionID) throws(Errno) {
+        try operation("claim", [.init("device", requester), .init("session", session)]) { (engine) throws(Errno) in
+            guard engine.sessionTable[session]?.isIncoming == true else { throw .ENOENT }
+            guard let group = engine.group(of: requester) else { throw .ENODEV }
+            let keys = engine.attachmentKeys(of: requester)
+            for key in keys {
+                guard let attachment = engine.attachmentTable[key], let home = attachment.session else { throw .ENOENT }
+                guard home == session, attachment.state.isInherited || attachment.state == .replaced else {
+                    throw .EBUSY
+                }
+            }
+            for key in keys where engine.attachmentTable[key]!.state == .restored {
+                let adopted = engine.domainTable[engine.attachmentTable[key]!.domain]?.hwpt != nil
+                engine.attachmentTable[key]!.state = adopted ? .adopted : .claimed
+            }
+            engine.groupTable[group.id]!.owner = .vfio
+        }
+    }
+
+    /// Gives iommufd an object for the inherited domain that was preserved under `token` (D7 → D8). Read only: it has no
+    /// IOAS, no kernel hands one over.
+    ///
+    /// - Throws: `ENOENT` no such session, unknown token, or adopted already, `EINVAL` no device of it is claimed yet.
+    public mutating func adoptHWPT(token: UInt64, session: SessionID) throws(Errno) -> HWPTID {
+        try operation(
+            "adopt-hwpt", [.init("token", hex(token)), .init("session", session)], results: { [.init("hwpt", $0)] }
+        ) { (engine) throws(Errno) in
+            guard engine.sessionTable[session]?.isIncoming == true else { throw .ENOENT }
+            guard
+                let domain = engine.domainTable.values.first(where: {
+                    $0.isInherited && $0.token == token && $0.session == session
+                }), domain.hwpt == nil
+            else { throw .ENOENT }
+            let claimed = domain.users.filter { engine.attachmentTable[$0]!.state == .claimed }
+            guard !claimed.isEmpty else { throw .EINVAL }
+            let id = HWPTID(engine.newID())
+            engine.hwptTable[id] = HWPT(id: id, ioas: nil, domain: domain.id, token: nil, session: session)
+            engine.domainTable[domain.id]!.hwpt = id
+            engine.domainTable[domain.id]!.holder = .iommufd
+            for key in claimed { engine.attachmentTable[key]!.state = .adopted }
+            return id
+        }
+    }
+
+    /// Switches a device's requests to another HWPT without an instant in between: one change of the context entry (new
+    /// root, new tag), then the invalidations. An inherited domain is freed, tag and table pages, with its last
+    /// attachment.
+    ///
+    /// `verified`: the trees were compared and are equal; an inherited domain is not left without that, unless
+    /// `attachNew` insists, which is recorded. For an ordinary attachment both are ignored.
+    ///
+    /// - Throws: as ``attach(_:pasid:to:)``; `EINVAL` also not attached, not verified, or an inherited domain that is not
+    ///   adopted; `EBUSY` not claimed yet.
+    public mutating func replace(
+        _ requester: RequesterID, pasid: PASID? = nil, with hwpt: HWPTID, verified: Bool = false,
+        attachNew: Bool = false
+    ) throws(Errno) {
+        var arguments = Event.Argument.device(requester, pasid) + [.init("hwpt", hwpt)]
+        if verified { arguments.append(.init("verified", "1")) }
+        if attachNew { arguments.append(.init("attach-new", "1")) }
+        try operation("replace", arguments) { (engine) throws(Errno) in
+            guard let group = engine.group(of: requester) else { throw .ENODEV }
+            guard engine.hwptTable[hwpt] != nil else { throw .ENOENT }
+            guard pasid == nil else { throw .EOPNOTSUPP }
+            try engine.requireMutable(ioasOf: hwpt)
+            let inherited = group.members.filter {
+                engine.attachmentTable[AttachmentKey($0)]?.state.isInherited == true
+            }
+            guard !inherited.isEmpty else {
+                try engine.requireMutable(group)
+                guard group.owner == .vfio, group.hwpt != nil else { throw .EINVAL }
+                if !group.attached.contains(requester) { engine.groupTable[group.id]!.attached.append(requester) }
+                if group.hwpt != hwpt { try engine.switchGroup(group, to: hwpt) }
+                return
+            }
+            try engine.requireReplaceable(inherited)
+            guard verified || attachNew else { throw .EINVAL }
+            try engine.switchGroup(group, to: hwpt)
+            for member in inherited {
+                engine.attachmentTable[AttachmentKey(member)]!.state = .replaced
+                engine.attachmentTable[AttachmentKey(member)]!.isReplacedUnverified = !verified
+            }
+            engine.groupTable[group.id]!.attached = inherited
+        }
+    }
+
+    private func requireReplaceable(_ members: [RequesterID]) throws(Errno) {
+        for member in members {
+            guard let attachment = attachmentTable[AttachmentKey(member)] else { throw .ENODEV }
+            switch (attachment.state, domainTable[attachment.domain]?.kind) {
+            case (.adopted, _), (.claimed, .identity): continue
+            case (.claimed, _): throw .EINVAL
+            default: throw .EBUSY
+            }
+        }
+    }
+
+    /// Frees the inherited domains that lost their last user in the operation that ends: caches, tags, table pages. Not
+    /// earlier, because an operation that fails half-way goes back to them.
+    mutating func freeRetired() {
+        for id in retiredDomains {
+            guard let domain = domainTable[id], domain.users.isEmpty else { continue }
+            if let hwpt = domain.hwpt { hwptTable[hwpt] = nil }
+            destroyDomain(id)
+        }
+        retiredDomains.removeAll()
+    }
+
+    /// Takes `key` off a domain's users.
+    mutating func removeUser(_ key: AttachmentKey, of id: DomainID) {
+        domainTable[id]!.users.remove(key)
+        if domainTable[id]!.isInherited, domainTable[id]!.users.isEmpty { retiredDomains.append(id) }
+    }
+
+    /// Blocks a device for good: bus master off, blocking domain. What it went through stays held, since the device may
+    /// still be busy with it.
+    ///
+    /// - Throws: `ENODEV`, `EOPNOTSUPP` the group must not be blocked, `EBUSY` preserved, or `domain` was given and the
+    ///   device is attached.
+    public mutating func quarantine(_ requester: RequesterID) throws(Refusal) {
+        try quarantine(requester, holding: nil)
+    }
+
+    mutating func quarantine(_ requester: RequesterID, holding domain: DomainID?) throws(Refusal) {
+        try refusable("quarantine", [.init("device", requester)]) { (engine) throws(Refusal) in
+            let key = AttachmentKey(requester)
+            guard let device = engine.machine.device(requester), let attachment = engine.attachmentTable[key] else {
+                throw Refusal(.ENODEV, .deviceMissing, requester: requester)
+            }
+            guard attachment.state != .preserved else { throw Refusal(.EBUSY, requester: requester) }
+            guard engine.isBlockable(device.group) else { throw Refusal(.EOPNOTSUPP, requester: requester) }
+            guard domain == nil || attachment.domain == engine.blockedDomain else {
+                throw Refusal(.EBUSY, requester: requester)
+            }
+            guard attachment.state != .quarantined else { return }
+            engine.machine.setBusMaster(false, of: requester)
+            do throws(Errno) {
+                // Also when the books say blocked: the entry in memory may be one that could not be taken over.
+                let address = try engine.pointEntry(of: device, at: engine.blockedDomain)
+                engine.attachmentTable[key]!.entryAddress = address
+                let held = domain ?? (attachment.domain == engine.blockedDomain ? nil : attachment.domain)
+                if attachment.domain != engine.blockedDomain {
+                    // The former domain keeps the key among its users: its tag and pages stay held.
+                    engine.domainTable[engine.blockedDomain]!.users.insert(key)
+                    engine.attachmentTable[key]!.domain = engine.blockedDomain
+                } else if let held {
+                    engine.domainTable[held]?.users.insert(key)
+                }
+                engine.attachmentTable[key]!.heldDomain = held
+                engine.attachmentTable[key]!.state = .quarantined
+            } catch {
+                throw Refusal(error, requester: requester)
+            }
+        }
+    }
+
+    /// Gives up what a device inherited: it is reset, its group loses its owner and returns to the default domain; the
+    /// inherited domain is freed with its last holder.
+    ///
+    /// - Throws: `ENODEV`, `EINVAL` nothing inherited, `EOPNOTSUPP` no reset, or the group must not be blocked: the
+    ///   domain stays (lifecycle.md, "not blockable, not resettable").
+    public mutating func release(_ requester: RequesterID) throws(Errno) {
+        try operation("release", [.init("device", requester)]) { (engine) throws(Errno) in
+            let key = AttachmentKey(requester)
+            guard let device = engine.machine.device(requester), let attachment = engine.attachmentTable[key] else {
+                throw .ENODEV
+            }
+            guard attachment.state.isInherited || attachment.state == .quarantined else { throw .EINVAL }
+            let inherited = attachment.heldDomain ?? attachment.domain
+            if engine.domainTable[inherited]?.kind == .paging || attachment.state == .quarantined {
+                guard device.canReset, engine.isBlockable(device.group) else { throw .EOPNOTSUPP }
+                engine.machine.setBusMaster(false, of: requester)
+            }
+            try engine.attachDefault(requester)
+            if let held = attachment.heldDomain {
+                engine.removeUser(key, of: held)
+                engine.attachmentTable[key]!.heldDomain = nil
+            }
+            engine.attachmentTable[key]!.state = .released
+            let others = engine.groupTable[device.group]!.members.contains {
+                engine.attachmentTable[AttachmentKey($0)]!.state.isInherited
+            }
+            if !others {
+                engine.groupTable[device.group]!.owner = .none
+                engine.groupTable[device.group]!.ownerToken = 0
+            }
+        }
+    }
+
+    /// Ends an incoming session: all or nothing. Quarantined devices stay quarantined.
+    ///
+    /// - Throws: `ENOENT`, `EINVAL` an outgoing session, `EBUSY` naming the first device that is neither replaced nor
+    ///   released.
+    public mutating func finish(_ session: SessionID) throws(Refusal) {
+        try refusable("finish", [.init("session", session)]) { (engine) throws(Refusal) in
+            guard let record = engine.sessionTable[session] else { throw Refusal(.ENOENT) }
+            guard record.isIncoming else { throw Refusal(.EINVAL) }
+            let members = engine.attachments.filter { $0.session == session }
+            if let open = members.first(where: { !$0.state.isSettled }) {
+                throw Refusal(.EBUSY, requester: open.requester, pasid: open.pasid)
+            }
+            for member in members {
+                engine.attachmentTable[member.key]!.session = nil
+                if member.state != .quarantined { engine.attachmentTable[member.key]!.state = .live }
+            }
+            engine.sessionTable[session] = nil
+        }
+    }
+}

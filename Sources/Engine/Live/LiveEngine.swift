@@ -1,0 +1,127 @@
+import Hardware
+import IOMMUModel
+import PageTables
+
+/// The kernel side of a running machine: who may do what with which device, and the tables that say so to the hardware.
+///
+/// Every operation answers with iommufd's errno and appends one event, also when it fails. The engine is the only
+/// writer of lookup structures and page tables; it changes an entry, then invalidates, as a driver does. It leaves by
+/// ``freeze()`` only.
+public struct LiveEngine: ~Copyable {
+    public let machine: Machine
+    public let configuration: EngineConfiguration
+    /// The engine's random numbers; the state is part of what is recorded.
+    public var random: SplitMix64
+
+    var journal: EventJournal
+    var arena: TableArena
+    var unitTable: [UnitID: UnitState] = [:]
+    var groupTable: [GroupID: Group] = [:]
+    var backingTable: [BackingID: Backing] = [:]
+    var ioasTable: [IOASID: IOAS] = [:]
+    var hwptTable: [HWPTID: HWPT] = [:]
+    var domainTable: [DomainID: Domain] = [:]
+    var sessionTable: [SessionID: Session] = [:]
+    var attachmentTable: [AttachmentKey: Attachment] = [:]
+    /// The last id given out, over all kinds: ids are never used again.
+    var lastID: UInt32 = 0
+    /// Requesters whose context entry was there before this engine and could not be attached; left as they are.
+    var strayEntries: Set<RequesterID> = []
+    /// Frames of a former kernel's tables, taken at the take-over: what of them no domain owns stays taken.
+    var heldFrames: [PhysicalRange] = []
+
+    /// Inherited domains whose last user left in the operation under way.
+    var retiredDomains: [DomainID] = []
+
+    let blockedDomain: DomainID
+    let identityDomain: DomainID
+
+    /// What the engine knows of one unit's lookup structures.
+    struct UnitState {
+        var tags: CacheTagAllocator
+        var rootTable: PhysicalAddress
+        /// The context table of each bus that has one.
+        var contextTables: [UInt8: PhysicalAddress] = [:]
+        /// Whose each tag in use is; a tag that was only reserved has no owner yet.
+        var tagOwners: [UInt32: DomainID] = [:]
+    }
+
+    /// All but the units: every device blocked in the books, nothing written to memory.
+    ///
+    /// - Throws: `EFAULT` when the arena's frames are not in memory; ``Machine`` checks that they are.
+    init(bare machine: Machine, configuration: EngineConfiguration, sink: @escaping EventSink) throws(Errno) {
+        self.machine = machine
+        self.configuration = configuration
+        random = SplitMix64(seed: configuration.seed)
+        journal = EventJournal(
+            sequence: configuration.lastSequence, timeNanoseconds: configuration.startNanoseconds, sink: sink)
+        do {
+            arena = try TableArena(ranges: machine.arenaRanges, memory: machine.memory.view)
+        } catch {
+            throw .EFAULT
+        }
+        blockedDomain = DomainID(1)
+        identityDomain = DomainID(2)
+        lastID = 2
+        domainTable[blockedDomain] = Domain(id: blockedDomain, kind: .blocked, holder: .core)
+        domainTable[identityDomain] = Domain(id: identityDomain, kind: .identity, holder: .core)
+        for (id, members) in Dictionary(grouping: machine.devices, by: \.group) {
+            groupTable[id] = Group(id: id, members: members.map(\.requester))
+        }
+        for device in machine.devices {
+            let key = AttachmentKey(device.requester)
+            attachmentTable[key] = Attachment(key: key, domain: blockedDomain, state: .live)
+            domainTable[blockedDomain]!.users.insert(key)
+        }
+    }
+
+    /// Starts on a machine whose units no one has set up: takes a root table for each from the arena, turns translation
+    /// on and attaches every device to the default domain.
+    ///
+    /// - Throws: `ENOMEM` when the arena has no frames, `EOPNOTSUPP` when a device needs pass-through and its unit has
+    ///   none (ECAP.PT).
+    public static func start(
+        _ machine: Machine, configuration: EngineConfiguration = .init(), sink: @escaping EventSink
+    ) throws(Errno) -> LiveEngine {
+        var engine = try LiveEngine(bare: machine, configuration: configuration, sink: sink)
+        try engine.setUpUnits()
+        return engine
+    }
+
+    private mutating func setUpUnits() throws(Errno) {
+        journal.append(.start, "start", [.init("devices", machine.devices.count)])
+        for unit in machine.units {
+            guard let root = arena.allocate(memory: machine.memory.view) else { throw .ENOMEM }
+            unitTable[unit.id] = UnitState(tags: Self.tagAllocator(unit), rootTable: root)
+            unit.registers.rootTableAddress = VTDRootTableAddress(mode: .legacy, rootTable: root)
+            unit.invalidateAll()
+            unit.registers.globalStatus = VTDGlobalStatus(translationEnabled: true)
+        }
+        for device in machine.devices { try attachDefault(device.requester) }
+    }
+
+    static func tagAllocator(_ unit: UnitHardware) -> CacheTagAllocator {
+        CacheTagAllocator(capacity: 1 << UInt32(unit.registers.capability.domainIDBits))
+    }
+
+    mutating func newID() -> UInt32 {
+        lastID += 1
+        return lastID
+    }
+
+    /// Engine time: a counter that every event advances.
+    public var timeNanoseconds: UInt64 { journal.timeNanoseconds }
+
+    /// The sequence number of the last event.
+    public var lastSequence: UInt64 { journal.sequence }
+
+    /// Lets engine time pass.
+    public mutating func advanceTime(byNanoseconds nanoseconds: UInt64) { journal.timeNanoseconds += nanoseconds }
+
+    /// Appends an event that is not an operation of the engine: a phase, a verdict.
+    public mutating func note(
+        _ kind: Event.Kind, _ name: String, _ arguments: [Event.Argument] = [], errno: Errno? = nil
+    ) {
+        journal.append(kind, name, arguments, errno: errno)
+    }
+}

@@ -1,0 +1,41 @@
+import Hardware
+import IOMMUModel
+
+/// One access that a unit refused, as its fault recording registers would tell it.
+public struct FaultRecord: Sendable, Hashable {
+    public var requester: RequesterID
+    /// `nil`: untagged.
+    public var pasid: PASID?
+    public var iova: IOVA
+    public var access: Access
+    public var reason: VTDFaultReason
+
+    public init(requester: RequesterID, pasid: PASID?, iova: IOVA, access: Access, reason: VTDFaultReason) {
+        self.requester = requester
+        self.pasid = pasid
+        self.iova = iova
+        self.access = access
+        self.reason = reason
+    }
+}
+
+/// The fault recording registers of one unit: a bounded queue that drops the newest when full, as the hardware does
+/// (VT-d 7.2.1), and counts what it dropped.
+public struct FaultLog: Sendable, Hashable {
+    public let capacity: Int
+    public private(set) var records: [FaultRecord] = []
+    /// Faults that found the queue full.
+    public private(set) var overflowCount: UInt64 = 0
+
+    public init(capacity: Int = 256) { self.capacity = capacity }
+
+    mutating func append(_ record: FaultRecord) {
+        if records.count < capacity { records.append(record) } else { overflowCount &+= 1 }
+    }
+
+    /// Empties the queue and returns what was in it: what a driver's fault handler does.
+    public mutating func drain() -> [FaultRecord] {
+        defer { records.removeAll() }
+        return records
+    }
+}

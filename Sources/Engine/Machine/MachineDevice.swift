@@ -1,0 +1,57 @@
+import IOMMUModel
+
+/// A requester id of the machine, with the PCI function behind it if there is one.
+public struct MachineDevice: Sendable, Hashable {
+    public var requester: RequesterID
+    public var unit: UnitID
+    public var group: GroupID
+    /// False for a bridge's alias requester id.
+    public var hasFunction: Bool
+    /// PCI vendor and device id, 0 when unknown.
+    public var vendorID: UInt16
+    public var deviceID: UInt16
+    /// PCI class code, 24 bits.
+    public var classCode: UInt32
+    /// The bound driver's name; empty when none or unknown.
+    public var driver: String
+    /// ATS (device-TLB) enabled. The engine has no model of device-TLBs: such a device refuses to be preserved.
+    public var atsEnabled: Bool
+    /// PRI (page requests) enabled.
+    public var priEnabled: Bool
+    /// The device puts its accesses on the bus.
+    public var busMaster: Bool
+    /// A function-level (or better) reset is possible: after it the device is known to be quiet.
+    public var canReset: Bool
+
+    public init(
+        requester: RequesterID, unit: UnitID, group: GroupID, hasFunction: Bool = true, vendorID: UInt16 = 0,
+        deviceID: UInt16 = 0, classCode: UInt32 = 0, driver: String = "", atsEnabled: Bool = false,
+        priEnabled: Bool = false, busMaster: Bool = true, canReset: Bool = true
+    ) {
+        self.requester = requester
+        self.unit = unit
+        self.group = group
+        self.hasFunction = hasFunction
+        self.vendorID = vendorID
+        self.deviceID = deviceID
+        self.classCode = classCode
+        self.driver = driver
+        self.atsEnabled = atsEnabled
+        self.priEnabled = priEnabled
+        self.busMaster = busMaster
+        self.canReset = canReset
+    }
+}
+
+/// A range of a group's I/O address space that firmware or hardware reserves.
+public struct ReservedRegion: Sendable, Hashable {
+    public var group: GroupID
+    public var kind: ReservedRegionKind
+    public var range: IOVARange
+
+    public init(group: GroupID, kind: ReservedRegionKind, range: IOVARange) {
+        self.group = group
+        self.kind = kind
+        self.range = range
+    }
+}

@@ -1,0 +1,30 @@
+import IOMMUModel
+
+/// Why a machine cannot be built.
+public enum MachineError: Error, Sendable, Hashable, CustomStringConvertible {
+    case duplicateUnit(UnitID)
+    case unsupportedUnit(UnitID, IOMMUKind)
+    case missingRegister(UnitID, String)
+    case duplicateDevice(RequesterID)
+    case unknownUnit(UnitID, of: RequesterID)
+    case unknownGroup(GroupID)
+    /// A range that must be whole pages is not, or is empty.
+    case unaligned(PhysicalRange)
+    /// The range is not in the machine's memory.
+    case notInMemory(PhysicalRange)
+    case overlap(PhysicalRange, PhysicalRange)
+
+    public var description: String {
+        switch self {
+        case .duplicateUnit(let id): "unit \(id) is there twice"
+        case .unsupportedUnit(let id, let kind): "unit \(id): no model of \(kind.rawValue)"
+        case .missingRegister(let id, let name): "unit \(id): register \(name) is not given"
+        case .duplicateDevice(let requester): "device \(requester) is there twice"
+        case .unknownUnit(let unit, let requester): "device \(requester) is behind unit \(unit), which does not exist"
+        case .unknownGroup(let group): "a reserved region names group \(group), which has no device"
+        case .unaligned(let range): "\(range) is not whole 4 KiB pages"
+        case .notInMemory(let range): "\(range) is not in the machine's memory"
+        case .overlap(let a, let b): "\(a) and \(b) overlap"
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import IOMMUModel
+
+/// One IOMMU unit as plain values: what a machine is built from, and what is recorded of it.
+public struct UnitDescription: Sendable, Hashable {
+    public var id: UnitID
+    public var kind: IOMMUKind
+    /// The PCI segment that the unit serves.
+    public var segment: UInt32
+    /// The physical address of the register block: the unit's token across generations.
+    public var registerBase: PhysicalAddress
+    /// Host address width in bits, 12 to 52.
+    public var hostAddressWidth: UInt8
+    /// Registers by lower-case name, sorted by name: `rtaddr`, `cap`, `ecap`, `gsts` are used, others are only carried.
+    public var registers: [Register]
+    /// The unit sets accessed and dirty bits in second-stage entries while it walks.
+    ///
+    /// The legacy context entry has no enable bit for that (SSADE is a PASID-table bit, VT-d 9.6); here it is an option
+    /// of the simulated unit, so that "tables constant under the mask of hardware-updated bits" can be shown.
+    public var accessedDirty: Bool
+
+    /// One register of a unit.
+    public struct Register: Sendable, Hashable {
+        public var name: String
+        public var value: UInt64
+        public init(_ name: String, _ value: UInt64) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    public init(
+        id: UnitID, kind: IOMMUKind = .intelVTd, segment: UInt32 = 0, registerBase: PhysicalAddress,
+        hostAddressWidth: UInt8 = 48, registers: [Register], accessedDirty: Bool = false
+    ) {
+        self.id = id
+        self.kind = kind
+        self.segment = segment
+        self.registerBase = registerBase
+        self.hostAddressWidth = hostAddressWidth
+        self.registers = registers.sorted { $0.name < $1.name }
+        self.accessedDirty = accessedDirty
+    }
+
+    /// The value of register `name`, or `nil` when it is not known.
+    public subscript(register name: String) -> UInt64? { registers.first { $0.name == name }?.value }
+}

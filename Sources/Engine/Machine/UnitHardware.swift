@@ -1,0 +1,85 @@
+import Hardware
+import IOMMUModel
+import PageTables
+
+/// One simulated IOMMU unit: registers, caches, fault log, counters. VT-d in legacy mode for now.
+///
+/// It knows nothing of any engine: it reads tables from memory, starting at its root register, and serves what its
+/// caches hold until someone invalidates them.
+public final class UnitHardware {
+    public let id: UnitID
+    public let kind: IOMMUKind
+    public let segment: UInt32
+    public let registerBase: PhysicalAddress
+    /// Registers, and how a request is resolved from the root register on; no cache in it.
+    public private(set) var hardware: VTDUnitHardware
+    private let carried: [UnitDescription.Register]
+
+    public internal(set) var iotlb = IOTLB()
+    public internal(set) var contextCache = ContextCache()
+    public internal(set) var faultLog = FaultLog()
+    public internal(set) var counters = DMACounters()
+
+    /// - Throws: ``MachineError/missingRegister(_:_:)``, ``MachineError/unsupportedUnit(_:_:)``.
+    init(_ description: UnitDescription) throws(MachineError) {
+        guard description.kind == .intelVTd else { throw .unsupportedUnit(description.id, description.kind) }
+        id = description.id
+        kind = description.kind
+        segment = description.segment
+        registerBase = description.registerBase
+        do {
+            hardware = VTDUnitHardware(
+                registers: try VTDRegisters(
+                    hostAddressWidth: Int(description.hostAddressWidth), named: { description[register: $0] }),
+                updatesAccessedDirty: description.accessedDirty)
+        } catch {
+            throw .missingRegister(description.id, error.name)
+        }
+        carried = description.registers.filter { !Self.usedRegisters.contains($0.name) }
+    }
+
+    private static let usedRegisters = [
+        VTDRegisters.Name.rootTableAddress, VTDRegisters.Name.capability, VTDRegisters.Name.extendedCapability,
+        VTDRegisters.Name.globalStatus,
+    ]
+
+    /// A new root register takes effect at once; the global invalidation that must follow is the engine's.
+    public var registers: VTDRegisters {
+        get { hardware.registers }
+        set { hardware.registers = newValue }
+    }
+
+    /// See ``UnitDescription/accessedDirty``.
+    public var accessedDirty: Bool { hardware.updatesAccessedDirty }
+
+    public var hostAddressWidth: Int { hardware.registers.hostAddressWidth }
+
+    /// Everything but the caches as plain values, registers as they are now.
+    public var description: UnitDescription {
+        let used: [UnitDescription.Register] = [
+            .init(VTDRegisters.Name.rootTableAddress, registers.rootTableAddress.rawValue),
+            .init(VTDRegisters.Name.capability, registers.capability.rawValue),
+            .init(VTDRegisters.Name.extendedCapability, registers.extendedCapability.rawValue),
+            .init(VTDRegisters.Name.globalStatus, registers.globalStatus.rawValue),
+        ]
+        return UnitDescription(
+            id: id, kind: kind, segment: segment, registerBase: registerBase,
+            hostAddressWidth: UInt8(clamping: hostAddressWidth), registers: used + carried, accessedDirty: accessedDirty
+        )
+    }
+
+    /// The bits that the unit sets by itself in table entries (VT-d 9.8: A is bit 8, D is bit 9); 0 when it sets none.
+    public var hardwareUpdatedMask: UInt64 { accessedDirty ? 0x300 : 0 }
+
+    /// Forgets what `requester`'s context entry said (device-selective context-cache invalidation, VT-d 6.5.1.1).
+    public func invalidateContext(_ requester: RequesterID) { contextCache.invalidate(requester) }
+
+    /// Forgets translations of `tag`; all of them, or the pages that `range` touches.
+    public func invalidate(tag: UInt32, range: IOVARange? = nil) { iotlb.invalidate(tag: tag, range: range) }
+
+    /// Forgets everything: global context-cache and IOTLB invalidation.
+    public func invalidateAll() {
+        contextCache.invalidateAll()
+        iotlb.invalidateAll()
+    }
+}

@@ -1,0 +1,33 @@
+import IOMMUModel
+
+/// Memory that areas are backed by.
+public struct Backing: Sendable, Hashable {
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+        /// Host physical memory itself: an area's offset is the physical address.
+        case physical
+        /// A memory file, contiguous in physical memory.
+        case memfd
+    }
+
+    public let id: BackingID
+    public let kind: Kind
+    /// Where offset 0 lies; 0 for ``Kind/physical``.
+    public let base: PhysicalAddress
+    /// Size in bytes; 0 for ``Kind/physical``, which has no end of its own.
+    public let byteCount: UInt64
+    /// File seals are set (SEAL, GROW, SHRINK).
+    public internal(set) var isSealed: Bool
+    /// What is said about the file was assumed, not observed.
+    public let isAssumed: Bool
+
+    /// True when areas on it may be handed over: a file with its seals set, or memory of which that is assumed (an
+    /// imported machine's).
+    var isPreservable: Bool { isSealed || isAssumed }
+
+    /// The physical address of `offset`, when `bytes` bytes from there on lie in the backing.
+    func address(offset: UInt64, bytes: UInt64) -> PhysicalAddress? {
+        let (end, overflow) = offset.addingReportingOverflow(bytes)
+        guard !overflow, kind == .physical || end <= byteCount else { return nil }
+        return base.offset(by: offset)
+    }
+}

@@ -1,0 +1,49 @@
+import IOMMUModel
+import PageTables
+
+/// A translation domain.
+public struct Domain {
+    public let id: DomainID
+    public let kind: DomainKind
+    /// Who answers for it; exactly one at each instant.
+    public internal(set) var holder: DomainHolder
+    /// Its page tables; `nil` unless it is a paging domain.
+    public internal(set) var table: PageTable?
+    /// Its cache tag on each unit that it was attached behind; sorted by unit. Kept as long as the domain lives.
+    public internal(set) var cacheTags: [CacheTag] = []
+    /// It came from a former kernel: freed, with tags and table pages, when its last attachment is gone.
+    public internal(set) var isInherited = false
+    /// Inherited: the token of the HWPT that it was preserved under.
+    public internal(set) var token: UInt64?
+    /// Inherited: the session that it came in.
+    public internal(set) var session: SessionID?
+    /// What keeps it alive: its attachments, and quarantined devices that may still be busy with it.
+    public internal(set) var users: Set<AttachmentKey> = []
+    /// The iommufd object that it belongs to.
+    public internal(set) var hwpt: HWPTID?
+    /// How many preserved attachments go through it.
+    public internal(set) var preservedCount = 0
+
+    /// The tag that a unit's caches are keyed by (VT-d: DID).
+    public struct CacheTag: Sendable, Hashable {
+        public var unit: UnitID
+        public var cacheTag: UInt32
+        public init(unit: UnitID, cacheTag: UInt32) {
+            self.unit = unit
+            self.cacheTag = cacheTag
+        }
+    }
+
+    init(id: DomainID, kind: DomainKind, holder: DomainHolder, table: PageTable? = nil) {
+        self.id = id
+        self.kind = kind
+        self.holder = holder
+        self.table = table
+    }
+
+    /// The tag on `unit`, or `nil` when it has none there.
+    public func cacheTag(on unit: UnitID) -> UInt32? { cacheTags.first { $0.unit == unit }?.cacheTag }
+
+    /// Carried by a handover.
+    public var isPreserved: Bool { preservedCount > 0 }
+}

@@ -1,0 +1,13 @@
+import IOMMUModel
+
+/// A hardware page table object: the iommufd side of a paging domain.
+public struct HWPT: Sendable, Hashable {
+    public let id: HWPTID
+    /// The address space whose areas its tables hold; `nil` for an adopted one, whose IOAS no kernel hands over.
+    public let ioas: IOASID?
+    public let domain: DomainID
+    /// The token it is preserved under; `nil` when it is not marked.
+    public internal(set) var token: UInt64?
+    /// The session that it was adopted through; `nil` for an ordinary one.
+    public internal(set) var session: SessionID?
+}

@@ -1,0 +1,25 @@
+/// Where one (device, PASID) stands in the lifecycle of a handed-over domain (live-update.md 3.2).
+public enum LifecycleState: String, Sendable, Hashable, CaseIterable {
+    /// D0, and D1 when its HWPT is marked: mutable, the running engine's.
+    case live
+    /// D2: recorded by a session, its IOAS is immutable.
+    case preserved
+    /// D6: a former kernel's domain, attached by the core before anything else saw the device.
+    case restored
+    /// D7: VFIO holds DMA ownership through the session.
+    case claimed
+    /// D8, and D9 while userspace builds the new HWPT: iommufd has an object for the domain.
+    case adopted
+    /// D11: on a new HWPT; the session is not finished yet.
+    case replaced
+    /// D12: given up; the device is on its default domain.
+    case released
+    /// E3: blocked, bus master off; tag and pages of its former domain stay held.
+    case quarantined
+
+    /// True while the device's requests go through the former kernel's tables (D6 to D10).
+    public var isInherited: Bool { self == .restored || self == .claimed || self == .adopted }
+
+    /// True when `finish` of its session needs nothing more of it.
+    public var isSettled: Bool { !isInherited && self != .preserved }
+}

@@ -1,0 +1,150 @@
+import Engine
+import Hardware
+import IOMMUModel
+import PageTables
+import Snapshot
+
+extension FrozenEngine {
+    /// The frozen state as records: what the sealed generation holds.
+    ///
+    /// Devices that are not carried are recorded as blocked, for that is what the freeze made them; domains that only they
+    /// used are left out, since the memory of their tables is about to be reused. O(records + table pages).
+    public borrowing func snapshot() -> Snapshot {
+        engine.snapshot(blocked: Set(cleared.map(\.requester)))
+    }
+}
+
+extension LiveEngine {
+    /// The engine's state as records; the requests of the devices in `blocked` are told as blocked.
+    borrowing func snapshot(blocked: Set<RequesterID>) -> Snapshot {
+        var snapshot = Snapshot(origin: .engine)
+        snapshot.units = machine.units.map(\.record)
+        snapshot.memoryRanges =
+            machine.ramRanges.map { MemoryRangeRecord(kind: .ram, range: $0) }
+            + machine.arenaRanges.map { MemoryRangeRecord(kind: .arena, range: $0) }
+        if let page = PhysicalRange(first: machine.handoverPage, bytes: 4096) {
+            snapshot.memoryRanges.append(MemoryRangeRecord(kind: .handover, range: page))
+        }
+        recordDevices(into: &snapshot, blocked: blocked)
+        recordDomains(into: &snapshot)
+        snapshot.engineState = stateRecords()
+        snapshot.normalize()
+        return snapshot
+    }
+
+    private borrowing func recordDevices(into snapshot: inout Snapshot, blocked: Set<RequesterID>) {
+        let carried = Set(attachments.filter { $0.state == .preserved }.map(\.requester))
+        snapshot.groups = groups.map {
+            GroupRecord(id: $0.id, owner: $0.owner, ownerToken: $0.ownerToken, ownerAssumed: $0.ownerAssumed)
+        }
+        snapshot.devices = devices.map {
+            DeviceRecord(
+                requester: $0.requester, unit: $0.unit, group: $0.group, hasFunction: $0.hasFunction,
+                vendorID: $0.vendorID, deviceID: $0.deviceID, classCode: $0.classCode, driver: $0.driver,
+                atsEnabled: $0.atsEnabled, priEnabled: $0.priEnabled, preserved: carried.contains($0.requester))
+        }
+        snapshot.reservedRegions = machine.reservedRegions.map {
+            ReservedRegionRecord(group: $0.group, kind: $0.kind, range: $0.range)
+        }
+        snapshot.sessions = sessions.map { SessionRecord(id: $0.id, name: $0.name) }
+        let blockedDomain = domains.first { $0.kind == .blocked }?.id
+        snapshot.attachments = attachments.map {
+            AttachmentRecord(
+                requester: $0.requester, pasid: $0.pasid,
+                domain: blocked.contains($0.requester) ? blockedDomain ?? $0.domain : $0.domain,
+                entryAddress: $0.entryAddress)
+        }
+        snapshot.lookupPages = machine.units.map { unit in
+            var pages = PageSet()
+            for page in lookupPages(of: unit.id) {
+                guard let words = machine.memory.page(at: page.address) else { continue }
+                pages.append(address: page.address, level: page.kind.lookupLevel, words: words)
+            }
+            return UnitPages(unit: unit.id, pages: pages)
+        }
+    }
+
+    private borrowing func recordDomains(into snapshot: inout Snapshot) {
+        let used = Set(snapshot.attachments.map(\.domain))
+        for domain in domains where used.contains(domain.id) {
+            let carried = domain.preservedCount > 0
+            snapshot.domains.append(
+                DomainRecord(id: domain.id, kind: domain.kind, holder: domain.holder, preserved: carried))
+            for tag in domain.cacheTags {
+                snapshot.domainUnits.append(
+                    DomainUnitRecord(
+                        domain: domain.id, unit: tag.unit, cacheTag: tag.cacheTag, tables: domain.table?.geometry))
+            }
+            guard domain.table != nil else { continue }
+            var pages = PageSet()
+            for page in tablePages(of: domain.id) {
+                guard let words = machine.memory.page(at: page.address) else { continue }
+                pages.append(address: page.address, level: page.level, words: words)
+            }
+            snapshot.tablePages.append(DomainPages(domain: domain.id, pages: pages))
+        }
+        let recorded = Set(snapshot.domains.map(\.id))
+        let kept = hwpts.filter { recorded.contains($0.domain) }
+        snapshot.hwpts = kept.compactMap { hwpt in
+            hwpt.ioas.map { HWPTRecord(id: hwpt.id, ioas: $0, domain: hwpt.domain, token: hwpt.token) }
+        }
+        let spaces = Set(kept.compactMap(\.ioas))
+        var files: Set<BackingID> = []
+        for ioas in ioases where spaces.contains(ioas.id) {
+            snapshot.ioases.append(
+                IOASRecord(id: ioas.id, areaOrigin: ioas.areaOrigin, isImmutable: ioas.isImmutable))
+            for area in ioas.areas {
+                files.insert(area.backing)
+                snapshot.areas.append(
+                    AreaRecord(
+                        ioas: ioas.id, range: area.range, backing: area.backing, offset: area.offset,
+                        protection: area.protection))
+            }
+        }
+        snapshot.backings = backings.filter { files.contains($0.id) }.map {
+            BackingRecord(
+                id: $0.id, kind: $0.kind == .physical ? .physical : .memfd, base: $0.base, byteCount: $0.byteCount,
+                isSealed: $0.isSealed, isAssumed: $0.isAssumed)
+        }
+    }
+
+    /// What replay needs beside the records: clock, random state, last object id.
+    private borrowing func stateRecords() -> [EngineStateRecord] {
+        func record(_ name: String, _ value: UInt64) -> EngineStateRecord {
+            EngineStateRecord(name: name, bytes: withUnsafeBytes(of: value.bigEndian) { Array($0) })
+        }
+        return [
+            record("clock", timeNanoseconds), record("random", random.state), record("sequence", lastSequence),
+        ]
+    }
+}
+
+extension UnitHardware {
+    /// The unit as the store records it.
+    var record: UnitRecord {
+        let description = description
+        return UnitRecord(
+            id: description.id, kind: description.kind, segment: description.segment,
+            registerBase: description.registerBase, hostAddressWidth: description.hostAddressWidth,
+            registers: description.registers.map { .init(name: $0.name, value: $0.value) },
+            hardwareUpdatedMask: hardwareUpdatedMask)
+    }
+}
+
+extension PageTable {
+    /// Root and shape as the store records them.
+    public var geometry: DomainUnitRecord.Geometry {
+        DomainUnitRecord.Geometry(
+            format: configuration.format, root: root, topLevel: UInt8(configuration.topLevel),
+            addressBits: UInt8(configuration.addressBits))
+    }
+}
+
+extension LiveEngine.LookupPage.Kind {
+    var lookupLevel: UInt8 {
+        switch self {
+        case .vtdRoot: LookupLevel.vtdRoot
+        case .vtdContext: LookupLevel.vtdContext
+        }
+    }
+}

@@ -1,0 +1,116 @@
+import Engine
+import IOMMUModel
+import Snapshot
+
+/// Turns an imported snapshot into a running engine over the same memory: the image's state becomes the live state
+/// (lifecycle.md, "Imported machines").
+public enum RunningState {
+    /// The engine, and what of the snapshot it goes by.
+    @frozen
+    public struct Taken: ~Copyable {
+        public var engine: LiveEngine
+        /// The session that stands for the one no image holds.
+        public let session: SessionID
+        /// The engine's id of each domain of the snapshot that could be taken over.
+        public let domains: [DomainID: DomainID]
+        /// Devices whose entry or tables could not be taken over as they are, with the reason.
+        public let left: [(requester: RequesterID, refusal: Refusal)]
+    }
+
+    /// Takes over units, tags, domains, address spaces and attachments; changes nothing in memory. O(records).
+    ///
+    /// - Throws: the refusal of a unit, or of an object that no device can do without.
+    public static func takeOver(
+        _ snapshot: Snapshot, machine: Machine, configuration: EngineConfiguration, sink: @escaping EventSink
+    ) throws(Refusal) -> Taken {
+        var books: RestoringEngine
+        do throws(Errno) {
+            books = try RestoringEngine(
+                machine: machine, source: .running, configuration: configuration, sink: sink)
+        } catch {
+            throw Refusal(error)
+        }
+        for unit in snapshot.units { try books.takeOver(unit: unit.id) }
+        for key in Set(snapshot.domainUnits.map { TagKey(unit: $0.unit, tag: $0.cacheTag) }).sorted() {
+            try books.reserveTag(unit: key.unit, tag: key.tag)
+        }
+        let pages = snapshot.tablePages.flatMap(\.pages.entries) + snapshot.lookupPages.flatMap(\.pages.entries)
+        books.hold(frames: pages.compactMap { PhysicalRange(first: $0.address, bytes: 4096) })
+
+        do {
+            let session = try books.addSession(snapshot.sessions.first?.name ?? "imported")
+            var files: [BackingID: BackingID] = [:]
+            for file in snapshot.backings {
+                files[file.id] = try books.addBacking(
+                    file.kind == .physical ? .physical : .memfd, base: file.base, byteCount: file.byteCount,
+                    sealed: file.isSealed, assumed: file.isAssumed)
+            }
+            for group in snapshot.groups {
+                try books.setOwner(group.owner, token: group.ownerToken, assumed: group.ownerAssumed, of: group.id)
+            }
+            let domains = try addDomains(snapshot, files: files, to: &books)
+            var left: [(requester: RequesterID, refusal: Refusal)] = []
+            for attachment in snapshot.attachments {
+                guard let domain = domains[attachment.domain] else {
+                    left.append((attachment.requester, Refusal(.EINVAL, .preserveDomain)))
+                    continue
+                }
+                do {
+                    try books.attachRestored(
+                        attachment.requester, pasid: attachment.pasid, domain: domain,
+                        entryAddress: attachment.entryAddress)
+                } catch {
+                    left.append((attachment.requester, error))
+                }
+            }
+            return Taken(engine: try books.start(), session: session, domains: domains, left: left)
+        } catch let error as Refusal {
+            throw error
+        } catch let error as Errno {
+            throw Refusal(error)
+        } catch {
+            preconditionFailure("the books throw refusals and error numbers only")
+        }
+    }
+
+    private static func addDomains(
+        _ snapshot: Snapshot, files: [BackingID: BackingID], to books: inout RestoringEngine
+    ) throws -> [DomainID: DomainID] {
+        var taken: [DomainID: DomainID] = [:]
+        let places = Dictionary(grouping: snapshot.domainUnits, by: \.domain)
+        let areas = Dictionary(grouping: snapshot.areas, by: \.ioas)
+        let spaces = Dictionary(snapshot.ioases.map { ($0.id, $0) }) { first, _ in first }
+        let objects = Dictionary(snapshot.hwpts.map { ($0.domain, $0) }) { first, _ in first }
+        for domain in snapshot.domains where domain.kind != .blocked {
+            let units = places[domain.id] ?? []
+            let geometry = units.first?.tables.map {
+                RestoringEngine.Geometry(root: $0.root, topLevel: $0.topLevel, addressBits: $0.addressBits)
+            }
+            let id: DomainID
+            do throws(Refusal) {
+                id = try books.adoptDomain(
+                    kind: domain.kind, holder: domain.kind == .paging ? .iommufd : .core, geometry: geometry,
+                    cacheTags: units.map { .init(unit: $0.unit, cacheTag: $0.cacheTag) })
+            } catch {
+                // A damaged domain: its devices stay in the hands of nobody and are refused.
+                continue
+            }
+            taken[domain.id] = id
+            guard let object = objects[domain.id], let space = spaces[object.ioas] else { continue }
+            let list = (areas[space.id] ?? []).compactMap { area in
+                files[area.backing].map {
+                    IOPTArea(range: area.range, backing: $0, offset: area.offset, protection: area.protection)
+                }
+            }
+            let ioas = try books.addIOAS(areas: list, origin: space.areaOrigin)
+            _ = try books.addHWPT(ioas: ioas, domain: id, token: object.token)
+        }
+        return taken
+    }
+
+    private struct TagKey: Hashable, Comparable {
+        var unit: UnitID
+        var tag: UInt32
+        static func < (a: Self, b: Self) -> Bool { (a.unit, a.tag) < (b.unit, b.tag) }
+    }
+}

@@ -1,0 +1,25 @@
+import IOMMUModel
+
+/// Why bytes are not a DMAR table. Offsets count from the table's first byte.
+public enum DMARError: Error, Sendable, Hashable {
+    case notDMAR
+    case truncated(offset: Int, expected: Int)
+    case length(offset: Int, found: UInt64, expected: String)
+    case value(offset: Int, found: UInt64, expected: String)
+    /// The bytes do not add up to 0.
+    case checksum
+}
+
+extension DMARError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .notDMAR: "not a DMAR table: the first four bytes are not \"DMAR\""
+        case .truncated(let offset, let expected): "DMAR table ends at byte \(offset), expected \(expected) bytes"
+        case .length(let offset, let found, let expected):
+            "DMAR table byte \(offset): length \(found), expected \(expected)"
+        case .value(let offset, let found, let expected):
+            "DMAR table byte \(offset): found \(hex(found, digits: 1)), expected \(expected)"
+        case .checksum: "DMAR table: the checksum is wrong"
+        }
+    }
+}

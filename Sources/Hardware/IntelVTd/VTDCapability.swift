@@ -1,0 +1,43 @@
+/// The Capability Register, CAP_REG at offset 0x08 (VT-d 11.4.2; 10.4.2 in older revisions).
+@frozen
+public struct VTDCapability: Sendable, Hashable {
+    public var rawValue: UInt64
+    @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    public static let nd = BitField("ND", 2, 0)
+    public static let cm = BitField("CM", bit: 7)
+    public static let sagaw = BitField("SAGAW", 12, 8)
+    public static let mgaw = BitField("MGAW", 21, 16)
+    public static let sslps = BitField("SSLPS", 37, 34)
+    public static let psi = BitField("PSI", bit: 39)
+
+    /// Width of a domain id in bits: 4 to 16.
+    public var domainIDBits: Int { min(16, 4 + 2 * Int(Self.nd.value(in: rawValue))) }
+
+    /// Caching mode: not-present entries may be cached (an emulated unit).
+    public var cachingMode: Bool { Self.cm.value(in: rawValue) != 0 }
+
+    /// The maximum guest address width in bits, 1 to 64: requests above it fault.
+    public var maximumGuestAddressWidth: Int { Int(Self.mgaw.value(in: rawValue)) + 1 }
+
+    /// True when second-stage tables of `width` are supported (SAGAW, bit = AW code).
+    public func supports(_ width: VTDAddressWidth) -> Bool {
+        Self.sagaw.value(in: rawValue) &>> UInt64(width.rawValue) & 1 != 0
+    }
+
+    /// 2 MiB second-stage leaves are supported (SSLPS bit 0).
+    public var supports2M: Bool { Self.sslps.value(in: rawValue) & 1 != 0 }
+
+    /// 1 GiB second-stage leaves are supported (SSLPS bit 1).
+    public var supports1G: Bool { Self.sslps.value(in: rawValue) & 2 != 0 }
+
+    /// A register as an engine's simulated unit has it: 16-bit domain ids, 256 fault records left out.
+    public init(
+        widths: [VTDAddressWidth], maximumGuestAddressWidth: Int, supports2M: Bool = true, supports1G: Bool = true
+    ) {
+        var bits = Self.nd.encoded(6) | Self.mgaw.encoded(UInt64(maximumGuestAddressWidth - 1))
+        for width in widths { bits |= Self.sagaw.encoded(1 << UInt64(width.rawValue)) }
+        bits |= Self.sslps.encoded((supports2M ? 1 : 0) | (supports1G ? 2 : 0))
+        rawValue = bits
+    }
+}

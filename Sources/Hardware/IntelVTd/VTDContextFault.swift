@@ -1,0 +1,16 @@
+import IOMMUModel
+
+/// Why a requester's entries do not lead to a context: the hardware's reason and the word at fault.
+public struct VTDContextFault: Error, Sendable, Hashable {
+    public var reason: VTDFaultReason
+    /// The root or context entry at fault; `nil` when RTADDR itself is.
+    public var entryAddress: PhysicalAddress?
+    /// Fault Processing Disable of the context entry: the hardware does not record the fault.
+    public var isRecorded: Bool
+
+    public init(_ reason: VTDFaultReason, at entryAddress: PhysicalAddress?, isRecorded: Bool = true) {
+        self.reason = reason
+        self.entryAddress = entryAddress
+        self.isRecorded = isRecorded
+    }
+}

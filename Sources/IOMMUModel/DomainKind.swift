@@ -1,0 +1,55 @@
+/// What a domain does with a request.
+public enum DomainKind: String, Sendable, Hashable, CaseIterable {
+    /// Translates through page tables.
+    case paging
+    /// Passes addresses through unchanged (pass-through).
+    case identity
+    /// Refuses every access.
+    case blocked
+}
+
+/// A page-table format. Levels count from the leaf: level 0 maps 4 KiB.
+public enum PageTableFormatKind: String, Sendable, Hashable, CaseIterable {
+    /// Intel VT-d second-stage paging (VT-d 3.7, 9.8).
+    case vtdSecondStage = "vtd-second-stage"
+}
+
+/// A kind of IOMMU, named as the command line and the meta files name it.
+public enum IOMMUKind: String, Sendable, Hashable, CaseIterable {
+    case intelVTd = "intel-vtd"
+    case amdVi = "amd-vi"
+    case armSMMUv3 = "arm-smmuv3"
+    case riscv = "riscv"
+}
+
+/// What a reserved region of a device or group asks for, as in Linux's `iommu_resv_type`.
+public enum ReservedRegionKind: String, Sendable, Hashable, CaseIterable {
+    /// Must be mapped 1:1 at all times; the device cannot be blocked.
+    case direct
+    /// Mapped 1:1 until a driver takes the device.
+    case directRelaxable = "direct-relaxable"
+    /// Must not be mapped.
+    case reserved
+    /// The hardware's interrupt window.
+    case msi
+    /// The interrupt window that the kernel maps itself (Arm).
+    case softwareMSI = "sw-msi"
+}
+
+/// Where an area record came from.
+public enum AreaOrigin: String, Sendable, Hashable, CaseIterable {
+    /// The IOAS (or a file given by the user) said so: an independent witness for the tables.
+    case declared
+    /// Read off the page tables themselves: no independent witness.
+    case derived
+}
+
+/// Who answers for a restored domain at one instant (lifecycle.md, "who is responsible").
+public enum DomainHolder: String, Sendable, Hashable, CaseIterable {
+    case iommufd, session, record, core
+}
+
+/// Who owns the DMA of a group.
+public enum DMAOwner: String, Sendable, Hashable, CaseIterable {
+    case none, token, vfio
+}

@@ -1,0 +1,70 @@
+/// One entry of the journal of events: an operation with its arguments and result, a change of phase, or a fault.
+///
+/// DMA itself appears as counters and faults only.
+public struct Event: Sendable, Hashable {
+    /// What happened.
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+        /// The engine started; names the parent generation and its root digest, if any.
+        case start
+        /// A control operation (map, unmap, attach …), successful or not.
+        case operation
+        /// The handover entered another phase.
+        case phase
+        /// The hardware refused an access.
+        case fault
+        /// A restore, audit or compare came to a verdict.
+        case verdict
+        /// An earlier generation no longer counts.
+        case revoke
+    }
+
+    /// One named argument; both parts are free of white space and `=`.
+    public struct Argument: Sendable, Hashable {
+        public var name: String
+        public var value: String
+        public init(_ name: String, _ value: String) {
+            self.name = name
+            self.value = value
+        }
+        public init(_ name: String, _ value: some CustomStringConvertible) { self.init(name, value.description) }
+    }
+
+    /// Position in the journal of this generation, from 1.
+    public var sequence: UInt64
+    /// Engine time in nanoseconds: a parameter of the engine, not of the host.
+    public var timeNanoseconds: UInt64
+    public var kind: Kind
+    /// The operation, phase or fault by name, for example `map` or `freeze`.
+    public var name: String
+    public var arguments: [Argument]
+    /// The error number the operation answered with; `nil` for success.
+    public var errno: Errno?
+
+    public init(
+        sequence: UInt64, timeNanoseconds: UInt64, kind: Kind, name: String, arguments: [Argument] = [],
+        errno: Errno? = nil
+    ) {
+        self.sequence = sequence
+        self.timeNanoseconds = timeNanoseconds
+        self.kind = kind
+        self.name = name
+        self.arguments = arguments
+        self.errno = errno
+    }
+
+    /// The value of argument `name`, or `nil`.
+    public subscript(_ name: String) -> String? { arguments.first { $0.name == name }?.value }
+
+    /// `name=value` pairs joined by one space: the form in the store.
+    public var argumentText: String { arguments.map { "\($0.name)=\($0.value)" }.joined(separator: " ") }
+
+    /// Reads ``argumentText`` back; `nil` when a part has no `=`.
+    public static func arguments(fromText text: String) -> [Argument]? {
+        var result: [Argument] = []
+        for part in text.split(separator: " ") {
+            guard let equals = part.firstIndex(of: "=") else { return nil }
+            result.append(Argument(String(part[..<equals]), String(part[part.index(after: equals)...])))
+        }
+        return result
+    }
+}

@@ -1,0 +1,17 @@
+/// What a caller can say beside the meta file, and the bounds of the work.
+public struct ImportOptions: Sendable, Hashable {
+    /// Host address width in bits; overrides what meta file and ACPI say.
+    public var hostAddressWidth: Int?
+    /// Table pages recorded, of all domains together. What is beyond is left out of the record, as if the image did not
+    /// hold it.
+    public var pageBudget: Int
+    /// Pieces of translation visited, of all domains together: a damaged tree can name one page 2^36 times. Areas
+    /// beyond are left out; the recorded tables still have them.
+    public var runBudget: Int
+
+    public init(hostAddressWidth: Int? = nil, pageBudget: Int = 1_000_000, runBudget: Int = 1 << 23) {
+        self.hostAddressWidth = hostAddressWidth
+        self.pageBudget = pageBudget
+        self.runBudget = runBudget
+    }
+}

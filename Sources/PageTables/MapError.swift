@@ -1,0 +1,55 @@
+import IOMMUModel
+
+/// Why nothing was mapped. Each case has one errno, as Linux's page-table code answers.
+public enum MapError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// An address or a length that is not a multiple of 4 KiB, or no bytes at all.
+    case misaligned(iova: IOVA, pa: PhysicalAddress, byteCount: UInt64)
+    /// Neither read nor write.
+    case noAccess
+    /// Input addresses that pass the configuration's width.
+    case outOfRange(iova: IOVA, byteCount: UInt64)
+    /// Output addresses that pass the host address width.
+    case addressTooWide(pa: PhysicalAddress, byteCount: UInt64)
+    /// Something is mapped in the range; the first address where.
+    case overlap(at: IOVA)
+    /// No table frame is left.
+    case outOfTables
+    /// Forced snooping without snoop control.
+    case snoopUnsupported
+    /// The tables themselves are damaged: an entry on the way is reserved or points to a table that is not in memory
+    /// (the root's own address when that is absent).
+    case damaged(entryAddress: PhysicalAddress)
+
+    public var errno: Errno {
+        switch self {
+        case .misaligned, .noAccess: .EINVAL
+        case .outOfRange, .addressTooWide: .ERANGE
+        case .overlap: .EADDRINUSE
+        case .outOfTables: .ENOMEM
+        case .snoopUnsupported: .EOPNOTSUPP
+        case .damaged: .EIO
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .misaligned(let iova, let pa, let bytes): "\(bytes) bytes at \(iova) to \(pa) are not 4 KiB pages"
+        case .noAccess: "a mapping without read and write"
+        case .outOfRange(let iova, let bytes): "\(bytes) bytes at \(iova) pass the width of the input address"
+        case .addressTooWide(let pa, let bytes): "\(bytes) bytes at \(pa) pass the host address width"
+        case .overlap(let iova): "\(iova) is mapped already"
+        case .outOfTables: "no table frame is left"
+        case .snoopUnsupported: "the hardware has no snoop control"
+        case .damaged(let entry): "the table entry at \(entry) is damaged"
+        }
+    }
+}
+
+/// What a mapping asks for besides its protection.
+public struct MapOptions: OptionSet, Sendable, Hashable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// Accesses snoop the processor caches whatever the device asks for (VT-d: SNP).
+    public static let snoop = MapOptions(rawValue: 1)
+}

@@ -1,0 +1,80 @@
+import IOMMUModel
+
+/// A tree of page tables that can be changed: its shape and its root. The tables are in memory, their frames an arena's.
+///
+/// The one mapper of the project. Memory and arena are parameters, so that a table is a value that can be recorded.
+public struct PageTable: Sendable, Hashable {
+    public let configuration: PageTableConfiguration
+    /// The root table, 4 KiB aligned.
+    public private(set) var root: PhysicalAddress
+
+    /// The tree that is at `root` (4 KiB aligned) already. To be able to free its tables, adopt them into the arena.
+    public init(configuration: PageTableConfiguration, root: PhysicalAddress) {
+        precondition(root.pageOffset == 0, "a root table is 4 KiB aligned")
+        self.configuration = configuration
+        self.root = root
+    }
+
+    /// A tree that maps nothing: one frame.
+    public static func create(
+        _ configuration: PageTableConfiguration, arena: inout TableArena, memory: MemoryView
+    ) throws(MapError) -> PageTable {
+        guard arena.highestFrame <= configuration.lastPhysicalAddress.rawValue else {
+            throw .addressTooWide(pa: PhysicalAddress(arena.highestFrame), byteCount: 4096)
+        }
+        guard let root = arena.allocate(memory: memory) else { throw .outOfTables }
+        return PageTable(configuration: configuration, root: root)
+    }
+
+    /// Maps `byteCount` bytes at `iova` to `pa`, all 4 KiB aligned, with the largest pages that alignment allows.
+    ///
+    /// Tables that earlier mappings left empty are replaced by larger leaves and freed. On an error nothing that
+    /// translates has changed and no frame was taken. Linear in the entries written, plus one walk.
+    public mutating func map(
+        iova: IOVA, pa: PhysicalAddress, byteCount: UInt64, protection: Protection, options: MapOptions = [],
+        memory: MemoryView, arena: inout TableArena
+    ) throws(MapError) {
+        switch configuration.format {
+        case .vtdSecondStage:
+            if Mapper<VTDSecondStage>.mapSimple(
+                configuration.rules, root: root.rawValue, top: configuration.topLevel,
+                addressBits: configuration.addressBits, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount,
+                protection: protection, options: options, memory: memory, arena: &arena)
+            {
+                return
+            }
+            try Mapper<VTDSecondStage>.map(
+                configuration, root: root.rawValue, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount,
+                protection: protection, options: options, memory: memory, arena: &arena)
+        }
+    }
+
+    /// Removes what is mapped in `byteCount` bytes from `iova` on (4 KiB aligned) and answers how many bytes were.
+    ///
+    /// A leaf that is only partly in the range is removed whole, so the answer can be larger than `byteCount`; holes
+    /// count nothing. Tables whose whole span is in the range are freed. A range that is misaligned, or begins beyond
+    /// the input width, removes nothing; one that ends beyond it is cut there.
+    public mutating func unmap(
+        iova: IOVA, byteCount: UInt64, memory: MemoryView, arena: inout TableArena
+    ) -> UInt64 {
+        guard (iova.rawValue | byteCount) & 0xfff == 0, byteCount > 0, iova <= configuration.lastIOVA else { return 0 }
+        let limit = configuration.lastIOVA.rawValue
+        let (last, overflow) = iova.rawValue.addingReportingOverflow(byteCount - 1)
+        switch configuration.format {
+        case .vtdSecondStage:
+            return Mapper<VTDSecondStage>.unmap(
+                configuration, root: root.rawValue, first: iova.rawValue, last: overflow ? limit : min(last, limit),
+                memory: memory, arena: &arena)
+        }
+    }
+
+    /// Frees every table of the tree, the root included, and answers how many of them were the arena's.
+    ///
+    /// A page that a damaged tree uses more than once is freed once. The value must not be used afterwards.
+    @discardableResult
+    public consuming func destroy(memory: MemoryView, arena: inout TableArena) -> Int {
+        let tree = Walker.scan(
+            configuration, root: root, memory: memory, budget: ScanBudget(pages: .max, defects: 0))
+        return tree.nodes.reversed().reduce(0) { $0 + (arena.free($1.page) ? 1 : 0) }
+    }
+}

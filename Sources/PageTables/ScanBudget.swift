@@ -1,0 +1,15 @@
+/// How much work a scan and each enumeration of its result may do. Damaged tables can name one page 2^36 times.
+public struct ScanBudget: Sendable, Hashable {
+    /// Table pages decoded; a page that is used at two levels counts twice.
+    public var pages: Int
+    /// Pieces that one enumeration of runs or leaves visits: a run inside one table page, or a way down into a table.
+    public var runs: Int
+    /// Defects listed one by one.
+    public var defects: Int
+
+    public init(pages: Int = 1 << 22, runs: Int = 1 << 26, defects: Int = 1 << 16) {
+        self.pages = pages
+        self.runs = runs
+        self.defects = defects
+    }
+}

@@ -1,0 +1,116 @@
+import IOMMUModel
+
+/// All tables of one domain, decoded once: what ``Walker/scan(_:root:memory:budget:)`` found.
+///
+/// Holds no pointer into memory: runs and leaves are told from what was decoded, however often a page is used.
+public struct TableTree: Sendable {
+    public let configuration: PageTableConfiguration
+    /// The root table, 4 KiB aligned.
+    public let root: PhysicalAddress
+    public let budget: ScanBudget
+    /// What is wrong, from the top level down, in the order of first use.
+    public internal(set) var defects: [TableDefect] = []
+    /// False when a budget ended the scan early, so that ``defects``, runs and leaves are not all there is.
+    public internal(set) var isComplete = true
+
+    var records: [Record] = []
+    var items: [Item] = []
+    /// Uses of a record after its first.
+    var laterUses: [LaterUse] = []
+
+    /// One table: a page, read as a table of one level.
+    public struct Node: Sendable, Hashable {
+        /// 4 KiB aligned.
+        public let page: PhysicalAddress
+        public let level: Int
+    }
+
+    /// A page that more than one entry uses as a table, at one level or at several.
+    public struct PageReuse: Sendable, Hashable {
+        public let page: PhysicalAddress
+        /// All uses, by level from the top, then in the order of the scan.
+        public let uses: [Use]
+
+        public struct Use: Sendable, Hashable {
+            /// The level of the table that the page is used as.
+            public let level: Int
+            /// The entry that points to it; `nil` for the root.
+            public let entryAddress: PhysicalAddress?
+        }
+    }
+
+    /// A node as it is kept: children always come after it.
+    struct Record: Sendable {
+        var page: UInt64
+        /// The first input address at its first use.
+        var firstIOVA: UInt64
+        /// The entry of its first use; `.max` for the root.
+        var entry: UInt64
+        var firstItem: Int
+        var itemCount: Int32
+        var level: Int8
+        /// A leaf is somewhere in or below it.
+        var hasLeaf: Bool
+        /// The record of the same page at another level, or -1.
+        var samePage: Int32
+    }
+
+    /// A run of leaves inside one table page, or one entry that points to a table.
+    struct Item: Sendable {
+        /// Leaves: the first one's address. Table: the index of its record.
+        var value: UInt64
+        var index: UInt16
+        var count: UInt16
+        var rights: UInt8
+        var isTable: Bool
+    }
+
+    struct LaterUse: Sendable {
+        var record: Int32
+        var entry: UInt64
+    }
+
+    init(configuration: PageTableConfiguration, root: PhysicalAddress, budget: ScanBudget) {
+        self.configuration = configuration
+        self.root = root
+        self.budget = budget
+    }
+
+    /// The number of tables: pages, counted once per level that they are used at.
+    public var nodeCount: Int { records.count }
+
+    /// Every table once, in the order of the scan: by level from the top, then by first input address.
+    public var nodes: [Node] {
+        records.map { Node(page: PhysicalAddress($0.page), level: Int($0.level)) }
+    }
+
+    /// Every table once, ascending by page, then level.
+    public var sortedNodes: [Node] {
+        nodes.sorted { ($0.page, $0.level) < ($1.page, $1.level) }
+    }
+
+    /// The pages that more than one entry uses, ascending, each with all its uses.
+    public var reuse: [PageReuse] {
+        var uses: [UInt64: [(record: Int, entry: UInt64)]] = [:]
+        for later in laterUses {
+            uses[records[Int(later.record)].page, default: []].append((Int(later.record), later.entry))
+        }
+        for record in records where record.samePage >= 0 { uses[record.page] = uses[record.page] ?? [] }
+        guard !uses.isEmpty else { return [] }
+        var firstUses: [UInt64: [(record: Int, entry: UInt64)]] = [:]
+        for (index, record) in records.enumerated() where uses[record.page] != nil {
+            firstUses[record.page, default: []].append((index, record.entry))
+        }
+        return uses.keys.sorted().map { page in
+            let all = (firstUses[page, default: []] + uses[page, default: []]).enumerated()
+                .sorted { ($0.element.record, $0.offset) < ($1.element.record, $1.offset) }
+            return PageReuse(
+                page: PhysicalAddress(page),
+                uses: all.map { use in
+                    .init(
+                        level: Int(records[use.element.record].level),
+                        entryAddress: use.element.entry == .max ? nil : PhysicalAddress(use.element.entry))
+                })
+        }
+    }
+}

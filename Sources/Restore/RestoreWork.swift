@@ -1,0 +1,255 @@
+import Engine
+import Handover
+import Hardware
+import IOMMUModel
+import PageTables
+import Snapshot
+import Validate
+
+/// One restore under way.
+struct RestoreWork: ~Copyable {
+    private let recorded: Snapshot
+    private let machine: Machine
+    private let evidence: ReplaceEvidence
+    private var books: RestoringEngine
+    private let lookups: LookupAudit
+
+    private var badUnits: [UnitID: Refusal] = [:]
+    private var sessions: [SessionID] = []
+    private var adopted: [DomainID: DomainID] = [:]
+    private var refused: [DomainID: Refusal] = [:]
+    private var found: [TableKey: DomainID] = [:]
+    private var devices: [HandoverReport.Device] = []
+    private var domains: [RequesterID: Restorer.AttachedDomain] = [:]
+    private var foundReplaced: [RequesterID] = []
+    /// What differs in memory, in words.
+    private var differences: [RequesterID: String] = [:]
+
+    private struct TableKey: Hashable {
+        var unit: UnitID
+        var root: PhysicalAddress
+        var tag: UInt32
+    }
+
+    /// A domain that a dead engine had built is adopted under its token with this bit set: the token itself belongs to
+    /// the domain of the record, which other devices may still be on.
+    static let rebuiltTokenBit: UInt64 = 1 << 63
+
+    /// Begins a restore of `recorded` over `machine`.
+    static func begin(
+        _ recorded: Snapshot, machine: Machine, evidence: ReplaceEvidence, configuration: EngineConfiguration,
+        sink: @escaping EventSink
+    ) throws(Refusal) -> RestoreWork {
+        let lookups = try lookups(of: recorded)
+        let books = try books(machine, configuration, sink)
+        return RestoreWork(recorded: recorded, machine: machine, evidence: evidence, books: books, lookups: lookups)
+    }
+
+    private init(
+        recorded: Snapshot, machine: Machine, evidence: ReplaceEvidence, books: consuming RestoringEngine,
+        lookups: LookupAudit
+    ) {
+        self.recorded = recorded
+        self.machine = machine
+        self.evidence = evidence
+        self.books = books
+        self.lookups = lookups
+    }
+
+    private static func lookups(of recorded: Snapshot) throws(Refusal) -> LookupAudit {
+        do { return try LookupAudit(recorded) } catch { throw Refusal(.ENOMEM) }
+    }
+
+    private static func books(
+        _ machine: Machine, _ configuration: EngineConfiguration, _ sink: @escaping EventSink
+    ) throws(Refusal) -> RestoringEngine {
+        do {
+            return try RestoringEngine(
+                machine: machine, source: .handedOver, configuration: configuration, sink: sink)
+        } catch {
+            throw Refusal(error)
+        }
+    }
+
+    /// Matches every recorded unit against the machine's, by register base and registers, and takes its tables over.
+    mutating func takeOverUnits() throws(Refusal) {
+        for unit in recorded.units {
+            do throws(Refusal) {
+                guard let hardware = machine.units.first(where: { $0.registerBase == unit.registerBase }),
+                    hardware.id == unit.id, hardware.kind == unit.kind
+                else { throw Refusal(.ENODEV, .unitMissing) }
+                let now = hardware.description
+                for name in ["cap", "ecap", "rtaddr"] where unit[register: name] != now[register: name] {
+                    throw Refusal(.EINVAL, .unitRegisterDiffers)
+                }
+                try books.takeOver(unit: unit.id)
+            } catch {
+                badUnits[unit.id] = error
+            }
+        }
+        let pages = recorded.tablePages.flatMap(\.pages.entries) + recorded.lookupPages.flatMap(\.pages.entries)
+        books.hold(frames: pages.compactMap { PhysicalRange(first: $0.address, bytes: 4096) })
+    }
+
+    mutating func addSessions() throws(Refusal) {
+        for session in recorded.sessions {
+            do {
+                sessions.append(try books.addSession(session.name))
+            } catch {
+                throw Refusal(error)
+            }
+        }
+    }
+
+    /// Reserves every tag of the preserved domains first, then takes the domains over.
+    mutating func adoptDomains() throws(Refusal) {
+        let carried = recorded.domains.filter { $0.preserved && $0.kind != .blocked }
+        let places = Dictionary(grouping: recorded.domainUnits, by: \.domain)
+        var reserved: Set<TableKey> = []
+        for domain in carried {
+            for place in places[domain.id] ?? [] where badUnits[place.unit] == nil {
+                let key = TableKey(unit: place.unit, root: PhysicalAddress(0), tag: place.cacheTag)
+                guard reserved.insert(key).inserted else { continue }
+                do {
+                    try books.reserveTag(unit: place.unit, tag: place.cacheTag)
+                } catch {
+                    refused[domain.id] = error
+                }
+            }
+        }
+        for domain in carried where refused[domain.id] == nil {
+            let units = (places[domain.id] ?? []).filter { badUnits[$0.unit] == nil }
+            do {
+                adopted[domain.id] = try books.adoptDomain(
+                    kind: domain.kind, geometry: units.first?.tables.map(Self.geometry),
+                    cacheTags: units.map { .init(unit: $0.unit, cacheTag: $0.cacheTag) },
+                    token: token(of: domain.id), session: sessions.first)
+            } catch {
+                refused[domain.id] = error
+            }
+        }
+    }
+
+    /// Attaches every preserved device to the domain that its entry in memory names, or quarantines it.
+    mutating func attach(_ crash: CrashHook) {
+        let carried = Dictionary(recorded.devices.filter(\.preserved).map { ($0.requester, $0) }) { first, _ in first }
+        let attachments = recorded.attachments.filter { carried[$0.requester] != nil }
+        for attachment in attachments {
+            guard let device = carried[attachment.requester] else { continue }
+            do throws(Refusal) {
+                let domain = try restoredDomain(attachment, on: device.unit)
+                domains[attachment.requester] = domain
+                devices.append(
+                    .init(requester: attachment.requester, pasid: attachment.pasid, state: .restored))
+            } catch {
+                quarantine(attachment, error)
+            }
+            if attachment == attachments.first { crash(.inRestore) }
+        }
+    }
+
+    private mutating func restoredDomain(
+        _ attachment: AttachmentRecord, on unit: UnitID
+    ) throws(Refusal) -> Restorer.AttachedDomain {
+        let requester = attachment.requester
+        guard machine.device(requester) != nil else {
+            throw Refusal(.ENODEV, .deviceMissing, requester: requester)
+        }
+        if let refusal = badUnits[unit] { throw refusal }
+        if let refusal = refused[attachment.domain] { throw refusal }
+        guard let domain = adopted[attachment.domain], let address = attachment.entryAddress else {
+            throw Refusal(.EINVAL, .referenceUnresolved, requester: requester)
+        }
+        if let finding = lookups.check(requester, live: machine.memory.view).first {
+            guard let low = machine.memory.word(at: address),
+                let high = address.offset(by: 8).flatMap({ machine.memory.word(at: $0) }),
+                let rebuilt = try rebuiltDomain(attachment, on: unit, VTDContextEntry(low: low, high: high))
+            else {
+                differences[requester] = finding.message
+                throw Refusal(.EINVAL, finding.rule, requester: requester)
+            }
+            return rebuilt
+        }
+        try attachRestored(attachment, to: domain)
+        return Restorer.AttachedDomain(
+            recorded: attachment.domain, engine: domain, token: token(of: attachment.domain), isRecordedTree: true)
+    }
+
+    /// The domain that a dead engine had announced for the device, when `entry` points to it; `nil`: damage.
+    private mutating func rebuiltDomain(
+        _ attachment: AttachmentRecord, on unit: UnitID, _ entry: VTDContextEntry
+    ) throws(Refusal) -> Restorer.AttachedDomain? {
+        let requester = attachment.requester
+        let tag = UInt32(entry.domainID)
+        guard entry.isPresent, let target = evidence.target(of: requester, root: entry.root, tag: tag) else {
+            return nil
+        }
+        let key = TableKey(unit: unit, root: target.root, tag: tag)
+        let token = token(of: attachment.domain).map { $0 | Self.rebuiltTokenBit }
+        let domain: DomainID
+        if let known = found[key] {
+            domain = known
+        } else {
+            try books.reserveTag(unit: unit, tag: tag)
+            domain = try books.adoptDomain(
+                kind: .paging,
+                geometry: .init(root: target.root, topLevel: target.topLevel, addressBits: target.addressBits),
+                cacheTags: [.init(unit: unit, cacheTag: tag)], token: token, session: sessions.first)
+            found[key] = domain
+            // Only after a crash: these pages are in no record, so the tree itself says which frames are taken.
+            let pages = books.engine.tablePages(of: domain)
+            books.hold(frames: pages.compactMap { PhysicalRange(first: $0.address, bytes: 4096) })
+        }
+        try attachRestored(attachment, to: domain)
+        foundReplaced.append(requester)
+        return Restorer.AttachedDomain(
+            recorded: attachment.domain, engine: domain, token: token, isRecordedTree: false)
+    }
+
+    private mutating func attachRestored(_ attachment: AttachmentRecord, to domain: DomainID) throws(Refusal) {
+        let group = recorded.devices.first { $0.requester == attachment.requester }?.group
+        let owner = recorded.groups.first { $0.id == group }?.ownerToken ?? 0
+        try books.attachRestored(
+            attachment.requester, pasid: attachment.pasid, domain: domain, session: sessions.first, ownerToken: owner,
+            entryAddress: attachment.entryAddress)
+    }
+
+    private mutating func quarantine(_ attachment: AttachmentRecord, _ refusal: Refusal) {
+        let requester = attachment.requester
+        let place = attachment.entryAddress.map { "context entry \($0)" } ?? "no context entry"
+        var reason = "restore: " + (differences[requester] ?? "\(place) is not what the record says")
+        if machine.device(attachment.requester) != nil {
+            do throws(Refusal) {
+                try books.quarantine(attachment.requester, holding: adopted[attachment.domain])
+            } catch {
+                reason += "; could not be blocked (\(error.errno.name))"
+            }
+        }
+        devices.append(
+            .init(
+                requester: attachment.requester, pasid: attachment.pasid, state: .quarantined, errno: refusal.errno,
+                rule: refusal.rule, reason: reason))
+    }
+
+    /// The engine that can allocate; entries that nobody handed over are cleared.
+    consuming func finish() throws(Refusal) -> Restorer.Restored {
+        let sessions = sessions
+        let devices = devices
+        let domains = domains
+        let foundReplaced = foundReplaced
+        let engine: LiveEngine
+        do throws(Errno) {
+            engine = try books.start()
+        } catch {
+            throw Refusal(error)
+        }
+        return Restorer.Restored(
+            engine: engine, sessions: sessions, devices: devices, domains: domains, foundReplaced: foundReplaced)
+    }
+
+    private func token(of domain: DomainID) -> UInt64? { recorded.hwpts.first { $0.domain == domain }?.token }
+
+    private static func geometry(_ tables: DomainUnitRecord.Geometry) -> RestoringEngine.Geometry {
+        .init(root: tables.root, topLevel: tables.topLevel, addressBits: tables.addressBits)
+    }
+}

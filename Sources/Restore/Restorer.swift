@@ -1,0 +1,55 @@
+import Engine
+import Handover
+import Hardware
+import IOMMUModel
+import PageTables
+import Snapshot
+import Validate
+
+/// Takes the pre-existing domains over and attaches them, before anything else sees the devices (D4 → D6).
+///
+/// O(devices and PASIDs): of the tables only the roots are looked at. Nothing in memory changes but the entries of
+/// devices that are quarantined, and of those that nobody handed over.
+public enum Restorer {
+    /// A new engine with every preserved device attached or quarantined.
+    public struct Restored: ~Copyable {
+        public var engine: LiveEngine
+        /// The sessions of the record, as the engine knows them.
+        public let sessions: [SessionID]
+        /// One line per preserved device and PASID.
+        public var devices: [HandoverReport.Device]
+        /// Each attached device's domain: as recorded, and as the engine knows it.
+        public let domains: [RequesterID: AttachedDomain]
+        /// Devices found on the tables that a dead engine had built for them.
+        public let foundReplaced: [RequesterID]
+    }
+
+    /// A restored device's domain.
+    public struct AttachedDomain: Sendable, Hashable {
+        public var recorded: DomainID
+        public var engine: DomainID
+        /// The token that iommufd adopts it by; `nil` for a pass-through domain.
+        public var token: UInt64?
+        /// The tables are those of the record (not those that a dead engine had built).
+        public var isRecordedTree: Bool
+    }
+
+    /// Restores what `recorded` holds into a fresh engine over `machine`.
+    ///
+    /// A unit that is missing or configured otherwise quarantines every device behind it; a device whose entry in memory
+    /// is not the recorded one is quarantined, unless `evidence` explains the entry.
+    ///
+    /// - Throws: a refusal that no device can do without (no session, no memory for a default domain).
+    public static func restore(
+        _ recorded: Snapshot, machine: Machine, evidence: ReplaceEvidence = .init(),
+        configuration: EngineConfiguration, crash: CrashHook = { _ in }, sink: @escaping EventSink
+    ) throws(Refusal) -> Restored {
+        var work = try RestoreWork.begin(
+            recorded, machine: machine, evidence: evidence, configuration: configuration, sink: sink)
+        try work.takeOverUnits()
+        try work.addSessions()
+        try work.adoptDomains()
+        work.attach(crash)
+        return try work.finish()
+    }
+}

@@ -1,0 +1,20 @@
+import CSQLite
+
+extension Connection {
+    /// Allocates memory that ``deserialize(readOnly:count:)`` can take over; `nil` when there is none. `count` over 0.
+    public static func allocate(_ count: Int) -> UnsafeMutableRawPointer? { sqlite3_malloc64(UInt64(count)) }
+
+    /// Frees what ``allocate(_:)`` gave and nobody took over.
+    public static func free(_ memory: UnsafeMutableRawPointer) { sqlite3_free(memory) }
+
+    /// Replaces the main database by the `count` bytes of a database file at `memory`, for reading only.
+    ///
+    /// `memory` comes from ``allocate(_:)`` and belongs to the connection from here on, also when this fails. SQLite never
+    /// opens a file for it: what was read and checked is what is used.
+    public borrowing func deserialize(readOnly memory: UnsafeMutableRawPointer, count: Int) throws(SQLiteError) {
+        let code = sqlite3_deserialize(
+            handle, "main", memory.assumingMemoryBound(to: UInt8.self), Int64(count), Int64(count),
+            UInt32(SQLITE_DESERIALIZE_READONLY | SQLITE_DESERIALIZE_FREEONCLOSE))
+        guard code == SQLITE_OK else { throw SQLiteError(code: code, connection: handle) }
+    }
+}

@@ -1,0 +1,184 @@
+import Engine
+import Hardware
+import IOMMUModel
+import PageTables
+
+/// What every device's DMA must reach, taken down before the handover from the tables as they are, and asked again at
+/// every stage through the machine's own units.
+///
+/// Every 4 KiB page of a mapping is asked, up to `pagesPerDevice` pages a device; beyond that evenly spaced pages and
+/// the two ends of every run. The bytes just outside each run are asked too.
+struct DMAWitness {
+    /// More pages than this of one device are sampled.
+    private let pagesPerDevice: UInt64
+
+    /// One device's mappings.
+    struct Device {
+        var requester: RequesterID
+        /// Sorted, maximal runs, the interrupt window left out.
+        var runs: [TranslatedRun]
+        var isPassThrough: Bool
+    }
+
+    /// What one round of probes came to.
+    struct Round {
+        var probes: UInt64 = 0
+        /// Probes that did not end where they must; the first one in words.
+        var wrong: UInt64 = 0
+        var first: String?
+    }
+
+    private(set) var devices: [Device] = []
+
+    /// Takes down what `machine` translates now, for every device that has an entry.
+    init(_ machine: Machine, pagesPerDevice: UInt64) {
+        self.pagesPerDevice = max(1, pagesPerDevice)
+        var known: [PhysicalAddress: [TranslatedRun]] = [:]
+        for device in machine.devices {
+            guard let unit = machine.unit(device.unit),
+                case .context(let context) = unit.hardware.resolve(device.requester.rid, memory: machine.memory.view)
+            else { continue }
+            switch context.translation {
+            case .passThrough:
+                devices.append(
+                    Device(requester: device.requester, runs: Self.passThroughRuns(machine), isPassThrough: true))
+            case .tables(let configuration, let root):
+                let runs =
+                    known[root]
+                    ?? Walker.scan(configuration, root: root, memory: machine.memory.view).runs().flatMap(
+                        Self.outsideInterruptWindow)
+                known[root] = runs
+                devices.append(Device(requester: device.requester, runs: runs, isPassThrough: false))
+            }
+        }
+    }
+
+    /// Asks all of it: the devices in `translating` must reach what they reached, all others must fault.
+    ///
+    /// Not asked are alias requester ids in a group of which a device is carried: they go with their group, blocked while
+    /// it is in flight, attached again with the replace.
+    func probe(_ machine: Machine, translating: Set<RequesterID>) -> Round {
+        var round = Round()
+        let groups = Set(translating.compactMap { machine.device($0)?.group })
+        for device in devices {
+            if !translating.contains(device.requester), let place = machine.device(device.requester),
+                !place.hasFunction, groups.contains(place.group)
+            {
+                continue
+            }
+            if translating.contains(device.requester) {
+                askMapped(device, machine, &round)
+                if !device.isPassThrough { askHoles(device, machine, &round) }
+            } else {
+                askBlocked(device, machine, &round)
+            }
+        }
+        if let stale = machine.findStaleEntries().first {
+            round.wrong += 1
+            round.first = round.first ?? stale.description
+        }
+        return round
+    }
+
+    private func askMapped(_ device: Device, _ machine: Machine, _ round: inout Round) {
+        let pages = device.runs.reduce(0) { $0 + ($1.range.lastOffset >> 12) + 1 }
+        let stride = max(1, pages / pagesPerDevice)
+        for run in device.runs {
+            let count = (run.range.lastOffset >> 12) + 1
+            let access: Access = run.protection.contains(.write) ? .write : .read
+            var page: UInt64 = 0
+            while true {
+                // Another byte of the page each time.
+                let offset = page << 12 | (page &* 0x9e5 & 0xfff)
+                expect(device, machine, run, offset, access, &round)
+                if page == count - 1 { break }
+                page = min(page + stride, count - 1)
+            }
+            if run.protection == .readWrite { expect(device, machine, run, 0, .read, &round) }
+            for refused in [Access.read, .write] where !run.protection.contains(refused.needs) {
+                expectFault(device, machine, run.range.first, refused, &round)
+            }
+        }
+    }
+
+    private func askHoles(_ device: Device, _ machine: Machine, _ round: inout Round) {
+        for (index, run) in device.runs.enumerated() {
+            let before = index == 0 ? nil : device.runs[index - 1].range.last.rawValue &+ 1
+            let after = index + 1 == device.runs.count ? nil : device.runs[index + 1].range.first.rawValue
+            if run.range.first > IOVA(0), before != run.range.first.rawValue {
+                expectFault(device, machine, IOVA(run.range.first.rawValue - 1), .read, &round)
+            }
+            if run.range.last < IOVA(.max), after != run.range.last.rawValue + 1 {
+                expectFault(device, machine, IOVA(run.range.last.rawValue + 1), .read, &round)
+            }
+        }
+    }
+
+    private func askBlocked(_ device: Device, _ machine: Machine, _ round: inout Round) {
+        for run in device.runs {
+            let access: Access = run.protection.contains(.read) ? .read : .write
+            expectFault(device, machine, run.range.first, access, &round)
+            expectFault(device, machine, run.range.last, access, &round)
+        }
+        if device.runs.isEmpty { expectFault(device, machine, IOVA(0x1000), .read, &round) }
+    }
+
+    private func expect(
+        _ device: Device, _ machine: Machine, _ run: TranslatedRun, _ offset: UInt64, _ access: Access,
+        _ round: inout Round
+    ) {
+        let iova = IOVA(run.range.first.rawValue &+ offset)
+        let wanted = PhysicalAddress(run.pa.rawValue &+ offset)
+        round.probes += 1
+        let outcome = machine.dma(device.requester, iova: iova, access: access)
+        guard outcome != .address(wanted) else { return }
+        round.wrong += 1
+        round.first = round.first ?? "\(device.requester) \(access) at \(iova): \(outcome), expected \(wanted)"
+    }
+
+    private func expectFault(
+        _ device: Device, _ machine: Machine, _ iova: IOVA, _ access: Access, _ round: inout Round
+    ) {
+        guard !VTDUnitHardware.interruptWindow.contains(iova) else { return }
+        round.probes += 1
+        let outcome = machine.dma(device.requester, iova: iova, access: access)
+        switch outcome {
+        case .fault, .notIssued: return
+        default:
+            round.wrong += 1
+            round.first = round.first ?? "\(device.requester) \(access) at \(iova): \(outcome), expected a fault"
+        }
+    }
+
+    /// Some pages at the ends of every RAM range: pass-through maps everything.
+    private static func passThroughRuns(_ machine: Machine) -> [TranslatedRun] {
+        machine.ramRanges.flatMap { range in
+            [range.first.pageBase, range.last.pageBase].compactMap { page in
+                IOVARange(first: IOVA(page.rawValue), bytes: 4096).map {
+                    TranslatedRun(range: $0, pa: page, protection: .readWrite)
+                }
+            }
+        }.sorted { $0.range < $1.range }
+    }
+
+    /// `run` without what lies in the interrupt window, where no request is translated.
+    private static func outsideInterruptWindow(_ run: TranslatedRun) -> [TranslatedRun] {
+        let window = VTDUnitHardware.interruptWindow
+        guard run.range.overlaps(window) else { return [run] }
+        var parts: [TranslatedRun] = []
+        if run.range.first < window.first,
+            let range = IOVARange(first: run.range.first, last: IOVA(window.first.rawValue - 1))
+        {
+            parts.append(TranslatedRun(range: range, pa: run.pa, protection: run.protection))
+        }
+        if run.range.last > window.last,
+            let range = IOVARange(first: IOVA(window.last.rawValue + 1), last: run.range.last)
+        {
+            let skipped = range.first.distance(from: run.range.first)
+            parts.append(
+                TranslatedRun(
+                    range: range, pa: PhysicalAddress(run.pa.rawValue &+ skipped), protection: run.protection))
+        }
+        return parts
+    }
+}

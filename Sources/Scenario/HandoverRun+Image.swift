@@ -1,0 +1,134 @@
+import Engine
+import Glibc
+import Handover
+import IOMMUModel
+import Import
+import PageTables
+import Snapshot
+import Store
+
+extension HandoverRun {
+    /// Hands over what a memory image holds: the image's state is the live state (lifecycle.md, "Imported machines").
+    ///
+    /// - Parameter areas: what userspace declares to have mapped, or `nil`: areas are read off the tables.
+    public static func run(
+        _ image: MachineImage, areas: [AreaCSV.Row]? = nil, options: Options
+    ) throws -> HandoverReport {
+        var run = HandoverRun(options)
+        var clock = Clock()
+        var snapshot = try Importer.importMachine(image, options: ImportOptions())
+        var notes: [String] = []
+        if let areas { notes = try DeclaredAreas(areas).apply(to: &snapshot) }
+        let machine = try run.machine(of: image, snapshot)
+        let buffer = EventBuffer()
+        let writer = try run.firstGeneration()
+        let taken: RunningState.Taken
+        do {
+            taken = try RunningState.takeOver(snapshot, machine: machine, configuration: EngineConfiguration()) {
+                buffer.append($0)
+            }
+        } catch {
+            throw ScenarioError.machine(what: "the image's state cannot be taken over: \(error)")
+        }
+        let session = taken.session
+        let left = taken.left.map { "\($0.requester): \($0.refusal)" }
+        try writer.append(buffer.take())
+        let pages = snapshot.tablePages.reduce(0) { $0 + $1.pages.count }
+        try run.tell(
+            .start, &clock,
+            [
+                .init("requester ids", snapshot.devices.count), .init("domains", snapshot.domains.count),
+                .init("table pages", pages), .init("areas", snapshot.areas.count),
+            ], left)
+        return try run.handOver(
+            Ready(engine: taken.engine, session: session, buffer: buffer, writer: writer, notes: notes))
+    }
+
+    /// The machine of an image: its pages, frames for new tables that nothing reaches, and the handover page.
+    private func machine(of image: MachineImage, _ snapshot: Snapshot) throws -> Machine {
+        let held = image.memory.segments.map(\.range)
+        let reached = snapshot.areas.compactMap { area in
+            PhysicalRange(first: PhysicalAddress(area.offset), bytes: area.range.lastOffset &+ 1)
+        }
+        let ram = snapshot.memoryRanges.filter { $0.kind == .ram }.map(\.range)
+        var finder = FrameFinder(ram: ram, used: held + reached)
+        let pages = UInt64(snapshot.tablePages.reduce(0) { $0 + $1.pages.count })
+        let needed = pages + pages / 4 + 64
+        guard let arena = finder.take(needed), let page = finder.take(1)?.first?.first else {
+            throw ScenarioError.noFrames(needed: needed + 1, found: finder.count)
+        }
+        let pageRange = PhysicalRange(first: page, bytes: 4096).map { [$0] } ?? []
+        // Whole pages only: a page that the image holds in part stays unknown.
+        let whole = held.compactMap { range -> PhysicalRange? in
+            let first = (range.first.rawValue + 4095) & ~4095
+            let end = (range.last.rawValue &+ 1) & ~4095
+            return end > first ? PhysicalRange(first: PhysicalAddress(first), bytes: end - first) : nil
+        }
+        let memory = try self.memory(whole + arena + pageRange)
+        for segment in whole {
+            var address = segment.first
+            while address <= segment.last {
+                if let from = image.memory.page(at: address), let to = memory.page(at: address) {
+                    to.update(from: from, count: 512)
+                }
+                guard let next = address.offset(by: 4096) else { break }
+                address = next
+            }
+        }
+        let machine = try Machine(
+            memory: memory, ramRanges: ram, arenaRanges: arena, handoverPage: page,
+            units: snapshot.units.map { unit in
+                UnitDescription(
+                    id: unit.id, kind: unit.kind, segment: unit.segment, registerBase: unit.registerBase,
+                    hostAddressWidth: unit.hostAddressWidth,
+                    registers: unit.registers.map { .init($0.name, $0.value) },
+                    accessedDirty: unit.hardwareUpdatedMask != 0)
+            },
+            devices: snapshot.devices.map {
+                MachineDevice(
+                    requester: $0.requester, unit: $0.unit, group: $0.group, hasFunction: $0.hasFunction,
+                    vendorID: $0.vendorID, deviceID: $0.deviceID, classCode: $0.classCode, driver: $0.driver,
+                    atsEnabled: $0.atsEnabled, priEnabled: $0.priEnabled)
+            },
+            reservedRegions: snapshot.reservedRegions.map {
+                ReservedRegion(group: $0.group, kind: $0.kind, range: $0.range)
+            })
+        try describe(machine, name: image.metadata.name)
+        return machine
+    }
+
+    /// Memory for `ranges`: the shared file that was asked for, or anonymous.
+    func memory(_ ranges: [PhysicalRange]) throws -> PhysicalMemory {
+        guard let path = options.memory else { return try MachineMemory.anonymous(ranges) }
+        return try MachineMemory.file(ranges, at: path)
+    }
+
+    /// Writes what is beside a memory file: registers, topology, place of the nonce.
+    func describe(_ machine: Machine, name: String) throws {
+        guard let path = options.memory else { return }
+        let image = String(path.split(separator: "/").last ?? "")
+        let text = try MachineDescription(of: machine, name: name, image: image).json()
+        let file = Self.descriptionPath(of: path)
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw ScenarioError.io(operation: "create", path: file, errno: errno) }
+        defer { close(descriptor) }
+        let written = text.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        guard written == text.count else { throw ScenarioError.io(operation: "write", path: file, errno: errno) }
+    }
+
+    /// `OUT.json` beside `OUT.elf`.
+    public static func descriptionPath(of memory: String) -> String {
+        (memory.hasSuffix(".elf") ? String(memory.dropLast(4)) : memory) + ".json"
+    }
+
+    /// The store's directory and the first open generation in it.
+    func firstGeneration() throws -> GenerationWriter {
+        if mkdir(options.store, 0o755) != 0, errno != EEXIST {
+            throw ScenarioError.io(operation: "mkdir", path: options.store, errno: errno)
+        }
+        let location = try StoreLocation(options.store)
+        guard location.isDirectory else { throw StoreError.alreadyExists(path: options.store) }
+        let number = try location.nextNumber()
+        return try GenerationWriter(creating: location.path(of: number), number: number, origin: .engine)
+    }
+}

@@ -1,0 +1,120 @@
+import Engine
+import Glibc
+import Handover
+import IOMMUModel
+import Import
+import Restore
+import Snapshot
+import Store
+import Validate
+
+extension HandoverRun {
+    /// What a restore by itself is asked to do.
+    public struct RestoreRequest {
+        /// A generation file, or a directory of them.
+        public var store: String
+        public var generation: UInt64?
+        /// The memory file that survived, and what is beside it; `nil`: build from the record alone.
+        public var memory: String?
+        public var description: String?
+        /// Go on to the end and record it as the next generation of the store.
+        public var record = false
+        /// The seal that is insisted on.
+        public var expected: ExpectedSeal?
+        public init(store: String) { self.store = store }
+    }
+
+    /// Continues from what a crash left, or says what a restore would come to.
+    ///
+    /// Without ``RestoreRequest/record`` nothing is written: memory is a private copy, and it ends after the audit.
+    public static func restore(_ request: RestoreRequest, options: Options) throws -> HandoverReport {
+        var run = HandoverRun(options)
+        let location = try StoreLocation(request.store)
+        let path: String
+        do throws(StoreError) {
+            path = try location.resolve(generation: request.generation)
+        } catch {
+            guard case .noSealedGeneration = error else { throw error }
+            run.report.verdict = RestoreVerdict.coldBoot.rawValue
+            run.report.verdictRule = .sealMissing
+            return run.report
+        }
+        let reader = try GenerationReader(path: path)
+        let number = reader.header.number
+        run.report.generation = number
+        var machine: Machine?
+        if let memory = request.memory { machine = try Self.machine(memory: memory, request, shared: request.record) }
+        let checked: ManifestChecked
+        do throws(RestoreRefusal) {
+            let nonce = machine?.nonce.flatMap { HandoverNonce(bytes: $0) }
+            checked = try ManifestChecked.check(
+                reader, memory: machine == nil ? .noMemory : nonce.map(MemoryNonce.present) ?? .absent,
+                expected: request.expected)
+        } catch {
+            run.report.verdict = error.verdict.rawValue
+            run.report.verdictRule = error.rule
+            return run.report
+        }
+        guard let machine else { return try run.reconstruct(checked) }
+        let evidence = try evidence(after: number, in: location)
+        guard request.record else {
+            var recovery = Recovery(
+                checked: checked, machine: machine, evidence: evidence, witness: nil, untouched: false)
+            try recovery.run(&run.report, options: options, carryOn: false) { _ in }
+            return run.report
+        }
+        guard location.isDirectory else { throw StoreError.alreadyExists(path: request.store) }
+        let next = try location.nextNumber()
+        let writer = try GenerationWriter(
+            creating: location.path(of: next), number: next, origin: .engine,
+            parent: ParentGeneration(number: number, root: checked.seal.root))
+        var recovery = Recovery(checked: checked, machine: machine, evidence: evidence, witness: nil, untouched: false)
+        try recovery.run(&run.report, options: options) { try writer.append($0) }
+        return run.report
+    }
+
+    /// What the open generations after `number` announce: they are what dead engines left.
+    private static func evidence(after number: UInt64, in location: StoreLocation) throws -> ReplaceEvidence {
+        var events: [Event] = []
+        for later in try location.numbers() where later > number {
+            guard let reader = try? GenerationReader(path: location.path(of: later)),
+                reader.header.parent?.number == number, let found = try? reader.events()
+            else { continue }
+            events += found
+        }
+        return ReplaceEvidence(events)
+    }
+
+    /// The machine of a memory file and its description.
+    private static func machine(memory path: String, _ request: RestoreRequest, shared: Bool) throws -> Machine {
+        let file = request.description ?? descriptionPath(of: path)
+        let metadata = try ImageMetadata(file: file)
+        let image = try MachineImage(
+            file: path, base: nil, metadata: metadata, sharing: shared ? .shared : .privateCopy)
+        let bytes = try WholeFile.read(file)
+        return try MachineDescription.read(bytes, file: file).build(memory: image.memory, file: file)
+    }
+
+    /// Offline: the record against itself.
+    private mutating func reconstruct(_ checked: ManifestChecked) throws -> HandoverReport {
+        var clock = Clock()
+        let recorded = try RecordedMachine(checked.snapshot)
+        let audit = Audit(checked.snapshot)
+        var pages = 0
+        var findings: [Finding] = []
+        for domain in audit.domains {
+            let result = audit.run(domain, memory: recorded.memory.view)
+            pages += result.tablePages
+            findings += result.findings.filter { $0.severity == .error }
+        }
+        let carried = checked.snapshot.devices.filter(\.preserved)
+        report.devices = carried.map { .init(requester: $0.requester, pasid: nil, state: .preserved) }
+        try tell(
+            .audit, &clock,
+            [.init("devices", carried.count), .init("table pages", pages), .init("findings", findings.count)],
+            findings.prefix(20).map(\.message))
+        report.verdict = RestoreVerdict.reconstructed.rawValue
+        report.verdictRule = findings.first?.rule
+        return report
+    }
+}

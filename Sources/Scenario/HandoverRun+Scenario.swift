@@ -1,0 +1,106 @@
+import Engine
+import Handover
+import IOMMUModel
+import PageTables
+import Snapshot
+import Store
+
+extension HandoverRun {
+    /// Builds a scenario's machine, runs its steps, hands it over, and holds the outcome against what the file expects.
+    ///
+    /// - Throws: ``ScenarioError`` for a machine that cannot be built, an answer or an outcome that is not the expected
+    ///   one; errors of the store.
+    public static func run(_ scenario: ScenarioFile, options: Options) throws -> HandoverReport {
+        var run = HandoverRun(options)
+        var clock = Clock()
+        let machine = try run.machine(of: scenario)
+        let buffer = EventBuffer()
+        let writer = try run.firstGeneration()
+        var engine = try LiveEngine.start(machine, configuration: EngineConfiguration(seed: scenario.seed)) {
+            buffer.append($0)
+        }
+        var runner = ScenarioRunner()
+        try runner.addFiles(scenario.machine, to: &engine)
+        try runner.run(scenario.steps, on: &engine) { errno in
+            // A failed operation is durable before the next step.
+            if errno != nil { try writer.append(buffer.take()) }
+        }
+        let session = try engine.createSession("scenario")
+        try writer.append(buffer.take())
+        try run.describe(machine, name: scenario.name)
+        try run.tell(
+            .start, &clock, [.init("devices", machine.devices.count), .init("steps", scenario.steps.count)], [])
+        let names = ScenarioNames(scenario, runner)
+        let report = try run.handOver(
+            Ready(engine: engine, session: session, buffer: buffer, writer: writer, notes: []),
+            tamper: scenario.tamper.isEmpty
+                ? nil : { try Tampering(names).apply(scenario.tamper, machine: $0, path: $1, receipt: $2) })
+        try scenario.expect?.check(report)
+        return report
+    }
+
+    /// The machine of a scenario: nothing but frames for tables and the handover page is really held.
+    private func machine(of scenario: ScenarioFile) throws -> Machine {
+        let plan = scenario.machine
+        let files = plan.memoryFiles.compactMap { PhysicalRange(first: $0.base, bytes: $0.byteCount) }
+        var finder = FrameFinder(ram: plan.ram, used: files)
+        guard let arena = finder.take(plan.tablePages), let page = finder.take(1)?.first else {
+            throw ScenarioError.noFrames(needed: plan.tablePages + 1, found: finder.count)
+        }
+        return try Machine(
+            memory: try memory(arena + [page]), ramRanges: plan.ram, arenaRanges: arena, handoverPage: page.first,
+            units: plan.units.map { unit in
+                UnitDescription(
+                    id: unit.id, segment: unit.segment, registerBase: unit.registerBase,
+                    hostAddressWidth: unit.hostAddressWidth,
+                    registers: [
+                        .init("cap", unit.capability), .init("ecap", unit.extendedCapability), .init("gsts", 0),
+                        .init("rtaddr", 0),
+                    ], accessedDirty: unit.accessedDirty)
+            },
+            devices: plan.devices.map {
+                MachineDevice(
+                    requester: $0.requester, unit: $0.unit, group: $0.group, hasFunction: $0.hasFunction,
+                    driver: $0.driver, atsEnabled: $0.ats, priEnabled: $0.pri)
+            },
+            reservedRegions: Set(
+                plan.devices.flatMap { device in
+                    device.reserved.map { ReservedRegion(group: device.group, kind: $0.kind, range: $0.range) }
+                }
+            ).sorted { ($0.group, $0.range) < ($1.group, $1.range) })
+    }
+}
+
+/// What a scenario's names stand for in the record.
+struct ScenarioNames {
+    private let runner: ScenarioRunner
+    init(_ scenario: ScenarioFile, _ runner: ScenarioRunner) { self.runner = runner }
+    /// The record's id of the file's IOAS.
+    func ioas(_ id: IOASID) -> IOASID? { runner.engineID(id) }
+}
+
+extension ScenarioExpectation {
+    /// Holds `report` against the expectation.
+    ///
+    /// - Throws: ``ScenarioError/step(number:operation:expected:found:)`` with number 0 for the first difference.
+    func check(_ report: HandoverReport) throws(ScenarioError) {
+        func expect(_ what: String, _ wanted: String?, _ found: String) throws(ScenarioError) {
+            guard let wanted, wanted != found else { return }
+            throw .step(number: 0, operation: what, expected: wanted, found: found)
+        }
+        func names(_ devices: [RequesterID]) -> String { devices.sorted().map(\.description).joined(separator: " ") }
+        try expect("verdict", verdict, report.verdict)
+        if let rule { try expect("rule", rule.rawValue, report.verdictRule?.rawValue ?? "none") }
+        try expect(
+            "preserved", preserved.map(names), names(report.devices.filter { $0.state != .refused }.map(\.requester)))
+        try expect(
+            "quarantined", quarantined.map(names),
+            names(report.devices.filter { $0.state == .quarantined }.map(\.requester)))
+        func refusals(_ list: [(RequesterID, Errno?)]) -> String {
+            list.sorted { $0.0 < $1.0 }.map { "\($0.0) \($0.1?.name ?? "")" }.joined(separator: ", ")
+        }
+        try expect(
+            "refused", refused.map { refusals($0.map { ($0.device, $0.errno) }) },
+            refusals(report.devices.filter { $0.state == .refused }.map { ($0.requester, $0.errno) }))
+    }
+}

@@ -1,0 +1,191 @@
+import Engine
+import Glibc
+import Handover
+import IOMMUModel
+import Restore
+import Snapshot
+import Store
+import Validate
+
+/// One whole handover on one machine, across the simulated jump: preserve, freeze, seal, jump, restore, audit, claim,
+/// adopt, rebuild, compare, replace, finish, with every device's DMA asked at every stage.
+public struct HandoverRun {
+    /// What the caller chooses.
+    public struct Options {
+        /// A directory of generations; created when it is not there.
+        public var store: String
+        /// Where the machine's memory lives as a shared file; `nil`: in this process only.
+        public var memory: String?
+        /// Skip the guards that a laboratory does not need (ATS, group, owner).
+        public var lab = false
+        /// More mapped pages than this of one device are not all asked by DMA, but sampled.
+        public var pagesPerDevice: UInt64 = 1 << 19
+        /// Called at every crash point.
+        public var crash: CrashHook = { _ in }
+        /// Called as each phase ends.
+        public var tell: (HandoverReport.Phase) throws -> Void = { _ in }
+        public init(store: String) { self.store = store }
+    }
+
+    var options: Options
+    var report = HandoverReport()
+    var witness: DMAWitness?
+
+    init(_ options: Options) { self.options = options }
+
+    /// A running machine that is about to be handed over.
+    struct Ready: ~Copyable {
+        var engine: LiveEngine
+        let session: SessionID
+        let buffer: EventBuffer
+        let writer: GenerationWriter
+        /// What is said of areas: rows used, rows that nothing was done with.
+        var notes: [String]
+    }
+
+    /// A change between seal and restore, for scenarios.
+    typealias Tamper = (_ machine: Machine, _ path: String, _ receipt: SealReceipt) throws -> Void
+
+    /// Hands `ready` over and takes it up again.
+    mutating func handOver(_ ready: consuming Ready, tamper: Tamper? = nil) throws -> HandoverReport {
+        var engine = ready.engine
+        let session = ready.session
+        let buffer = ready.buffer
+        var writer = ready.writer
+        let machine = engine.machine
+        witness = DMAWitness(machine, pagesPerDevice: options.pagesPerDevice)
+        let attached = Set(witness?.devices.map(\.requester) ?? [])
+        try ask(machine, attached, .start)
+
+        var clock = Clock()
+        var carried: Set<RequesterID> = []
+        for device in engine.devices {
+            do throws(Refusal) {
+                try engine.preserve(device.requester, in: session, options: PreserveOptions(lab: options.lab))
+                carried.insert(device.requester)
+                report.devices.append(.init(requester: device.requester, pasid: nil, state: .preserved))
+            } catch {
+                report.devices.append(
+                    .init(
+                        requester: device.requester, pasid: nil, state: .refused, errno: error.errno, rule: error.rule,
+                        reason: error.rule.map { Rule.of($0).promise } ?? ""))
+            }
+        }
+        try writer.append(buffer.take())
+        let assumed = engine.groups.contains { $0.ownerAssumed }
+        try tell(
+            .preserve, &clock,
+            [.init("preserved", carried.count), .init("refused", report.devices.count - carried.count)],
+            ready.notes + (assumed ? ["DMA owner assumed from the driver's name (vfio-pci)"] : [])
+                + (options.lab ? ["lab: the guards for ATS, group and owner were not asked"] : []))
+
+        // Freeze: immutable, checked, everything that is not carried cleared.
+        var frozen: FrozenEngine
+        switch engine.freeze() {
+        case .frozen(let cold): frozen = cold
+        case .refused(_, let refusal):
+            try writer.append(buffer.take())
+            throw ScenarioError.machine(what: "freeze was refused: \(refusal)")
+        }
+        var counts: [HandoverReport.Count] = [.init("entries cleared", frozen.cleared.count)]
+        if !frozen.kept.isEmpty { counts.append(.init("kept (cannot be blocked)", frozen.kept.count)) }
+        try tell(.freeze, &clock, counts, [])
+        options.crash(.beforeSeal)
+
+        // Seal: one transaction; the nonce goes into memory once it is durable.
+        let receipt: SealReceipt
+        let sealed: Snapshot
+        do {
+            guard let nonce = HandoverNonce(bytes: frozen.drawNonce()) else {
+                preconditionFailure("a nonce has 16 bytes")
+            }
+            sealed = frozen.snapshot()
+            let crash = options.crash
+            receipt = try writer.seal(sealed, nonce: nonce, events: buffer.take()) { crash(.inSeal) }
+        } catch {
+            _ = frozen.thaw()
+            throw error
+        }
+        machine.setNonce(receipt.nonce?.bytes)
+        options.crash(.afterSeal)
+        try writer.release()
+        let pages = sealed.tablePages.reduce(0) { $0 + $1.pages.count }
+        try tell(
+            .seal, &clock,
+            [
+                .init("table pages", pages), .init("areas", sealed.areas.count),
+                .init("attachments", sealed.attachments.count),
+            ],
+            ["sealed as \(receipt.expected)"])
+
+        // The jump: the engine is gone, machine and file remain.
+        let survivor = frozen.jump()
+        let kept = carried
+        let round = try ask(survivor, kept, .jump)
+        try tell(.jump, &clock, [.init("DMA probes", round)], [])
+        let location = try StoreLocation(options.store)
+        try tamper?(survivor, location.path(of: receipt.generation), receipt)
+
+        return try takeUp(
+            survivor, in: location, generation: receipt.generation, evidence: .init(), untouched: tamper == nil)
+    }
+
+    /// The second half: a new engine on what is in `location` and in memory.
+    mutating func takeUp(
+        _ machine: Machine, in location: StoreLocation, generation: UInt64, evidence: ReplaceEvidence,
+        untouched: Bool
+    ) throws -> HandoverReport {
+        report.generation = generation
+        let reader = try GenerationReader(path: location.path(of: generation))
+        let checked: ManifestChecked
+        do throws(RestoreRefusal) {
+            let nonce = machine.nonce.flatMap { HandoverNonce(bytes: $0) }
+            checked = try ManifestChecked.check(
+                reader, memory: nonce.map(MemoryNonce.present) ?? .absent)
+        } catch {
+            report.verdict = error.verdict.rawValue
+            report.verdictRule = error.rule
+            return report
+        }
+        let number = try location.nextNumber()
+        let parent = reader.seal.map { ParentGeneration(number: generation, root: $0.root) }
+        let writer = try GenerationWriter(
+            creating: location.path(of: number), number: number, origin: .engine, parent: parent)
+        var recovery = Recovery(
+            checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: untouched)
+        try recovery.run(&report, options: options) { try writer.append($0) }
+        return report
+    }
+
+    /// Asks every device's DMA; what is wrong ends the run.
+    @discardableResult
+    func ask(_ machine: Machine, _ translating: Set<RequesterID>, _ phase: HandoverPhase) throws -> UInt64 {
+        guard let round = witness?.probe(machine, translating: translating) else { return 0 }
+        guard round.wrong == 0 else {
+            throw ScenarioError.machine(
+                what: "\(phase.rawValue): \(round.wrong) of \(round.probes) DMA probes went wrong: \(round.first ?? "")"
+            )
+        }
+        return round.probes
+    }
+
+    mutating func tell(
+        _ phase: HandoverPhase, _ clock: inout Clock, _ counts: [HandoverReport.Count], _ notes: [String]
+    ) throws {
+        let line = HandoverReport.Phase(phase: phase, seconds: clock.lap(), counts: counts, notes: notes)
+        report.phases.append(line)
+        try options.tell(line)
+    }
+}
+
+/// Wall-clock laps.
+struct Clock {
+    private var last = ContinuousClock.now
+    /// Seconds since the lap before.
+    mutating func lap() -> Double {
+        let now = ContinuousClock.now
+        defer { last = now }
+        let parts = (now - last).components
+        return Double(parts.seconds) + Double(parts.attoseconds) / 1e18
+    }
+}

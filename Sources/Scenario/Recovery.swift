@@ -1,0 +1,174 @@
+import Engine
+import Handover
+import IOMMUModel
+import Restore
+import Snapshot
+import Store
+import Validate
+
+/// The new kernel and its userspace at work: restore, audit, claim, adopt, rebuild, compare, replace, finish.
+struct Recovery {
+    let checked: ManifestChecked
+    let machine: Machine
+    let evidence: ReplaceEvidence
+    let witness: DMAWitness?
+    /// Nothing was tampered with: every probe must be right.
+    let untouched: Bool
+
+    mutating func run(
+        _ report: inout HandoverReport, options: HandoverRun.Options, carryOn: Bool = true,
+        record: ([Event]) throws -> Void
+    ) throws {
+        let buffer = EventBuffer()
+        var clock = Clock()
+        let recorded = checked.snapshot
+        func tell(_ phase: HandoverPhase, _ counts: [HandoverReport.Count], _ notes: [String] = []) throws {
+            let line = HandoverReport.Phase(phase: phase, seconds: clock.lap(), counts: counts, notes: notes)
+            report.phases.append(line)
+            try options.tell(line)
+        }
+        func ask(_ devices: Set<RequesterID>, _ phase: HandoverPhase) throws -> HandoverReport.Count {
+            guard let witness else { return .init("DMA probes", 0) }
+            let round = witness.probe(machine, translating: devices)
+            guard round.wrong == 0 || !untouched else {
+                throw ScenarioError.machine(
+                    what: "\(phase.rawValue): \(round.wrong) of \(round.probes) DMA probes went wrong: "
+                        + (round.first ?? ""))
+            }
+            return .init("DMA probes", round.probes)
+        }
+
+        // Restore: before anything else sees a device.
+        var restored = try Restorer.restore(
+            recorded, machine: machine, evidence: evidence, configuration: EngineConfiguration(), crash: options.crash
+        ) { buffer.append($0) }
+        try record(buffer.take())
+        for device in restored.devices { set(&report, device) }
+        var attached = Set(restored.devices.filter { $0.state == .restored }.map(\.requester))
+        var quarantined = restored.devices.filter { $0.state == .quarantined }
+        var counts: [HandoverReport.Count] = [
+            .init("restored", attached.count), .init("quarantined", quarantined.count),
+        ]
+        if !restored.foundReplaced.isEmpty {
+            counts.append(.init("found on rebuilt tables", restored.foundReplaced.count))
+        }
+        try tell(.restore, counts + [try ask(attached, .restore)])
+
+        // Audit: the record against memory, beside the running devices.
+        let audit = Audit(recorded)
+        var notes: [String] = []
+        var pages = 0
+        var areas = 0
+        var findings = 0
+        for (requester, domain) in restored.domains.sorted(by: { $0.key < $1.key }) where domain.isRecordedTree {
+            guard recorded.domains.contains(where: { $0.id == domain.recorded && $0.kind == .paging }) else { continue }
+            let result = audit.run(domain.recorded, memory: machine.memory.view)
+            if restored.domains.first(where: { $0.value.recorded == domain.recorded && $0.key < requester }) == nil {
+                pages += result.tablePages
+                areas += result.areas
+                findings += result.findings.count { $0.severity == .error }
+            }
+            guard let finding = result.findings.first(where: { $0.severity == .error }) else { continue }
+            attached.remove(requester)
+            do throws(Refusal) {
+                try restored.engine.quarantine(requester)
+            } catch {
+                notes.append("\(requester) could not be blocked: \(error)")
+            }
+            quarantined.append(
+                .init(
+                    requester: requester, pasid: nil, state: .quarantined, errno: .EINVAL, rule: finding.rule,
+                    reason: "audit: \(finding.message)"))
+        }
+        let independent = recorded.ioases.filter { $0.areaOrigin == .declared }.count
+        notes.append(
+            recorded.ioases.isEmpty
+                ? "no areas: nothing to hold the tables against"
+                : independent == recorded.ioases.count
+                    ? "the areas were declared: they are an independent witness of the tables"
+                    : "\(recorded.ioases.count - independent) of \(recorded.ioases.count) address spaces have areas read "
+                        + "off the tables: no independent witness")
+        try record(buffer.take())
+        try tell(
+            .audit,
+            [
+                .init("table pages", pages), .init("areas", areas), .init("findings", findings),
+                try ask(attached, .audit),
+            ],
+            notes)
+        options.crash(.afterRestore)
+
+        // Userspace comes back.
+        var claimer = Claimer(
+            recorded, sessions: restored.sessions, attached: restored.domains, devices: Array(attached))
+        if !attached.isEmpty, carryOn {
+            let claimed = try claimer.claim(&restored.engine)
+            try tell(.claim, [.init("devices", claimed)])
+            let adopted = try claimer.adopt(&restored.engine)
+            try record(buffer.take())
+            try tell(.adopt, [.init("domains", adopted), try ask(attached, .adopt)])
+            let rebuilt = try claimer.rebuild(&restored.engine)
+            try record(buffer.take())
+            try tell(
+                .rebuild,
+                [
+                    .init("address spaces", rebuilt.spaces), .init("areas", rebuilt.areas),
+                    .init("new table pages", rebuilt.tablePages),
+                ])
+            let compared = claimer.compare(restored.engine)
+            try tell(
+                .compare, [.init("bytes equal", compared.equalBytes), .init("differing", compared.differing.count)],
+                compared.differing.map { "\($0.requester): \($0.what)" })
+            claimer.announce(&restored.engine)
+            try record(buffer.take())
+            let replaced = try claimer.replace(&restored.engine, crash: options.crash)
+            try record(buffer.take())
+            try tell(
+                .replace,
+                [
+                    .init("replaced", replaced.replaced.count), .init("passed through", replaced.passedThrough.count),
+                    .init("old table pages freed", replaced.freedPages), try ask(attached, .replace),
+                ])
+            update(&report, replaced, compared.differing)
+        }
+        for device in quarantined { set(&report, device) }
+        report.verdict = (quarantined.isEmpty ? RestoreVerdict.restored : .degraded).rawValue
+        report.verdictRule = quarantined.first?.rule
+        guard carryOn else { return }
+        var refusal: Refusal?
+        do throws(Refusal) { try claimer.finish(&restored.engine) } catch { refusal = error }
+        if refusal == nil { machine.setNonce(nil) }
+        try record(buffer.take())
+        let left = refusal.map { ["not finished: \($0)"] } ?? []
+        try tell(.finish, [.init("sessions", restored.sessions.count), try ask(attached, .finish)], left)
+        let problems = restored.engine.checkInvariants()
+        guard problems.isEmpty else { throw ScenarioError.machine(what: problems[0]) }
+    }
+
+    private func update(
+        _ report: inout HandoverReport, _ replaced: Claimer.Replaced,
+        _ differing: [(requester: RequesterID, what: String)]
+    ) {
+        for requester in replaced.replaced { set(&report, .init(requester: requester, pasid: nil, state: .replaced)) }
+        for requester in replaced.passedThrough {
+            set(&report, .init(requester: requester, pasid: nil, state: .passedThrough))
+        }
+        for (requester, what) in differing {
+            set(
+                &report,
+                .init(
+                    requester: requester, pasid: nil, state: .restored, errno: .EINVAL, rule: .compareDiffers,
+                    reason: what))
+        }
+    }
+
+    private func set(_ report: inout HandoverReport, _ device: HandoverReport.Device) {
+        if let index = report.devices.firstIndex(where: {
+            $0.requester == device.requester && $0.pasid == device.pasid
+        }) {
+            report.devices[index] = device
+        } else {
+            report.devices.append(device)
+        }
+    }
+}

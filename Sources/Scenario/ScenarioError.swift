@@ -1,0 +1,31 @@
+import IOMMUModel
+
+/// Why a scenario or a machine could not be run.
+public enum ScenarioError: Error, Sendable, CustomStringConvertible {
+    /// The file is not a scenario: where and what.
+    case unreadable(file: String, place: String, what: String)
+    /// The machine cannot be built as described.
+    case machine(what: String)
+    /// A step answered otherwise than expected.
+    case step(number: Int, operation: String, expected: String, found: String)
+    /// The scenario's own text does not fit together.
+    case inconsistent(place: String, what: String)
+    /// An I/O operation on the memory file failed.
+    case io(operation: String, path: String, errno: Int32)
+    /// There is no room in the machine's RAM for new table pages.
+    case noFrames(needed: UInt64, found: UInt64)
+
+    public var description: String {
+        switch self {
+        case .unreadable(let file, let place, let what):
+            place.isEmpty ? "\(file): \(what)" : "\(file): \(place): \(what)"
+        case .machine(let what): "machine: \(what)"
+        case .step(let number, let operation, let expected, let found):
+            "step \(number) (\(operation)): \(found) found, \(expected) expected"
+        case .inconsistent(let place, let what): "\(place): \(what)"
+        case .io(let operation, let path, let errno): "\(path): \(operation) failed (errno \(errno))"
+        case .noFrames(let needed, let found):
+            "RAM has room for \(found) new table pages, \(needed) are needed (outside the image and every mapping)"
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import FoundationEssentials
+import IOMMUModel
+
+/// A scenario: a machine, steps with what they must answer, and the verdict that the handover must come to.
+///
+/// The JSON form is schema version 0 (`domstore scenario schema`). Addresses are hex strings; unknown keys are refused,
+/// since a misspelt expectation would otherwise pass for ever.
+public struct ScenarioFile: Sendable, Decodable {
+    /// The schema version that this code reads.
+    public static let supportedSchema = 0
+
+    /// The JSON Schema of such files.
+    public static var schemaText: String { String(decoding: PackageResources.scenario_schema_json, as: UTF8.self) }
+
+    public var schema: Int
+    public var name: String
+    public var about: String?
+    /// Seed of the engine's random state (nonce, choices); the same seed gives the same bytes.
+    public var seed: UInt64
+    public var machine: ScenarioMachine
+    public var steps: [ScenarioStep]
+    public var tamper: [ScenarioTamper]
+    public var expect: ScenarioExpectation?
+
+    enum CodingKeys: String, CodingKey, CaseIterable { case schema, name, about, seed, machine, steps, tamper, expect }
+
+    public init(from decoder: any Decoder) throws {
+        let box = try decoder.strictContainer(CodingKeys.self)
+        schema = try box.decode(Int.self, forKey: .schema)
+        guard schema == Self.supportedSchema else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .schema, in: box,
+                debugDescription: "schema \(schema) found, \(Self.supportedSchema) is what this version reads")
+        }
+        name = try box.decode(String.self, forKey: .name)
+        about = try box.decodeIfPresent(String.self, forKey: .about)
+        seed = try box.decodeIfPresent(UInt64.self, forKey: .seed) ?? 1
+        machine = try box.decode(ScenarioMachine.self, forKey: .machine)
+        steps = try box.decode([ScenarioStep].self, forKey: .steps)
+        tamper = try box.decodeIfPresent([ScenarioTamper].self, forKey: .tamper) ?? []
+        expect = try box.decodeIfPresent(ScenarioExpectation.self, forKey: .expect)
+    }
+
+    /// Reads a scenario from JSON text.
+    ///
+    /// - Throws: ``ScenarioError`` naming the place in the file.
+    public static func read(_ bytes: [UInt8], file: String) throws(ScenarioError) -> ScenarioFile {
+        do {
+            return try JSONDecoder().decode(ScenarioFile.self, from: Data(bytes))
+        } catch let error as DecodingError {
+            throw .unreadable(file: file, place: error.place, what: error.sentence)
+        } catch {
+            throw .unreadable(file: file, place: "", what: "\(error)")
+        }
+    }
+}
+
+/// What a scenario's handover must come to.
+public struct ScenarioExpectation: Sendable, Decodable {
+    public var verdict: String?
+    public var rule: RuleID?
+    public var preserved: [RequesterID]?
+    public var refused: [Refusal]?
+    public var quarantined: [RequesterID]?
+
+    /// A device that the preserve refuses, with the answer.
+    public struct Refusal: Sendable, Decodable {
+        public var device: RequesterID
+        public var errno: Errno
+        enum CodingKeys: String, CodingKey, CaseIterable { case device, errno }
+        public init(from decoder: any Decoder) throws {
+            let box = try decoder.strictContainer(CodingKeys.self)
+            device = try box.decode(RequesterText.self, forKey: .device).value
+            errno = try box.decode(ErrnoText.self, forKey: .errno).value
+        }
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable { case verdict, rule, preserved, refused, quarantined }
+
+    public init(from decoder: any Decoder) throws {
+        let box = try decoder.strictContainer(CodingKeys.self)
+        verdict = try box.decodeIfPresent(String.self, forKey: .verdict)
+        rule = try box.decodeIfPresent(RuleText.self, forKey: .rule)?.value
+        preserved = try box.decodeIfPresent([RequesterText].self, forKey: .preserved)?.map(\.value)
+        refused = try box.decodeIfPresent([Refusal].self, forKey: .refused)
+        quarantined = try box.decodeIfPresent([RequesterText].self, forKey: .quarantined)?.map(\.value)
+    }
+}

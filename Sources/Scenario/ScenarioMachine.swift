@@ -1,0 +1,133 @@
+import IOMMUModel
+
+/// The machine of a scenario.
+public struct ScenarioMachine: Sendable, Decodable {
+    /// RAM in whole pages, both ends included.
+    public var ram: [PhysicalRange]
+    /// How many frames new table pages may be taken from; at the end of the last RAM range.
+    public var tablePages: UInt64
+    public var units: [Unit]
+    public var devices: [Device]
+    public var memoryFiles: [MemoryFile]
+
+    /// A VT-d unit.
+    public struct Unit: Sendable, Decodable {
+        public var id: UnitID
+        public var segment: UInt32
+        public var registerBase: PhysicalAddress
+        public var hostAddressWidth: UInt8
+        public var capability: UInt64
+        public var extendedCapability: UInt64
+        /// The hardware sets accessed and dirty bits.
+        public var accessedDirty: Bool
+
+        enum CodingKeys: String, CodingKey, CaseIterable {
+            case id, segment
+            case registerBase = "register_base"
+            case hostAddressWidth = "host_address_width"
+            case cap, ecap
+            case accessedDirty = "accessed_dirty"
+        }
+
+        public init(from decoder: any Decoder) throws {
+            let box = try decoder.strictContainer(CodingKeys.self)
+            id = UnitID(try box.decode(UInt32.self, forKey: .id))
+            segment = try box.decodeIfPresent(UInt32.self, forKey: .segment) ?? 0
+            registerBase = PhysicalAddress(
+                try box.decodeIfPresent(NumberText.self, forKey: .registerBase)?.value ?? 0xfed9_0000)
+            hostAddressWidth = try box.decodeIfPresent(UInt8.self, forKey: .hostAddressWidth) ?? 46
+            capability = try box.decode(NumberText.self, forKey: .cap).value
+            extendedCapability = try box.decode(NumberText.self, forKey: .ecap).value
+            accessedDirty = try box.decodeIfPresent(Bool.self, forKey: .accessedDirty) ?? false
+        }
+    }
+
+    /// A device behind a unit.
+    public struct Device: Sendable, Decodable {
+        public var requester: RequesterID
+        public var unit: UnitID
+        public var group: GroupID
+        public var hasFunction: Bool
+        public var driver: String
+        public var ats: Bool
+        public var pri: Bool
+        public var reserved: [Reserved]
+
+        /// A reserved region of the device's group.
+        public struct Reserved: Sendable, Decodable {
+            public var kind: ReservedRegionKind
+            public var range: IOVARange
+            enum CodingKeys: String, CodingKey, CaseIterable { case kind, iova, last }
+            public init(from decoder: any Decoder) throws {
+                let box = try decoder.strictContainer(CodingKeys.self)
+                kind = try box.decode(ReservedKindText.self, forKey: .kind).value
+                let first = IOVA(try box.decode(NumberText.self, forKey: .iova).value)
+                let last = IOVA(try box.decode(NumberText.self, forKey: .last).value)
+                guard let range = IOVARange(first: first, last: last) else {
+                    throw DecodingError.dataCorruptedError(
+                        forKey: .last, in: box, debugDescription: "last \(last) lies below iova \(first)")
+                }
+                self.range = range
+            }
+        }
+
+        enum CodingKeys: String, CodingKey, CaseIterable {
+            case device, unit, group, function, driver, ats, pri, reserved
+        }
+
+        public init(from decoder: any Decoder) throws {
+            let box = try decoder.strictContainer(CodingKeys.self)
+            requester = try box.decode(RequesterText.self, forKey: .device).value
+            unit = UnitID(try box.decodeIfPresent(UInt32.self, forKey: .unit) ?? 1)
+            group = GroupID(try box.decode(UInt32.self, forKey: .group))
+            hasFunction = try box.decodeIfPresent(Bool.self, forKey: .function) ?? true
+            driver = try box.decodeIfPresent(String.self, forKey: .driver) ?? ""
+            ats = try box.decodeIfPresent(Bool.self, forKey: .ats) ?? false
+            pri = try box.decodeIfPresent(Bool.self, forKey: .pri) ?? false
+            reserved = try box.decodeIfPresent([Reserved].self, forKey: .reserved) ?? []
+        }
+    }
+
+    /// A memory file: contiguous in the simulated machine.
+    public struct MemoryFile: Sendable, Decodable {
+        public var id: BackingID
+        public var base: PhysicalAddress
+        public var byteCount: UInt64
+        public var sealed: Bool
+
+        enum CodingKeys: String, CodingKey, CaseIterable { case id, base, bytes, sealed }
+
+        public init(from decoder: any Decoder) throws {
+            let box = try decoder.strictContainer(CodingKeys.self)
+            id = BackingID(try box.decode(UInt32.self, forKey: .id))
+            base = PhysicalAddress(try box.decode(NumberText.self, forKey: .base).value)
+            byteCount = try box.decode(NumberText.self, forKey: .bytes).value
+            sealed = try box.decodeIfPresent(Bool.self, forKey: .sealed) ?? true
+        }
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case ram
+        case tablePages = "table_pages"
+        case units, devices
+        case memoryFiles = "memory_files"
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let box = try decoder.strictContainer(CodingKeys.self)
+        ram = try box.decode([[NumberText]].self, forKey: .ram).map { pair in
+            guard pair.count == 2,
+                let range = PhysicalRange(first: .init(pair[0].value), last: .init(pair[1].value)),
+                range.isAligned(toLog2: 12)
+            else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .ram, in: box, debugDescription: "each range is [first, last] in whole 4 KiB pages")
+            }
+            return range
+        }
+        tablePages = try box.decodeIfPresent(UInt64.self, forKey: .tablePages) ?? 4096
+        units = try box.decode([Unit].self, forKey: .units)
+        devices = try box.decode([Device].self, forKey: .devices)
+        memoryFiles = try box.decodeIfPresent([MemoryFile].self, forKey: .memoryFiles) ?? []
+    }
+}

@@ -1,0 +1,102 @@
+import IOMMUModel
+
+/// One step of a scenario: an operation with its arguments, and what it must answer.
+public struct ScenarioStep: Sendable, Decodable {
+    /// What the step does; each case names what it needs.
+    public enum Operation: Sendable {
+        case createIOAS(IOASID)
+        case createHWPT(HWPTID, ioas: IOASID, unit: UnitID, addressBits: Int)
+        case claim(RequesterID)
+        case attach(RequesterID, hwpt: HWPTID)
+        case attachIdentity(RequesterID)
+        case detach(RequesterID)
+        case map(IOASID, iova: IOVA, bytes: UInt64, file: BackingID, offset: UInt64, Protection)
+        case unmap(IOASID, iova: IOVA, bytes: UInt64)
+        case mark(HWPTID, token: UInt64)
+        case dma(RequesterID, iova: IOVA, Access, lands: Landing)
+    }
+
+    /// Where a DMA must end.
+    public enum Landing: Sendable, Hashable {
+        case address(PhysicalAddress)
+        /// A VT-d fault reason.
+        case fault(UInt8)
+    }
+
+    /// The operation's name, as in the file.
+    public var name: String
+    public var operation: Operation
+    /// The error it must answer with; `nil`: it must succeed.
+    public var expect: Errno?
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case `do`
+        case device, hwpt, ioas, unit, bits, iova, bytes, file, offset, protection, token, access, address, fault,
+            expect
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let box = try decoder.strictContainer(CodingKeys.self)
+        name = try box.decode(String.self, forKey: .do)
+        expect = try box.decodeIfPresent(ErrnoText.self, forKey: .expect)?.value
+        var used: Set<CodingKeys> = [.do, .expect]
+        func number(_ key: CodingKeys) throws -> UInt64 {
+            used.insert(key)
+            return try box.decode(NumberText.self, forKey: key).value
+        }
+        func id(_ key: CodingKeys) throws -> UInt32 {
+            used.insert(key)
+            return try box.decode(UInt32.self, forKey: key)
+        }
+        func device() throws -> RequesterID {
+            used.insert(.device)
+            return try box.decode(RequesterText.self, forKey: .device).value
+        }
+        switch name {
+        case "create-ioas": operation = .createIOAS(IOASID(try id(.ioas)))
+        case "create-hwpt":
+            used.insert(.bits)
+            let bits = try box.decodeIfPresent(Int.self, forKey: .bits) ?? 48
+            operation = .createHWPT(
+                HWPTID(try id(.hwpt)), ioas: IOASID(try id(.ioas)), unit: UnitID(try id(.unit)), addressBits: bits)
+        case "claim": operation = .claim(try device())
+        case "attach": operation = .attach(try device(), hwpt: HWPTID(try id(.hwpt)))
+        case "attach-identity": operation = .attachIdentity(try device())
+        case "detach": operation = .detach(try device())
+        case "map":
+            used.insert(.protection)
+            operation = .map(
+                IOASID(try id(.ioas)), iova: IOVA(try number(.iova)), bytes: try number(.bytes),
+                file: BackingID(try id(.file)), offset: try number(.offset),
+                try box.decode(ProtectionText.self, forKey: .protection).value)
+        case "unmap":
+            operation = .unmap(IOASID(try id(.ioas)), iova: IOVA(try number(.iova)), bytes: try number(.bytes))
+        case "mark": operation = .mark(HWPTID(try id(.hwpt)), token: try number(.token))
+        case "dma":
+            used.insert(.access)
+            let landing: Landing
+            if box.contains(.fault) {
+                used.insert(.fault)
+                landing = .fault(try box.decode(UInt8.self, forKey: .fault))
+            } else {
+                landing = .address(PhysicalAddress(try number(.address)))
+            }
+            operation = .dma(
+                try device(), iova: IOVA(try number(.iova)),
+                try box.decodeIfPresent(AccessText.self, forKey: .access)?.value ?? .read, lands: landing)
+        default:
+            throw DecodingError.dataCorruptedError(
+                forKey: .do, in: box,
+                debugDescription: "unknown operation \"\(name)\"; known are \(Self.operationNames)")
+        }
+        if let extra = CodingKeys.allCases.first(where: { box.contains($0) && !used.contains($0) }) {
+            throw DecodingError.dataCorruptedError(
+                forKey: extra, in: box, debugDescription: "\"\(name)\" takes no \"\(extra.stringValue)\"")
+        }
+    }
+
+    /// The operations by name, for messages and the published schema.
+    static let operationNames = [
+        "create-ioas", "create-hwpt", "claim", "attach", "attach-identity", "detach", "map", "unmap", "mark", "dma",
+    ].joined(separator: ", ")
+}

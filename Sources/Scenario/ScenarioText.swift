@@ -1,0 +1,130 @@
+import IOMMUModel
+
+/// A 64-bit number as a hex string (`"0x1000"`) or a JSON number.
+struct NumberText: Decodable {
+    var value: UInt64
+    init(from decoder: any Decoder) throws {
+        let box = try decoder.singleValueContainer()
+        if let number = try? box.decode(UInt64.self) {
+            value = number
+            return
+        }
+        let text = try box.decode(String.self)
+        guard let number = parseInteger(text) else {
+            throw DecodingError.dataCorruptedError(
+                in: box, debugDescription: "\"\(text)\" is no number (0x… or decimal, 64 bits)")
+        }
+        value = number
+    }
+}
+
+/// A value that is written as one word of text.
+protocol TextValue: Decodable {
+    associatedtype Value
+    static var expected: String { get }
+    static func parse(_ text: String) -> Value?
+    init(value: Value)
+}
+
+extension TextValue {
+    init(from decoder: any Decoder) throws {
+        let box = try decoder.singleValueContainer()
+        let text = try box.decode(String.self)
+        guard let value = Self.parse(text) else {
+            throw DecodingError.dataCorruptedError(
+                in: box, debugDescription: "\"\(text)\" found, \(Self.expected) expected")
+        }
+        self.init(value: value)
+    }
+}
+
+struct RequesterText: TextValue {
+    var value: RequesterID
+    static var expected: String { "a device as SSSS:BB:DD.F" }
+    static func parse(_ text: String) -> RequesterID? { RequesterID(text) }
+}
+
+struct ErrnoText: TextValue {
+    var value: Errno
+    static var expected: String { "an error symbol such as EBUSY" }
+    static func parse(_ text: String) -> Errno? { Errno(symbol: text) }
+}
+
+struct RuleText: TextValue {
+    var value: RuleID
+    static var expected: String { "the id of a rule (domstore rules)" }
+    static func parse(_ text: String) -> RuleID? { RuleID(rawValue: text) }
+}
+
+struct ProtectionText: TextValue {
+    var value: Protection
+    static var expected: String { "r, w or rw" }
+    static func parse(_ text: String) -> Protection? { Protection(text) }
+}
+
+struct AccessText: TextValue {
+    var value: Access
+    static var expected: String { "read or write" }
+    static func parse(_ text: String) -> Access? { text == "read" ? .read : text == "write" ? .write : nil }
+}
+
+struct ReservedKindText: TextValue {
+    var value: ReservedRegionKind
+    static var expected: String { ReservedRegionKind.allCases.map(\.rawValue).joined(separator: ", ") }
+    static func parse(_ text: String) -> ReservedRegionKind? { ReservedRegionKind(rawValue: text) }
+}
+
+/// Any key, to see which ones a file has.
+private struct AnyKey: CodingKey {
+    var stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+}
+
+extension Decoder {
+    /// A keyed container that refuses keys it does not know.
+    func strictContainer<Key: CodingKey & CaseIterable>(_: Key.Type) throws -> KeyedDecodingContainer<Key> {
+        let known = Set(Key.allCases.map(\.stringValue))
+        let unknown = try container(keyedBy: AnyKey.self).allKeys.map(\.stringValue).filter { !known.contains($0) }
+        if let first = unknown.sorted().first {
+            throw DecodingError.dataCorrupted(
+                .init(
+                    codingPath: codingPath,
+                    debugDescription: "unknown key \"\(first)\"; known are \(known.sorted().joined(separator: ", "))"))
+        }
+        return try container(keyedBy: Key.self)
+    }
+}
+
+extension DecodingError {
+    private var context: Context {
+        switch self {
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context),
+            .dataCorrupted(let context):
+            context
+        @unknown default: Context(codingPath: [], debugDescription: "\(self)")
+        }
+    }
+
+    /// Where in the file, as `steps[3].iova`.
+    var place: String {
+        var text = ""
+        for key in context.codingPath {
+            if let index = key.intValue {
+                text += "[\(index)]"
+            } else {
+                text += text.isEmpty ? key.stringValue : ".\(key.stringValue)"
+            }
+        }
+        return text
+    }
+
+    /// What is wrong there, in words.
+    var sentence: String {
+        switch self {
+        case .keyNotFound(let key, _): "key \"\(key.stringValue)\" is missing"
+        default: context.debugDescription
+        }
+    }
+}

@@ -1,0 +1,69 @@
+import IOMMUModel
+
+/// Memory that areas are backed by.
+public struct BackingRecord: Sendable, Hashable {
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+        /// Host physical memory itself: an area's offset is the physical address.
+        case physical
+        /// A memory file; offset 0 lies at ``BackingRecord/base``.
+        case memfd
+    }
+
+    public var id: BackingID
+    public var kind: Kind
+    /// Where offset 0 lies in physical memory (the simulated file is contiguous); 0 for ``Kind/physical``.
+    public var base: PhysicalAddress
+    /// Size in bytes; 0 for ``Kind/physical``.
+    public var byteCount: UInt64
+    /// File seals are set (SEAL, GROW, SHRINK).
+    public var isSealed: Bool
+    /// The statement about the file was assumed, not observed (an imported machine).
+    public var isAssumed: Bool
+
+    public init(
+        id: BackingID, kind: Kind, base: PhysicalAddress, byteCount: UInt64, isSealed: Bool, isAssumed: Bool = false
+    ) {
+        self.id = id
+        self.kind = kind
+        self.base = base
+        self.byteCount = byteCount
+        self.isSealed = isSealed
+        self.isAssumed = isAssumed
+    }
+}
+
+/// An I/O address space of iommufd.
+public struct IOASRecord: Sendable, Hashable {
+    public var id: IOASID
+    public var areaOrigin: AreaOrigin
+    /// Set at preserve: map, unmap and cut answer `EBUSY`.
+    public var isImmutable: Bool
+    public init(id: IOASID, areaOrigin: AreaOrigin, isImmutable: Bool) {
+        self.id = id
+        self.areaOrigin = areaOrigin
+        self.isImmutable = isImmutable
+    }
+}
+
+/// One area of an IOAS: a range of IOVAs mapped to consecutive bytes of one backing.
+public struct AreaRecord: Sendable, Hashable {
+    public var ioas: IOASID
+    /// Whole pages.
+    public var range: IOVARange
+    public var backing: BackingID
+    /// Offset of the first byte in the backing, a multiple of 4 KiB.
+    public var offset: UInt64
+    public var protection: Protection
+    /// No flags are defined yet; always 0.
+    public var flags: UInt16
+    public init(
+        ioas: IOASID, range: IOVARange, backing: BackingID, offset: UInt64, protection: Protection, flags: UInt16 = 0
+    ) {
+        self.ioas = ioas
+        self.range = range
+        self.backing = backing
+        self.offset = offset
+        self.protection = protection
+        self.flags = flags
+    }
+}

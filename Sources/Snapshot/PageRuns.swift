@@ -1,0 +1,201 @@
+/// One table page of 512 words as runs of words in arithmetic progression, without loss.
+///
+/// Real page tables are such runs: consecutive leaves differ by their size, unused words are zero. The form:
+///
+/// * one byte 0: 4,096 bytes follow, the words little-endian (the raw form);
+/// * one byte 1: runs follow until 512 words are told. A run is a varint `count << 2 | kind`, count 1 to 512, then
+///   kind 0: nothing, the words are zero; kind 1: a varint word, all words equal it; kind 2: a varint word and a zig-zag
+///   varint stride, word `k` is `word + k * stride` modulo 2^64; kind 3: as kind 2 with a stride of 4,096, not written.
+///
+/// A varint is little-endian base 128, at most 10 bytes. The encoder takes the raw form when the runs would need more
+/// than ``rawThreshold`` bytes: such pages decode faster raw (reference/measurements 2).
+public enum PageRuns {
+    /// Words in a table page.
+    public static let wordCount = 512
+    /// Runs longer than this many bytes are not worth their decoding time.
+    public static let rawThreshold = 2048
+
+    @usableFromInline static let rawMark: UInt8 = 0
+    @usableFromInline static let runMark: UInt8 = 1
+
+    /// Why bytes are not one page.
+    public enum Malformed: Error, Sendable, Hashable {
+        case unknownForm(UInt8)
+        case truncated(atByte: Int)
+        case wrongWordCount(Int)
+        case trailingBytes(Int)
+    }
+
+    /// Appends the page of 512 words at `words`. O(512).
+    public static func encode(_ words: UnsafePointer<UInt64>, into bytes: inout [UInt8]) {
+        let start = bytes.count
+        bytes.append(runMark)
+        var index = 0
+        while index < wordCount {
+            let first = words[index]
+            var count = 1
+            if first == 0 {
+                while index + count < wordCount, words[index + count] == 0 { count += 1 }
+                appendVarint(UInt64(count) << 2, to: &bytes)
+            } else if index + 1 == wordCount {
+                appendVarint(1 << 2 | 1, to: &bytes)
+                appendVarint(first, to: &bytes)
+            } else {
+                let stride = words[index + 1] &- first
+                // A run must not swallow the zero that begins the unused rest, nor start at a lone word before one.
+                if words[index + 1] == 0 {
+                    appendVarint(1 << 2 | 1, to: &bytes)
+                    appendVarint(first, to: &bytes)
+                } else {
+                    count = 2
+                    var expected = words[index + 1] &+ stride
+                    while index + count < wordCount, words[index + count] == expected, expected != 0 {
+                        count += 1
+                        expected = expected &+ stride
+                    }
+                    // Two unequal neighbours are no progression yet: tell the first alone when the second starts one.
+                    if count == 2, index + 2 < wordCount, stride != 0, stride != 4096 { count = 1 }
+                    if count == 1 || stride == 0 {
+                        appendVarint(UInt64(count) << 2 | 1, to: &bytes)
+                        appendVarint(first, to: &bytes)
+                    } else if stride == 4096 {
+                        appendVarint(UInt64(count) << 2 | 3, to: &bytes)
+                        appendVarint(first, to: &bytes)
+                    } else {
+                        appendVarint(UInt64(count) << 2 | 2, to: &bytes)
+                        appendVarint(first, to: &bytes)
+                        appendVarint(zigzag(stride), to: &bytes)
+                    }
+                }
+            }
+            index += count
+            if bytes.count - start > rawThreshold {
+                bytes.removeSubrange(start...)
+                bytes.append(rawMark)
+                UnsafeRawBufferPointer(start: words, count: 4096).withMemoryRebound(to: UInt64.self) { buffer in
+                    for word in buffer { withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) } }
+                }
+                return
+            }
+        }
+    }
+
+    /// Writes the 512 words of a page that ``validate(_:)`` accepted. Never reads past `encoded`, never writes past 512
+    /// words; on malformed input the rest is zero.
+    public static func decode(_ encoded: UnsafeRawBufferPointer, into words: UnsafeMutablePointer<UInt64>) {
+        var index = 0
+        if let form = encoded.first, form == rawMark, encoded.count == 1 + 4096 {
+            while index < wordCount {
+                words[index] = UInt64(
+                    littleEndian: encoded.loadUnaligned(fromByteOffset: 1 + index * 8, as: UInt64.self))
+                index += 1
+            }
+            return
+        }
+        var cursor = 1
+        while index < wordCount, let run = Run(encoded, &cursor), run.count <= wordCount - index {
+            var word = run.first
+            let end = index + run.count
+            while index < end {
+                words[index] = word
+                word = word &+ run.stride
+                index += 1
+            }
+        }
+        while index < wordCount {
+            words[index] = 0
+            index += 1
+        }
+    }
+
+    /// Checks that `encoded` is exactly one page. O(runs).
+    public static func validate(_ encoded: UnsafeRawBufferPointer) throws(Malformed) {
+        guard let form = encoded.first else { throw .truncated(atByte: 0) }
+        if form == rawMark {
+            guard encoded.count >= 1 + 4096 else { throw .truncated(atByte: encoded.count) }
+            guard encoded.count == 1 + 4096 else { throw .trailingBytes(encoded.count - 4097) }
+            return
+        }
+        guard form == runMark else { throw .unknownForm(form) }
+        var cursor = 1
+        var words = 0
+        while words < wordCount {
+            guard let run = Run(encoded, &cursor) else { throw .truncated(atByte: cursor) }
+            words += run.count
+            guard run.count > 0, words <= wordCount else { throw .wrongWordCount(words) }
+        }
+        guard cursor == encoded.count else { throw .trailingBytes(encoded.count - cursor) }
+    }
+
+    /// Calls `body` with each run of a valid page: index of its first word, word, stride, count.
+    public static func forEachRun(
+        _ encoded: UnsafeRawBufferPointer,
+        _ body: (_ index: Int, _ first: UInt64, _ stride: UInt64, _ count: Int) -> Void
+    ) {
+        if encoded.first == rawMark {
+            for index in 0..<min(wordCount, (encoded.count - 1) / 8) {
+                let word = UInt64(littleEndian: encoded.loadUnaligned(fromByteOffset: 1 + index * 8, as: UInt64.self))
+                body(index, word, 0, 1)
+            }
+            return
+        }
+        var cursor = 1
+        var index = 0
+        while index < wordCount, let run = Run(encoded, &cursor) {
+            body(index, run.first, run.stride, run.count)
+            index += run.count
+        }
+    }
+
+    /// One run as read.
+    struct Run {
+        var first: UInt64 = 0
+        var stride: UInt64 = 0
+        var count: Int
+
+        /// Reads the run at `cursor` and moves it on; `nil` when it does not fit or has a bad count.
+        init?(_ bytes: UnsafeRawBufferPointer, _ cursor: inout Int) {
+            guard let head = PageRuns.readVarint(bytes, &cursor), head >> 2 >= 1, head >> 2 <= 512 else { return nil }
+            count = Int(head >> 2)
+            let kind = head & 3
+            if kind == 0 { return }
+            guard let word = PageRuns.readVarint(bytes, &cursor) else { return nil }
+            first = word
+            if kind == 2 {
+                guard let folded = PageRuns.readVarint(bytes, &cursor) else { return nil }
+                stride = (folded >> 1) ^ (0 &- (folded & 1))
+            } else if kind == 3 {
+                stride = 4096
+            }
+        }
+    }
+
+    static func zigzag(_ stride: UInt64) -> UInt64 {
+        (stride << 1) ^ UInt64(bitPattern: Int64(bitPattern: stride) >> 63)
+    }
+
+    @inline(__always)
+    static func appendVarint(_ value: UInt64, to bytes: inout [UInt8]) {
+        var rest = value
+        while rest >= 0x80 {
+            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        bytes.append(UInt8(truncatingIfNeeded: rest))
+    }
+
+    @inline(__always)
+    static func readVarint(_ bytes: UnsafeRawBufferPointer, _ cursor: inout Int) -> UInt64? {
+        var value: UInt64 = 0
+        var shift: UInt64 = 0
+        while cursor < bytes.count, shift < 64 {
+            let byte = bytes[cursor]
+            cursor += 1
+            if shift == 63, byte > 1 { return nil }
+            value |= UInt64(byte & 0x7f) << shift
+            if byte < 0x80 { return value }
+            shift += 7
+        }
+        return nil
+    }
+}

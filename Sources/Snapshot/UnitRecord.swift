@@ -1,0 +1,73 @@
+import IOMMUModel
+
+/// One IOMMU unit with the registers that its structures depend on.
+public struct UnitRecord: Sendable, Hashable {
+    public var id: UnitID
+    public var kind: IOMMUKind
+    /// The PCI segment that the unit serves.
+    public var segment: UInt32
+    /// The physical address of the register block: the unit's token across generations. 4 KiB aligned.
+    public var registerBase: PhysicalAddress
+    /// Host address width in bits (DMAR's "Host Address Width" + 1), 12 to 52.
+    public var hostAddressWidth: UInt8
+    /// Registers by lower-case name (`rtaddr`, `cap`, `ecap`, `gsts` …), sorted by name.
+    public var registers: [Register]
+    /// The bits that the hardware sets by itself in table entries while it runs (accessed, dirty); 0 when updates are off.
+    public var hardwareUpdatedMask: UInt64
+
+    /// One register of a unit.
+    public struct Register: Sendable, Hashable {
+        public var name: String
+        public var value: UInt64
+        public init(name: String, value: UInt64) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    public init(
+        id: UnitID, kind: IOMMUKind, segment: UInt32, registerBase: PhysicalAddress, hostAddressWidth: UInt8,
+        registers: [Register], hardwareUpdatedMask: UInt64 = 0
+    ) {
+        self.id = id
+        self.kind = kind
+        self.segment = segment
+        self.registerBase = registerBase
+        self.hostAddressWidth = hostAddressWidth
+        self.registers = registers.sorted { $0.name < $1.name }
+        self.hardwareUpdatedMask = hardwareUpdatedMask
+    }
+
+    /// The value of register `name`, or `nil` when it was not recorded.
+    public subscript(register name: String) -> UInt64? { registers.first { $0.name == name }?.value }
+}
+
+/// A range of the machine's physical address space.
+public struct MemoryRangeRecord: Sendable, Hashable {
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+        /// Memory that tables and buffers may lie in.
+        case ram
+        /// The range that survives the jump and holds the handover nonce (one page).
+        case handover
+        /// Frames that the engine takes new table pages from.
+        case arena
+    }
+
+    public var kind: Kind
+    /// Whole 4 KiB pages.
+    public var range: PhysicalRange
+    public init(kind: Kind, range: PhysicalRange) {
+        self.kind = kind
+        self.range = range
+    }
+}
+
+/// One piece of engine state that only replay needs: allocators, clock, random state.
+public struct EngineStateRecord: Sendable, Hashable {
+    public var name: String
+    public var bytes: [UInt8]
+    public init(name: String, bytes: [UInt8]) {
+        self.name = name
+        self.bytes = bytes
+    }
+}

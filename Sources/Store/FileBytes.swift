@@ -1,0 +1,47 @@
+import Glibc
+import SQLite
+
+/// The whole content of a file that cannot be trusted, read through our own descriptor into memory of SQLite's allocator.
+struct FileBytes: ~Copyable {
+    /// The largest file that is read.
+    static let limit: UInt64 = 8 << 30
+
+    let base: UnsafeMutableRawPointer
+    let count: Int
+
+    private init(base: UnsafeMutableRawPointer, count: Int) {
+        self.base = base
+        self.count = count
+    }
+
+    deinit { Connection.free(base) }
+
+    /// Gives the memory away: to SQLite, which frees it.
+    consuming func take() -> (UnsafeMutableRawPointer, Int) {
+        let result = (base, count)
+        discard self
+        return result
+    }
+
+    /// Reads `path`: a regular file that is no symbolic link and that nobody is writing.
+    static func read(_ path: FilePath) throws(StoreError) -> FileBytes {
+        guard let before = try path.status() else { throw .cannotOpen(path: path.string, errno: ENOENT) }
+        if before.isSymbolicLink { throw .symbolicLink(path: path.string) }
+        guard before.isRegular else { throw .notARegularFile(path: path.string) }
+        guard !HeldFiles.shared.contains(before.identity) else { throw .heldHere(path: path.string) }
+        let file = try FileDescriptor(path: path.string, flags: O_RDONLY | O_NONBLOCK)
+        let status = try file.status()
+        guard status.isRegular, status.identity == before.identity else { throw .notARegularFile(path: path.string) }
+        let size = UInt64(clamping: status.st_size)
+        guard size <= limit else { throw .tooLarge(path: path.string, bytes: size, limit: limit) }
+        guard !(try file.isLockedElsewhere()) else { throw .heldByEngine(path: path.string) }
+        guard let memory = Connection.allocate(max(Int(size), 1)) else {
+            throw .io(operation: "allocate", path: path.string, errno: ENOMEM)
+        }
+        let bytes = FileBytes(base: memory, count: Int(size))
+        let read = try file.read(into: UnsafeMutableRawBufferPointer(start: memory, count: Int(size)))
+        // A live file can tear while it is read: nobody may hold it before or after.
+        guard read == Int(size), !(try file.isLockedElsewhere()) else { throw .heldByEngine(path: path.string) }
+        return bytes
+    }
+}

@@ -1,0 +1,86 @@
+import Glibc
+
+/// An open file of this process, closed when the value ends. Not for files that SQLite holds (``HeldFiles``).
+struct FileDescriptor: ~Copyable {
+    let number: Int32
+    let path: String
+
+    /// Opens `path`; a symbolic link at its end is refused.
+    init(path: String, flags: Int32, mode: mode_t = 0) throws(StoreError) {
+        var number: Int32
+        repeat { number = Glibc.open(path, flags | O_NOFOLLOW | O_CLOEXEC, mode) } while number < 0 && errno == EINTR
+        guard number >= 0 else {
+            switch errno {
+            case ELOOP: throw .symbolicLink(path: path)
+            case EEXIST: throw .alreadyExists(path: path)
+            default: throw .cannotOpen(path: path, errno: errno)
+            }
+        }
+        self.number = number
+        self.path = path
+    }
+
+    deinit { _ = Glibc.close(number) }
+
+    borrowing func status() throws(StoreError) -> stat {
+        var status = stat()
+        guard fstat(number, &status) == 0 else { throw .io(operation: "fstat", path: path, errno: errno) }
+        return status
+    }
+
+    borrowing func sync() throws(StoreError) {
+        guard fsync(number) == 0 else { throw .io(operation: "fsync", path: path, errno: errno) }
+    }
+
+    borrowing func setMode(_ mode: mode_t) throws(StoreError) {
+        guard fchmod(number, mode) == 0 else { throw .io(operation: "fchmod", path: path, errno: errno) }
+    }
+
+    /// Fills `buffer` from the beginning of the file; the number of bytes that were there.
+    borrowing func read(into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int {
+        guard let base = buffer.baseAddress else { return 0 }
+        var done = 0
+        while done < buffer.count {
+            let count = pread(number, base + done, buffer.count - done, off_t(done))
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw .io(operation: "read", path: path, errno: errno)
+            }
+            if count == 0 { break }
+            done += count
+        }
+        return done
+    }
+
+    /// Writes all of `bytes` from the beginning of the file.
+    borrowing func write(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
+        guard let base = bytes.baseAddress else { return }
+        var done = 0
+        while done < bytes.count {
+            let count = pwrite(number, base + done, bytes.count - done, off_t(done))
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw .io(operation: "write", path: path, errno: errno)
+            }
+            done += count
+        }
+    }
+
+    /// True when another process has a lock on the bytes that SQLite locks.
+    borrowing func isLockedElsewhere() throws(StoreError) -> Bool {
+        var lock = flock()
+        lock.l_type = Int16(F_WRLCK)
+        lock.l_whence = Int16(SEEK_SET)
+        lock.l_start = 0x4000_0000
+        lock.l_len = 512
+        guard fcntl(number, F_GETLK, &lock) == 0 else { throw .io(operation: "fcntl", path: path, errno: errno) }
+        return lock.l_type != Int16(F_UNLCK)
+    }
+}
+
+extension stat {
+    var isRegular: Bool { st_mode & S_IFMT == S_IFREG }
+    var isDirectory: Bool { st_mode & S_IFMT == S_IFDIR }
+    var isSymbolicLink: Bool { st_mode & S_IFMT == S_IFLNK }
+    var identity: FileIdentity { FileIdentity(device: UInt64(st_dev), inode: UInt64(st_ino)) }
+}

@@ -1,0 +1,61 @@
+import Glibc
+import IOMMUModel
+import Migrations
+import Snapshot
+
+/// Writes a whole sealed generation at once: an import, an extract.
+public enum FreshGeneration {
+    /// The format version that is written.
+    static var version: UInt32 { Migrations.current }
+
+    /// Writes `snapshot` to a temporary name beside `path`, syncs it, renames it, syncs the directory, and reads it back.
+    ///
+    /// - Parameter replacing: an existing file at `path` is replaced, atomically.
+    /// - Throws: ``StoreError/alreadyExists(path:)`` and others; no temporary file is left behind.
+    public static func write(
+        _ snapshot: Snapshot, number: UInt64 = 1, to path: String, events: [Event] = [], nonce: HandoverNonce? = nil,
+        parent: ParentGeneration? = nil, replacing: Bool = false
+    ) throws(StoreError) -> SealReceipt {
+        let target = try FilePath(path)
+        if let status = try target.status() {
+            if status.isSymbolicLink { throw .symbolicLink(path: path) }
+            guard status.isRegular else { throw .notARegularFile(path: path) }
+            guard replacing else { throw .alreadyExists(path: path) }
+        }
+        let temporary = FilePath(directory: target.directory, name: ".\(target.name).\(getpid()).tmp")
+        do throws(StoreError) {
+            let file = try WritableFile(
+                creating: temporary, number: number, origin: snapshot.origin, parent: parent, durability: .atTheEnd)
+            let receipt = try file.transaction { (records) throws(StoreError) in
+                try records.write(events: events)
+                try records.write(snapshot)
+                return try records.writeSeal(version: version, generation: number, nonce: nonce)
+            }
+            file.close()
+            let descriptor = try FileDescriptor(path: temporary.string, flags: O_RDONLY)
+            try descriptor.setMode(0o444)
+            try descriptor.sync()
+            try verify(temporary, receipt)
+            guard rename(temporary.string, target.string) == 0 else {
+                throw .io(operation: "rename", path: target.string, errno: errno)
+            }
+            try target.syncDirectory()
+            return receipt
+        } catch {
+            // Never a file that is not ours: an existing temporary name was refused before anything was written.
+            if case .alreadyExists(temporary.string) = error { throw error }
+            try? temporary.remove()
+            throw error
+        }
+    }
+
+    private static func verify(_ path: FilePath, _ receipt: SealReceipt) throws(StoreError) {
+        let reader = try GenerationReader(path: path.string)
+        guard reader.seal?.receipt == receipt else {
+            throw .verificationFailed(path: path.string, what: "the seal reads back otherwise")
+        }
+        if let defect = reader.defects().first {
+            throw .verificationFailed(path: path.string, what: defect.description)
+        }
+    }
+}

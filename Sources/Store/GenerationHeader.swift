@@ -1,0 +1,64 @@
+import Snapshot
+
+/// The generation an engine was restored from.
+public struct ParentGeneration: Sendable, Hashable {
+    public var number: UInt64
+    public var root: RootDigest
+    public init(number: UInt64, root: RootDigest) {
+        self.number = number
+        self.root = root
+    }
+}
+
+/// Something about the format beyond its version number. A reader refuses a required one that it does not know and goes
+/// on past an optional one.
+public struct Feature: Sendable, Hashable {
+    /// 0 to 62.
+    public var bit: Int64
+    public var name: String
+    public var isRequired: Bool
+    public init(bit: Int64, name: String, isRequired: Bool) {
+        self.bit = bit
+        self.name = name
+        self.isRequired = isRequired
+    }
+
+    /// Table pages are stored as runs of words.
+    public static let pageRuns = Feature(bit: 0, name: "page-runs", isRequired: true)
+
+    /// What this program writes and knows.
+    public static let known: [Feature] = [.pageRuns]
+}
+
+/// What was found beside the file under the name of its rollback journal.
+public enum JournalState: String, Sendable, Hashable, CaseIterable {
+    /// Nothing, or an empty file.
+    case none
+    /// Its first 8 bytes are zero: the last transaction ended, nothing is to be rolled back.
+    case spent
+    /// A transaction was cut off; it was rolled back in a copy, and the copy is what was read.
+    case rolledBack = "rolled-back"
+    /// The generation was released, so that no journal can belong to it; it was not applied.
+    case stray
+}
+
+/// What a generation file says about itself.
+public struct GenerationHeader: Sendable, Hashable {
+    public var path: String
+    /// Size of the file in bytes.
+    public var byteCount: UInt64
+    /// The 100 bytes at its beginning.
+    public var database: DatabaseHeader
+    /// Generation number, from 1.
+    public var number: UInt64
+    public var origin: Snapshot.Origin
+    public var parent: ParentGeneration?
+    /// As recorded, known and unknown.
+    public var features: [Feature]
+    public var journal: JournalState
+    /// Somebody's `ANALYZE` left its table in the file: named, not fatal.
+    public var hasStatistics: Bool
+
+    /// The format version (`user_version`).
+    public var formatVersion: UInt32 { database.userVersion }
+}

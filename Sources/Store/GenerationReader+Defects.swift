@@ -1,0 +1,96 @@
+import IOMMUModel
+import SQLite
+import Snapshot
+
+extension GenerationReader {
+    /// Everything in the file that is not what it must be: every row and chunk, manifest, root digest, references. Never
+    /// stops at the first. O(file).
+    public borrowing func defects() -> [StoreDefect] { snapshotAndDefects().defects }
+
+    /// As ``defects()``, with every record that could be read; `nil` when reading ended early.
+    public borrowing func snapshotAndDefects() -> (snapshot: Snapshot?, defects: [StoreDefect]) {
+        var found: [StoreDefect] = []
+        var snapshot: Snapshot?
+        do throws(StoreError) {
+            var manifest = Manifest()
+            snapshot = try readSnapshot(&manifest) { found.append($0) }
+            try checkOwnTables(&manifest, &found)
+            try checkReferences(&found)
+            if seal != nil { try checkSeal(manifest, &found) }
+        } catch {
+            found.append(
+                StoreDefect(rule: .recordMalformed, table: "", key: "", message: "reading ended: \(error.description)"))
+        }
+        return (snapshot, found)
+    }
+
+    private borrowing func checkOwnTables(
+        _ manifest: inout Manifest, _ found: inout [StoreDefect]
+    ) throws(StoreError) {
+        var defects: [StoreDefect] = []
+        manifest[.generation] = try TableCheck.read(.generation, connection) { (row) throws(RowDefect) in
+            _ = try GenerationRow(from: row)
+        } defect: {
+            defects.append($0)
+        }
+        manifest[.feature] = try TableCheck.read(.feature, connection) { (row) throws(RowDefect) in
+            _ = try FeatureRow(from: row)
+        } defect: {
+            defects.append($0)
+        }
+        manifest[.event] = try TableCheck.read(.event, connection) { (row) throws(RowDefect) in
+            _ = try Event(from: row)
+        } defect: {
+            defects.append($0)
+        }
+        found += defects
+    }
+
+    private borrowing func checkReferences(_ found: inout [StoreDefect]) throws(StoreError) {
+        do {
+            let statement = try connection.prepare("PRAGMA foreign_key_check")
+            while try statement.step() {
+                let table = statement.text(0) ?? ""
+                found.append(
+                    StoreDefect(
+                        rule: .referenceUnresolved, table: table, key: "row \(statement.integer(1))",
+                        message: "refers to a row of \(statement.text(2) ?? "?") that is not there"))
+            }
+        } catch {
+            guard error.isCorrupt else { throw StoreError(error) }
+            found.append(StoreDefect(rule: .recordMalformed, table: "", key: "", message: error.message))
+        }
+    }
+
+    private borrowing func checkSeal(_ manifest: Manifest, _ found: inout [StoreDefect]) throws(StoreError) {
+        guard let seal else { return }
+        var recorded: [String: Manifest.Entry] = [:]
+        var defects: [StoreDefect] = []
+        _ = try TableCheck.read(.manifest, connection) { (row) throws(RowDefect) in
+            let entry = try ManifestRow(from: row)
+            recorded[entry.tableName] = entry.entry
+        } defect: {
+            defects.append($0)
+        }
+        for table in RecordTable.manifested where recorded[table.name] != manifest[table] {
+            let now = manifest[table]
+            let was = recorded[table.name]
+            defects.append(
+                StoreDefect(
+                    rule: .manifestDiffers, table: table.name, key: "",
+                    message: "\(now.rowCount) rows with checksum sum \(hex(now.checksumSum)); the manifest says "
+                        + (was.map { "\($0.rowCount) rows with \(hex($0.checksumSum))" } ?? "nothing")))
+        }
+        let root = manifest.root(
+            version: header.formatVersion, generation: seal.generation, timeNanoseconds: seal.timeNanoseconds,
+            nonce: seal.nonce)
+        if root != seal.root || manifest.rowCount != seal.rowCount {
+            defects.append(
+                StoreDefect(
+                    rule: .rootDigestDiffers, table: RecordTable.seal.name, key: "",
+                    message: "the records amount to root \(root) over \(manifest.rowCount) rows; the seal says "
+                        + "\(seal.root) over \(seal.rowCount)"))
+        }
+        found += defects
+    }
+}

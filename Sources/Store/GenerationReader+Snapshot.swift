@@ -1,0 +1,95 @@
+import IOMMUModel
+import SQLite
+import Snapshot
+
+extension GenerationReader {
+    /// Reads every record, telling each damaged one and going on.
+    borrowing func readSnapshot(_ damaged: (StoreDefect) -> Void) throws(StoreError) -> Snapshot {
+        var manifest = Manifest()
+        return try readSnapshot(&manifest, damaged)
+    }
+
+    /// As ``readSnapshot(_:)``; `manifest` gets the entries that the snapshot's rows amount to.
+    borrowing func readSnapshot(
+        _ manifest: inout Manifest, _ damaged: (StoreDefect) -> Void
+    ) throws(StoreError) -> Snapshot {
+        var snapshot = Snapshot(origin: header.origin)
+        snapshot.units = try read(&manifest, damaged)
+        var registers: [UnitID: [UnitRecord.Register]] = [:]
+        for row: UnitRegisterRow in try read(&manifest, damaged) {
+            registers[row.unit, default: []].append(row.register)
+        }
+        for index in snapshot.units.indices {
+            snapshot.units[index].registers = registers[snapshot.units[index].id] ?? []
+        }
+        snapshot.memoryRanges = try read(&manifest, damaged)
+        snapshot.groups = try read(&manifest, damaged)
+        snapshot.devices = try read(&manifest, damaged)
+        snapshot.reservedRegions = try read(&manifest, damaged)
+        snapshot.backings = try read(&manifest, damaged)
+        snapshot.sessions = try read(&manifest, damaged)
+        snapshot.ioases = try read(&manifest, damaged)
+        snapshot.domains = try read(&manifest, damaged)
+        snapshot.domainUnits = try read(&manifest, damaged)
+        snapshot.hwpts = try read(&manifest, damaged)
+        snapshot.attachments = try read(&manifest, damaged)
+        snapshot.engineState = try read(&manifest, damaged)
+        var areas: [AreaRecord] = []
+        manifest[.areaChunk] = try TableCheck.read(.areaChunk, connection) { (row) throws(RowDefect) in
+            let key = row.key()
+            try AreaChunk.read(from: row, into: &areas) { what in
+                damaged(
+                    StoreDefect(
+                        rule: .recordMalformed, table: RecordTable.areaChunk.name, key: key, message: what))
+            }
+        } defect: {
+            damaged($0)
+        }
+        snapshot.areas = areas
+        snapshot.lookupPages = try pages(.lookupChunk, &manifest, damaged).map {
+            UnitPages(unit: UnitID($0.owner), pages: $0.pages)
+        }
+        snapshot.tablePages = try pages(.tableChunk, &manifest, damaged).map {
+            DomainPages(domain: DomainID($0.owner), pages: $0.pages)
+        }
+        snapshot.normalize()
+        return snapshot
+    }
+
+    private borrowing func read<R: StoredRecord>(
+        _ manifest: inout Manifest, _ damaged: (StoreDefect) -> Void
+    ) throws(StoreError) -> [R] {
+        var found: [R] = []
+        manifest[R.table] = try TableCheck.read(R.table, connection) { (row) throws(RowDefect) in
+            found.append(try R(from: row))
+        } defect: {
+            damaged($0)
+        }
+        return found
+    }
+
+    private borrowing func pages(
+        _ table: RecordTable, _ manifest: inout Manifest, _ damaged: (StoreDefect) -> Void
+    ) throws(StoreError) -> [(owner: UInt32, pages: PageSet)] {
+        var sets: [(owner: UInt32, pages: PageSet)] = []
+        var places: [UInt32: Int] = [:]
+        manifest[table] = try TableCheck.read(table, connection) { (row) throws(RowDefect) in
+            let key = row.key()
+            let owner = try PageChunk.readOwner(from: row)
+            let place: Int
+            if let known = places[owner] {
+                place = known
+            } else {
+                place = sets.count
+                places[owner] = place
+                sets.append((owner, PageSet()))
+            }
+            try PageChunk.readPages(from: row, into: &sets[place].pages) { what in
+                damaged(StoreDefect(rule: .recordMalformed, table: table.name, key: key, message: what))
+            }
+        } defect: {
+            damaged($0)
+        }
+        return sets
+    }
+}

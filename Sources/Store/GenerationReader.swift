@@ -1,0 +1,122 @@
+import IOMMUModel
+import Migrations
+import SQLite
+import Snapshot
+
+/// One generation file, read as a file of a stranger.
+///
+/// Own descriptor, header checked before SQLite sees it, the bytes read once into memory and deserialised read-only, a
+/// schema that must be the known one, limits and a deadline. Nothing on disk is ever touched.
+public struct GenerationReader: ~Copyable {
+    public let header: GenerationHeader
+    /// The seal, or `nil` for an open generation.
+    public let seal: SealRecord?
+    let connection: Connection
+
+    /// Seconds after which a query is given up.
+    static let deadlineSeconds: UInt64 = 300
+
+    /// Opens `path`.
+    ///
+    /// - Throws: whatever is wrong with the file as a file: not regular, a link, not ours, too new, a damaged header or
+    ///   schema, held by a running engine. What is wrong with its records is for ``defects()``.
+    public init(path: String) throws(StoreError) {
+        let place = try FilePath(path)
+        var journal = try HotJournal.state(of: place)
+        let plain = try FileBytes.read(place)
+        var bytes: FileBytes
+        if journal == .rolledBack {
+            bytes = try HotJournal.rolledBack(place)
+        } else {
+            bytes = plain
+        }
+        let raw = UnsafeRawBufferPointer(start: bytes.base, count: bytes.count)
+        let database = try DatabaseHeader(raw)
+        try database.check(fileBytes: UInt64(bytes.count))
+        let size = UInt64(bytes.count)
+
+        let schema = try KnownSchema.current.get()
+        let (memory, count) = bytes.take()
+        let connection = try store { () throws(SQLiteError) in
+            let connection = try Connection(path: ":memory:", flags: [.readWrite, .memory, .noMutex])
+            try connection.deserialize(readOnly: memory, count: count)
+            try connection.set(.defensive, to: true)
+            try connection.set(.trustedSchema, to: false)
+            try connection.set(.triggers, to: false)
+            try connection.set(.loadExtension, to: false)
+            connection.limit(.attachedDatabases, to: 0)
+            connection.limit(.triggerDepth, to: 0)
+            connection.limit(.workerThreads, to: 0)
+            connection.limit(.valueBytes, to: 64 << 20)
+            try connection.execute("PRAGMA cell_size_check = ON")
+            connection.setDeadline(secondsFromNow: Self.deadlineSeconds)
+            return connection
+        }
+        let hasStatistics = try schema.check(connection)
+
+        let generations = try Self.records(GenerationRow.self, connection)
+        guard generations.count == 1, let generation = generations.first else {
+            throw .recordDamaged(
+                table: RecordTable.generation.name, key: "", what: "\(generations.count) rows, expected 1",
+                rule: .recordMalformed)
+        }
+        let features = try Self.records(FeatureRow.self, connection).map(\.feature)
+        if let unknown = features.first(where: { $0.isRequired && !Feature.known.contains($0) }) {
+            throw .unknownFeature(bit: unknown.bit, name: unknown.name)
+        }
+        let seals = try Self.records(SealRow.self, connection)
+        guard seals.count <= 1, seals.first.map({ $0.seal.generation == generation.number }) ?? true else {
+            throw .recordDamaged(
+                table: RecordTable.seal.name, key: "", what: "the seal is not of generation \(generation.number)",
+                rule: .recordMalformed)
+        }
+        if journal == .rolledBack, seals.first != nil {
+            // A sealed file is never written again: a journal beside it that rolls something back is not ours.
+            journal = .stray
+        }
+        seal = seals.first?.seal
+        header = GenerationHeader(
+            path: path, byteCount: size, database: database, number: generation.number, origin: generation.origin,
+            parent: generation.parent, features: features, journal: journal, hasStatistics: hasStatistics)
+        self.connection = connection
+    }
+
+    /// Every row of one table, checksums verified; the first damaged row throws.
+    static func records<R: StoredRecord>(
+        _: R.Type, _ connection: borrowing Connection
+    ) throws(StoreError) -> [R] {
+        var found: [R] = []
+        var damage: StoreDefect?
+        _ = try TableCheck.read(R.table, connection) { (row) throws(RowDefect) in
+            found.append(try R(from: row))
+        } defect: { defect in
+            damage = damage ?? defect
+        }
+        if let damage { throw damage.error }
+        return found
+    }
+
+    /// The whole state; the first damaged record throws ``StoreError/recordDamaged(table:key:what:rule:)``.
+    public borrowing func snapshot() throws(StoreError) -> Snapshot {
+        var damage: StoreDefect?
+        let snapshot = try readSnapshot { damage = damage ?? $0 }
+        if let damage { throw damage.error }
+        return snapshot
+    }
+
+    /// The journal of events, in order.
+    public borrowing func events() throws(StoreError) -> [Event] { try Self.records(Event.self, connection) }
+
+    /// The rows of one view, for listings: `SELECT * FROM <view>`.
+    public borrowing func rows(ofView name: String) throws(StoreError) -> (columns: [String], rows: [[SQLValue]]) {
+        let schema = try KnownSchema.current.get()
+        guard schema.objects[name]?.type == "view" else { throw .unknownView(name: name) }
+        do {
+            let statement = try connection.prepare("SELECT * FROM \"\(name)\"")
+            let columns = (0..<statement.columnCount).map { statement.columnName($0) }
+            var rows: [[SQLValue]] = []
+            while try statement.step() { rows.append((0..<columns.count).map { statement.value($0) }) }
+            return (columns, rows)
+        } catch { throw StoreError(error) }
+    }
+}

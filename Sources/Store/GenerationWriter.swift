@@ -1,0 +1,64 @@
+import Glibc
+import IOMMUModel
+import Snapshot
+
+/// The open generation of a running engine: one writer, every commit durable when it returns.
+///
+/// Under `locking_mode=EXCLUSIVE`, `journal_mode=PERSIST`, `synchronous=FULL` no reader can delay it. Dropping the value
+/// leaves an open generation behind: evidence, not a partial output.
+public struct GenerationWriter: ~Copyable {
+    private let file: WritableFile
+    private var isSealed = false
+
+    /// The generation's number.
+    public let number: UInt64
+
+    /// Creates the file at `path`, which must not exist, and makes it durable.
+    ///
+    /// - Throws: ``StoreError/alreadyExists(path:)``, ``StoreError/symbolicLink(path:)``, I/O errors; nothing is left
+    ///   behind then.
+    public init(
+        creating path: String, number: UInt64, origin: Snapshot.Origin, parent: ParentGeneration? = nil
+    ) throws(StoreError) {
+        self.number = number
+        file = try WritableFile(
+            creating: FilePath(path), number: number, origin: origin, parent: parent, durability: .everyCommit)
+    }
+
+    /// Appends events in one durable transaction. Nothing happens for an empty list.
+    public borrowing func append(_ events: [Event]) throws(StoreError) {
+        guard !isSealed else { throw .alreadySealed(number: number) }
+        guard !events.isEmpty else { return }
+        try file.transaction { (records) throws(StoreError) in try records.write(events: events) }
+    }
+
+    /// Writes `snapshot`, the last `events`, the manifest and the seal row in ONE transaction, durable when it returns.
+    ///
+    /// - Parameter beforeCommit: called when everything is written and nothing committed (a place to crash at).
+    /// - Throws: on any error the generation is as it was before: open. After an I/O error the file is closed.
+    public mutating func seal(
+        _ snapshot: Snapshot, nonce: HandoverNonce?, events: [Event] = [], beforeCommit: () -> Void = {}
+    ) throws(StoreError) -> SealReceipt {
+        guard !isSealed else { throw .alreadySealed(number: number) }
+        let number = number
+        let receipt = try file.transaction(beforeCommit: beforeCommit) { (records) throws(StoreError) in
+            try records.write(events: events)
+            try records.write(snapshot)
+            return try records.writeSeal(version: FreshGeneration.version, generation: number, nonce: nonce)
+        }
+        isSealed = true
+        return receipt
+    }
+
+    /// Closes the file for good: the journal is removed, the directory synced; a sealed file becomes read-only (0444).
+    public consuming func release() throws(StoreError) {
+        file.close()
+        try file.path.journal.remove()
+        if isSealed {
+            let descriptor = try FileDescriptor(path: file.path.string, flags: O_RDONLY)
+            try descriptor.setMode(0o444)
+            try descriptor.sync()
+        }
+        try file.path.syncDirectory()
+    }
+}

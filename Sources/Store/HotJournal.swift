@@ -1,0 +1,51 @@
+import Glibc
+import SQLite
+
+/// What stands beside a file as its rollback journal, and what a hot one makes of a copy of it.
+enum HotJournal {
+    /// The state of the journal beside `path`.
+    static func state(of path: FilePath) throws(StoreError) -> JournalState {
+        let journal = path.journal
+        guard let status = try journal.status() else { return .none }
+        if status.isSymbolicLink { throw .symbolicLink(path: journal.string) }
+        guard status.isRegular else { throw .journalDamaged(path: journal.string, what: "is no regular file") }
+        let file = try FileDescriptor(path: journal.string, flags: O_RDONLY | O_NONBLOCK)
+        let head = UnsafeMutableRawBufferPointer.allocate(byteCount: 8, alignment: 8)
+        defer { head.deallocate() }
+        // An empty journal, or one whose header is zeroed, is spent (SQLite under EXCLUSIVE or PERSIST).
+        guard try file.read(into: head) == 8, head.contains(where: { $0 != 0 }) else { return .spent }
+        return .rolledBack
+    }
+
+    /// The bytes of `path` after its hot journal is rolled back in a copy; the originals are not touched.
+    static func rolledBack(_ path: FilePath) throws(StoreError) -> FileBytes {
+        var template = Array("/tmp/domstore-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else {
+            throw .io(operation: "mkdtemp", path: "/tmp", errno: errno)
+        }
+        let directory = String(cString: made)
+        let copy = FilePath(directory: directory, name: path.name)
+        defer {
+            unlink(copy.string)
+            unlink(copy.journal.string)
+            rmdir(directory)
+        }
+        for (from, to) in [(path, copy), (path.journal, copy.journal)] {
+            let bytes = try FileBytes.read(from)
+            let target = try FileDescriptor(path: to.string, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+            try target.write(UnsafeRawBufferPointer(start: bytes.base, count: bytes.count))
+        }
+        do {
+            let connection = try Connection(path: copy.string, flags: [.readWrite, .noFollow, .noMutex])
+            connection.limit(.attachedDatabases, to: 0)
+            try connection.set(.defensive, to: true)
+            try connection.set(.trustedSchema, to: false)
+            _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
+        } catch {
+            // An empty database after the rollback is one: nothing was ever committed.
+            if !error.isCorrupt { throw StoreError(error) }
+            throw .journalDamaged(path: path.journal.string, what: error.message)
+        }
+        return try FileBytes.read(copy)
+    }
+}

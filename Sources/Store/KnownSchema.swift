@@ -1,0 +1,62 @@
+import SQLite
+
+/// The objects that `sqlite_schema` of a file must list: those that all migrations create, and nothing else.
+struct KnownSchema: Sendable {
+    /// One row of `sqlite_schema` without its place in the file.
+    struct Object: Hashable, Sendable {
+        var type: String
+        var name: String
+        var table: String
+        var sql: String?
+    }
+
+    /// By name.
+    let objects: [String: Object]
+
+    /// What a fresh database of the current version has. Built once per process.
+    static let current: Result<KnownSchema, StoreError> = {
+        do throws(StoreError) {
+            let connection = try store { () throws(SQLiteError) in
+                try Connection(path: ":memory:", flags: [.readWrite, .memory, .noMutex])
+            }
+            try MigrationRunner.run(on: connection)
+            var objects: [String: Object] = [:]
+            for object in try Self.objects(of: connection) { objects[object.name] = object }
+            return .success(KnownSchema(objects: objects))
+        } catch { return .failure(error) }
+    }()
+
+    static func objects(of connection: borrowing Connection) throws(StoreError) -> [Object] {
+        do {
+            let statement = try connection.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+            var objects: [Object] = []
+            while try statement.step() {
+                objects.append(
+                    Object(
+                        type: statement.text(0) ?? "", name: statement.text(1) ?? "", table: statement.text(2) ?? "",
+                        sql: statement.text(3)))
+            }
+            return objects
+        } catch { throw StoreError(error) }
+    }
+
+    /// Compares the schema of an opened file. A `sqlite_stat1` is let through: true when there is one.
+    func check(_ connection: borrowing Connection) throws(StoreError) -> Bool {
+        let found = try Self.objects(of: connection)
+        var missing = objects
+        var hasStatistics = false
+        for object in found {
+            if object.name == "sqlite_stat1", object.type == "table", object.sql == Self.statisticsSQL {
+                hasStatistics = true
+            } else if missing[object.name] == object {
+                missing[object.name] = nil
+            } else {
+                throw .schemaDiffers(name: "\(object.type) \(object.name)")
+            }
+        }
+        if let name = missing.keys.min() { throw .schemaDiffers(name: "\(name) is missing") }
+        return hasStatistics
+    }
+
+    private static let statisticsSQL = "CREATE TABLE sqlite_stat1(tbl,idx,stat)"
+}

@@ -1,0 +1,124 @@
+import IOMMUModel
+import Snapshot
+
+/// Up to 256 pages of one owner (a domain's page tables, a unit's lookup structures) as one row: a directory of 16-byte
+/// big-endian records and, one after the other, the pages' runs (``PageRuns``).
+///
+/// | offset | bytes | field |
+/// |---|---|---|
+/// | 0 | 8 | address of the page, 4 KiB aligned |
+/// | 8 | 1 | level, or the kind of a lookup structure |
+/// | 9 | 3 | 0 |
+/// | 12 | 4 | end of its runs in `runs`; they begin where those of the page before end |
+package enum PageChunk {
+    package static let directoryBytes = 16
+    /// Pages per row.
+    package static let pagesPerRow = 256
+
+    /// Writes the pages of `owner` through `row`. `buffer` holds at least one row's directory. The runs are bound where
+    /// they lie.
+    static func write(
+        _ pages: PageSet, owner: UInt32, to row: TableWriter, buffer: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) {
+        guard let base = buffer.baseAddress else { return }
+        let entries = pages.entries
+        try pages.bytes.withUnsafeBufferPointer { (bytes) throws(StoreError) in
+            let runs = UnsafeRawBufferPointer(bytes)
+            var start = 0
+            while start < entries.count {
+                let end = min(start + pagesPerRow, entries.count)
+                let runsStart = entries[start].start
+                for index in start..<end {
+                    let entry = entries[index]
+                    let record = base + (index &- start) &* directoryBytes
+                    record.storeBytes(of: entry.address.rawValue.bigEndian, as: UInt64.self)
+                    record.storeBytes(of: (UInt32(entry.level) &<< 24).bigEndian, toByteOffset: 8, as: UInt32.self)
+                    record.storeBytes(of: (entry.end &- runsStart).bigEndian, toByteOffset: 12, as: UInt32.self)
+                    guard entry.address.pageOffset == 0 else {
+                        throw .unrepresentable(
+                            table: row.table.name, key: "owner \(owner)", what: "\(entry.address) is no page boundary")
+                    }
+                }
+                row.begin()
+                try row.integer(Int64(bitPattern: row.entry.rowCount) + 1)
+                try row.integer(owner)
+                try row.page(entries[start].address)
+                try row.page(entries[end - 1].address)
+                try row.integer(Int64(end - start))
+                try row.blob(UnsafeRawBufferPointer(start: base, count: (end - start) * directoryBytes))
+                try row.blob(UnsafeRawBufferPointer(rebasing: runs[Int(runsStart)..<Int(entries[end - 1].end)]))
+                try row.finish()
+                start = end
+            }
+        }
+    }
+
+    /// One record of a directory.
+    package struct Entry: Sendable, Hashable {
+        package var address: PhysicalAddress
+        package var level: UInt8
+        package var end: UInt32
+    }
+
+    /// Reads 16 bytes; `nil` when the address is no page boundary or the reserved bytes are set.
+    package static func decode(_ record: UnsafeRawPointer) -> Entry? {
+        let address = UInt64(bigEndian: record.loadUnaligned(as: UInt64.self))
+        let level = UInt32(bigEndian: record.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
+        guard address & 0xfff == 0, level & 0xff_ffff == 0 else { return nil }
+        return Entry(
+            address: PhysicalAddress(address), level: UInt8(truncatingIfNeeded: level >> 24),
+            end: UInt32(bigEndian: record.loadUnaligned(fromByteOffset: 12, as: UInt32.self)))
+    }
+
+    /// The owner of the current row, which stands before the pages.
+    static func readOwner(from row: RowReader) throws(RowDefect) -> UInt32 {
+        _ = try row.integer(1...Int64.max)
+        return try row.integer()
+    }
+
+    /// Appends the pages of the current row, whose owner has been read. `damaged` is told each page that cannot be
+    /// decoded or stands out of order; the others are appended.
+    static func readPages(
+        from row: RowReader, into pages: inout PageSet, damaged: (_ what: String) -> Void
+    ) throws(RowDefect) {
+        let first: PhysicalAddress = try row.page()
+        let last: PhysicalAddress = try row.page()
+        let count = Int(try row.integer(1...Int64(pagesPerRow)))
+        let directory = try row.blob(count * directoryBytes)
+        let runs = try row.blob()
+        guard let base = directory.baseAddress else { throw row.defect("cannot be read") }
+        guard pages.bytes.count + runs.count <= Int(UInt32.max) else {
+            throw row.defect("is more than a page set holds")
+        }
+        var start = 0
+        var lastEntry: Entry?
+        for index in 0..<count {
+            guard let entry = decode(base + index * directoryBytes) else {
+                damaged("directory record \(index) is no page")
+                continue
+            }
+            if index == 0, entry.address != first { damaged("first_page differs") }
+            lastEntry = entry
+            let end = Int(entry.end)
+            guard start <= end, end <= runs.count else {
+                damaged("runs of page \(entry.address) end at \(end), expected \(start) to \(runs.count)")
+                continue
+            }
+            let encoded = UnsafeRawBufferPointer(rebasing: runs[start..<end])
+            start = end
+            do { try PageRuns.validate(encoded) } catch {
+                damaged("runs of page \(entry.address): \(error)")
+                continue
+            }
+            if let before = pages.entries.last,
+                before.address != entry.address ? before.address > entry.address : before.level >= entry.level
+            {
+                damaged("page \(entry.address) is out of order")
+                continue
+            }
+            pages.append(address: entry.address, level: entry.level, encoded: encoded)
+        }
+        if start != runs.count { damaged("\(runs.count - start) bytes follow the last page's runs") }
+        if let lastEntry, lastEntry.address != last { damaged("last_page differs") }
+    }
+}

@@ -1,0 +1,182 @@
+import Digest
+import IOMMUModel
+import SQLite
+
+/// Why a row cannot be decoded.
+struct RowDefect: Error {
+    var column: String
+    var what: String
+}
+
+/// Reads rows of one table, column by column in the order of ``RecordTable/columns``. Trusts nothing: every value is
+/// checked for its class and range.
+final class RowReader {
+    let table: RecordTable
+    private let statement: Statement
+    private var digest = RowDigest()
+    private var index = 0
+    private var previousKey: [SQLValue] = []
+
+    init(_ table: RecordTable, _ connection: borrowing Connection) throws(SQLiteError) {
+        self.table = table
+        statement = try connection.prepare(table.selectSQL)
+    }
+
+    /// Goes to the next row; false at the end.
+    func next() throws(SQLiteError) -> Bool {
+        index = 0
+        return try statement.step()
+    }
+
+    /// The checksum that the row's values have.
+    func computedChecksum() -> UInt64 {
+        RowReader.checksum(of: statement, table: table, digest: &digest)
+    }
+
+    /// The checksum that the row claims; `nil` when it is not 8 bytes.
+    func storedChecksum() -> UInt64? {
+        let column = table.columns.count
+        guard statement.type(column) == .blob else { return nil }
+        let bytes = statement.bytes(column)
+        guard bytes.count == 8 else { return nil }
+        return UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
+    }
+
+    /// True when the row's primary key is above the one before. A b-tree that says otherwise is bent.
+    func isAscending() -> Bool {
+        let key = (0..<table.primaryKeyColumnCount).map { statement.value($0) }
+        defer { previousKey = key }
+        for (old, new) in zip(previousKey, key) where old != new { return RowReader.precedes(old, new) }
+        return previousKey.isEmpty
+    }
+
+    /// The key columns as `name=value` pairs.
+    func key() -> String {
+        (0..<table.keyColumnCount).map { "\(table.columns[$0])=\(RowReader.text(statement.value($0)))" }
+            .joined(separator: " ")
+    }
+
+    /// The checksum of the current row of a statement whose first columns are those of `table`.
+    static func checksum(
+        of statement: borrowing Statement, table: RecordTable, digest: inout RowDigest
+    ) -> UInt64 {
+        digest.begin(table: table.rawValue)
+        for column in 0..<table.columns.count {
+            switch statement.type(column) {
+            case .integer: digest.append(integer: statement.integer(column))
+            case .text: digest.append(text: statement.bytes(column))
+            case .blob: digest.append(blob: statement.bytes(column))
+            // STRICT tables hold no real numbers; one that does is malformed and fails its decoding.
+            case .null, .real: digest.appendNull()
+            }
+        }
+        return digest.finish()
+    }
+
+    private static func text(_ value: SQLValue) -> String {
+        switch value {
+        case .null: "NULL"
+        case .integer(let integer): String(integer)
+        case .real(let real): String(real)
+        case .text(let text): text.count <= 64 ? text : "\(text.prefix(64))…"
+        case .blob(let bytes): "0x" + bytes.prefix(16).map { hex(UInt64($0), digits: 2).dropFirst(2) }.joined()
+        }
+    }
+
+    private static func precedes(_ a: SQLValue, _ b: SQLValue) -> Bool {
+        switch (a, b) {
+        case (.integer(let a), .integer(let b)): a < b
+        case (.text(let a), .text(let b)): a.utf8.lexicographicallyPrecedes(b.utf8)
+        case (.blob(let a), .blob(let b)): a.lexicographicallyPrecedes(b)
+        default: false
+        }
+    }
+
+    private func fail(_ what: String) -> RowDefect { RowDefect(column: table.columns[index], what: what) }
+
+    func isNull() -> Bool { statement.type(index) == .null }
+
+    func integer(_ range: ClosedRange<Int64>) throws(RowDefect) -> Int64 {
+        guard statement.type(index) == .integer else { throw fail("is no integer") }
+        let value = statement.integer(index)
+        guard range.contains(value) else {
+            throw fail("is \(value), expected \(range.lowerBound) to \(range.upperBound)")
+        }
+        index += 1
+        return value
+    }
+
+    func integer<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(RowDefect) -> T {
+        let low = Int64(clamping: T.min)
+        let high = Int64(clamping: T.max)
+        return T(truncatingIfNeeded: try integer(max(low, 0)...high))
+    }
+
+    func optional<R>(_ read: () throws(RowDefect) -> R) throws(RowDefect) -> R? {
+        if isNull() {
+            index += 1
+            return nil
+        }
+        return try read()
+    }
+
+    func flag() throws(RowDefect) -> Bool { try integer(0...1) == 1 }
+
+    /// A page number, below 2^52, as the address of the page's first byte.
+    func page<Space>(_ type: Address<Space>.Type = Address<Space>.self) throws(RowDefect) -> Address<Space> {
+        Address(page: UInt64(try integer(0...(1 << 52) - 1)))
+    }
+
+    /// The page range of two columns, as addresses, the last one inclusive.
+    func pageRange<Space>() throws(RowDefect) -> AddressRange<Space> {
+        let first: Address<Space> = try page()
+        let last: Address<Space> = try page()
+        guard let range = AddressRange(first: first, last: Address(last.rawValue | 0xfff)) else {
+            index -= 1
+            throw fail("is below the first page")
+        }
+        return range
+    }
+
+    func text() throws(RowDefect) -> String {
+        guard let text = statement.text(index) else { throw fail("is no text in UTF-8") }
+        index += 1
+        return text
+    }
+
+    func choice<E: RawRepresentable>(_ type: E.Type = E.self) throws(RowDefect) -> E where E.RawValue == String {
+        let text = try text()
+        guard let value = E(rawValue: text) else {
+            index -= 1
+            throw fail("is '\(text.prefix(64))', which is not one of its values")
+        }
+        return value
+    }
+
+    /// 8 bytes, big-endian.
+    func word() throws(RowDefect) -> UInt64 {
+        let bytes = try blob(8)
+        return UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
+    }
+
+    /// A blob of exactly `count` bytes; valid until the next row.
+    func blob(_ count: Int) throws(RowDefect) -> UnsafeRawBufferPointer {
+        let bytes = try blob()
+        guard bytes.count == count else {
+            index -= 1
+            throw fail("has \(bytes.count) bytes, expected \(count)")
+        }
+        return bytes
+    }
+
+    /// A blob; valid until the next row.
+    func blob() throws(RowDefect) -> UnsafeRawBufferPointer {
+        guard statement.type(index) == .blob else { throw fail("is no blob") }
+        let bytes = statement.bytes(index)
+        index += 1
+        return bytes
+    }
+
+    /// A defect of the column read last.
+    func defect(_ what: String) -> RowDefect { RowDefect(column: table.columns[max(index - 1, 0)], what: what) }
+}

@@ -1,0 +1,180 @@
+import Glibc
+import IOMMUModel
+import Snapshot
+
+/// A store as the command line names it: one generation file, or a directory of them (`1.domstore`, `2.domstore` …).
+///
+/// Nothing is followed through a symbolic link, and nothing is written.
+public struct StoreLocation: Sendable, Hashable {
+    /// The ending of a generation's file name in a directory.
+    public static let fileEnding = ".domstore"
+
+    /// What can be said of one generation.
+    public enum State: Sendable, Hashable {
+        case sealed(SealRecord)
+        /// Sealed, and an event of a later generation says that it no longer counts.
+        case revoked(SealRecord)
+        /// Not sealed: of a running or a dead engine.
+        case open
+        /// Nothing was ever committed in it.
+        case empty
+        /// A running engine holds it.
+        case held
+        case unreadable(StoreError)
+    }
+
+    /// One file of the store.
+    public struct Generation: Sendable, Hashable {
+        /// From the file's name in a directory, else from the file.
+        public var number: UInt64
+        public var path: String
+        public var state: State
+        public var header: GenerationHeader?
+    }
+
+    public let path: String
+    public let isDirectory: Bool
+
+    /// Looks at what stands at `path`.
+    ///
+    /// - Throws: ``StoreError/symbolicLink(path:)``, ``StoreError/cannotOpen(path:errno:)``,
+    ///   ``StoreError/notARegularFile(path:)``.
+    public init(_ path: String) throws(StoreError) {
+        var trimmed = path
+        while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+        guard !trimmed.isEmpty else { throw .cannotOpen(path: path, errno: ENOENT) }
+        var status = stat()
+        guard lstat(trimmed, &status) == 0 else { throw .cannotOpen(path: path, errno: errno) }
+        if status.isSymbolicLink { throw .symbolicLink(path: path) }
+        guard status.isDirectory || status.isRegular else { throw .notARegularFile(path: path) }
+        self.path = trimmed
+        isDirectory = status.isDirectory
+    }
+
+    /// The path of generation `number` in a directory.
+    public func path(of number: UInt64) -> String { isDirectory ? "\(path)/\(number)\(Self.fileEnding)" : path }
+
+    /// The numbers of the generation files in a directory, ascending, by their names.
+    ///
+    /// - Throws: ``StoreError/symbolicLink(path:)`` for a generation that is a link.
+    public func numbers() throws(StoreError) -> [UInt64] {
+        guard isDirectory else { return [] }
+        guard let directory = opendir(path) else { throw .cannotOpen(path: path, errno: errno) }
+        defer { closedir(directory) }
+        var numbers: [UInt64] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard name.hasSuffix(Self.fileEnding) else { continue }
+            let digits = name.dropLast(Self.fileEnding.count)
+            guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), digits.first != "0",
+                let number = UInt64(digits), number <= UInt64(Int64.max)
+            else { continue }
+            guard let status = try FilePath(directory: path, name: name).status() else { continue }
+            if status.isSymbolicLink { throw .symbolicLink(path: "\(path)/\(name)") }
+            numbers.append(number)
+        }
+        return numbers.sorted()
+    }
+
+    /// The number that the next generation of a directory gets.
+    public func nextNumber() throws(StoreError) -> UInt64 { (try numbers().last ?? 0) + 1 }
+
+    /// Every generation with its state, ascending. Reads every file.
+    ///
+    /// - Throws: ``StoreError/emptyDirectory(path:)``, and for a single file whatever is wrong with it.
+    public func generations() throws(StoreError) -> [Generation] {
+        guard isDirectory else {
+            let reader = try GenerationReader(path: path)
+            let state: State = reader.seal.map(State.sealed) ?? .open
+            return [Generation(number: reader.header.number, path: path, state: state, header: reader.header)]
+        }
+        let numbers = try numbers()
+        guard !numbers.isEmpty else { throw .emptyDirectory(path: path) }
+        var found: [Generation] = []
+        var revoked: Set<UInt64> = []
+        for number in numbers.reversed() {
+            var generation = look(number)
+            if case .sealed(let seal) = generation.state, revoked.contains(number) { generation.state = .revoked(seal) }
+            found.append(generation)
+            revoked.formUnion(revocations(in: generation))
+        }
+        return found.reversed()
+    }
+
+    /// The file to read: generation `number`, else the newest sealed one that is not revoked.
+    ///
+    /// Generations that were never sealed are passed over; one that cannot be read is not, since it may be the newest.
+    ///
+    /// - Throws: ``StoreError/emptyDirectory(path:)``, ``StoreError/noSuchGeneration(path:number:)``,
+    ///   ``StoreError/noSealedGeneration(path:)``, or what is wrong with the newest file.
+    public func resolve(generation number: UInt64? = nil) throws(StoreError) -> String {
+        guard isDirectory else {
+            guard let number else { return path }
+            guard try GenerationReader(path: path).header.number == number else {
+                throw .noSuchGeneration(path: path, number: number)
+            }
+            return path
+        }
+        let numbers = try numbers()
+        guard !numbers.isEmpty else { throw .emptyDirectory(path: path) }
+        if let number {
+            guard numbers.contains(number) else { throw .noSuchGeneration(path: path, number: number) }
+            return path(of: number)
+        }
+        var revoked: Set<UInt64> = []
+        for number in numbers.reversed() {
+            let generation = look(number)
+            switch generation.state {
+            case .sealed where !revoked.contains(number): return generation.path
+            case .unreadable(let error): throw error
+            case .sealed, .revoked, .open, .empty, .held: break
+            }
+            revoked.formUnion(revocations(in: generation))
+        }
+        throw .noSealedGeneration(path: path)
+    }
+
+    private func look(_ number: UInt64) -> Generation {
+        let path = path(of: number)
+        do throws(StoreError) {
+            let reader = try GenerationReader(path: path)
+            guard reader.header.number == number else {
+                throw .recordDamaged(
+                    table: RecordTable.generation.name, key: "id=1",
+                    what: "the file says generation \(reader.header.number), its name \(number)", rule: .recordMalformed
+                )
+            }
+            let state: State = reader.seal.map(State.sealed) ?? .open
+            return Generation(number: number, path: path, state: state, header: reader.header)
+        } catch {
+            switch error {
+            case .heldByEngine, .heldHere: return Generation(number: number, path: path, state: .held)
+            // A file whose creation never committed: it can hold no seal.
+            case .headerDamaged(offset: 0, _) where Self.isEmpty(path):
+                return Generation(number: number, path: path, state: .empty)
+            default: return Generation(number: number, path: path, state: .unreadable(error))
+            }
+        }
+    }
+
+    /// True when the file, after its journal is rolled back, has no byte.
+    private static func isEmpty(_ path: String) -> Bool {
+        do throws(StoreError) {
+            let place = try FilePath(path)
+            if try HotJournal.state(of: place) == .rolledBack { return try HotJournal.rolledBack(place).count == 0 }
+            return try place.status()?.st_size == 0
+        } catch { return false }
+    }
+
+    /// The generations that the events of `generation` revoke.
+    private func revocations(in generation: Generation) -> Set<UInt64> {
+        switch generation.state {
+        case .sealed, .open, .revoked: break
+        case .empty, .held, .unreadable: return []
+        }
+        guard let events = try? GenerationReader(path: generation.path).events() else { return [] }
+        return Set(events.filter { $0.kind == .revoke }.compactMap { $0["generation"].flatMap { UInt64($0) } })
+    }
+}

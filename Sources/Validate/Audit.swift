@@ -1,0 +1,135 @@
+import Hardware
+import IOMMUModel
+import PageTables
+import Snapshot
+
+/// The record against live memory, domain by domain: recorded table pages against their words, recorded areas against
+/// the tables that are in memory now (lifecycle.md, audit).
+///
+/// Made once per snapshot; ``run(_:memory:)`` is O(tables) of its domain, touches no shared state and may run for several
+/// domains at once.
+public struct Audit: Sendable {
+    private let index: SnapshotIndex
+    /// Units by id, without lookup structures: for registers only.
+    private let units: [UnitID: RecordedUnit]
+    private let tablePages: [DomainID: PageSet]
+    /// Differences and findings listed per domain; the rest is counted.
+    public var limit: Int
+    /// Work per tree in memory.
+    public var budget: ScanBudget
+
+    public init(_ snapshot: Snapshot, limit: Int = 1000, budget: ScanBudget = ScanBudget()) {
+        var sorted = snapshot
+        sorted.normalize()
+        index = SnapshotIndex(sorted)
+        let nothing = PhysicalMemory()
+        units = Dictionary(
+            sorted.units.map { ($0.id, RecordedUnit($0, memory: nothing.view)) },
+            uniquingKeysWith: { first, _ in first })
+        tablePages = Dictionary(
+            sorted.tablePages.map { ($0.domain, $0.pages) }, uniquingKeysWith: { first, _ in first })
+        self.limit = max(1, limit)
+        self.budget = budget
+    }
+
+    /// The paging domains that the generation carries, ascending: what there is to audit.
+    public var domains: [DomainID] {
+        index.snapshot.domains.filter { $0.kind == .paging && tablePages[$0.id] != nil }.map(\.id)
+    }
+
+    /// Audits one domain against `memory`, which must live as long as the call, and which nobody else writes but the hardware its accessed and dirty bits.
+    public func run(_ domain: DomainID, memory: MemoryView) -> AuditReport {
+        let records = (index.domainUnits[domain] ?? []).filter { $0.tables != nil }
+        var targets: [TableTarget] = []
+        var mask: UInt64 = 0
+        let user = index.user(of: domain)
+        for record in records {
+            guard let tables = record.tables, let unit = units[record.unit] else { continue }
+            mask |= unit.record.hardwareUpdatedMask
+            guard let configuration = unit.configuration(topLevel: tables.topLevel) else { continue }
+            let root = tables.root.pageBase
+            guard !targets.contains(where: { $0.root == root && $0.configuration == configuration }) else { continue }
+            targets.append(
+                TableTarget(
+                    domain: domain, unit: record.unit, configuration: configuration, root: root,
+                    pointerAddress: user?.entryAddress, device: user?.requester, pasid: user?.pasid))
+        }
+        var report = AuditReport(domain: domain, witness: .none)
+        pages(domain, targets, memory, mask, &report)
+        for target in targets { areas(target, memory, &report) }
+        return report
+    }
+
+    /// Recorded table pages against memory.
+    private func pages(
+        _ domain: DomainID, _ targets: [TableTarget], _ memory: MemoryView, _ mask: UInt64, _ report: inout AuditReport
+    ) {
+        guard let recorded = tablePages[domain] else {
+            if let target = targets.first {
+                report.findings.append(
+                    target.finding(.tablePageUnknown, severity: .error, "no table page of domain \(domain) is recorded")
+                )
+            }
+            return
+        }
+        let audit = TableAudit(recorded, memory: memory, ignoring: mask, limit: limit) {
+            targets.first.flatMap { places(recorded, $0) }
+        }
+        report.tablePages = audit.pages
+        report.tableDifferenceCount = audit.differenceCount
+        report.tableDifferences = audit.differences
+        let user = index.user(of: domain)
+        for difference in audit.differences.sorted(by: Self.byIOVA) {
+            report.findings.append(
+                Finding(
+                    .tableMemoryDiffers, device: user?.requester, pasid: user?.pasid, address: difference.entryAddress,
+                    iova: difference.range?.first, difference.description))
+        }
+    }
+
+    /// Differences of the tables nearest to the leaves first, then by IOVA; those that no IOVA reaches last.
+    private static func byIOVA(_ a: TableDifference, _ b: TableDifference) -> Bool {
+        guard let first = a.range?.first, let second = b.range?.first else {
+            return a.range != nil || (b.range == nil && a.entryAddress < b.entryAddress)
+        }
+        return (first, a.level, a.entryAddress) < (second, b.level, b.entryAddress)
+    }
+
+    /// Where the recorded pages stand in their tree: asked for only when one differs.
+    private func places(_ pages: PageSet, _ target: TableTarget) -> TablePlaces? {
+        var only = Snapshot(origin: index.snapshot.origin)
+        only.tablePages = [DomainPages(domain: target.domain ?? DomainID(0), pages: pages)]
+        guard let recorded = try? RecordedMemory(only) else { return nil }
+        return withExtendedLifetime(recorded) {
+            TablePlaces(configuration: target.configuration, root: target.root, memory: recorded.memory.view)
+        }
+    }
+
+    /// Recorded areas against the tables in memory, both directions.
+    private func areas(_ target: TableTarget, _ memory: MemoryView, _ report: inout AuditReport) {
+        guard var audit = AreaAudit(index, target: target, memory: memory, limit: limit) else { return }
+        if audit.origin == .declared { report.witness = .independent }
+        let tree = Walker.scan(target.configuration, root: target.root, memory: memory, budget: budget)
+        for defect in tree.defects {
+            guard case .absentPage(let page) = defect.kind, report.findings.count < limit else { continue }
+            report.findings.append(
+                target.finding(
+                    .tablePageUnknown, severity: .error, address: defect.entryAddress, iova: defect.range.first,
+                    "table page \(page) is not in memory; \(defect.range) is unknown"))
+        }
+        let end = tree.forEachRun { run in
+            audit.found(run)
+            return true
+        }
+        if !tree.isComplete || end != .complete {
+            report.findings.append(
+                target.finding(.tableBudgetExceeded, "the tables in memory are too large to be read to their end"))
+        }
+        audit.finish()
+        report.areas += audit.areaCount
+        report.runs += audit.runCount
+        report.mappedBytes &+= audit.mappedBytes
+        report.areaDifferenceCount += audit.differenceCount
+        report.findings += audit.findings
+    }
+}

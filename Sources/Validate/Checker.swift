@@ -1,0 +1,82 @@
+import Hardware
+import IOMMUModel
+import PageTables
+import Snapshot
+import Store
+
+/// Every rule that a snapshot alone can break, every finding.
+///
+/// Never stops at the first; bounded in pages, runs and findings; the same input gives the same findings in the same order.
+public struct Checker: Sendable {
+    /// How much is read and listed.
+    public struct Limits: Sendable, Hashable {
+        /// Findings listed per rule; the rest is counted in one more.
+        public var findingsPerRule: Int
+        /// Work per tree of page tables.
+        public var scan: ScanBudget
+        public init(findingsPerRule: Int = 10_000, scan: ScanBudget = ScanBudget()) {
+            self.findingsPerRule = findingsPerRule
+            self.scan = scan
+        }
+    }
+
+    public var limits: Limits
+
+    public init(limits: Limits = Limits()) { self.limits = limits }
+
+    /// All findings about `snapshot`, sorted, with what is wrong with its file (`defects`) among them.
+    public func check(_ snapshot: Snapshot, defects: [StoreDefect] = []) throws(MemoryError) -> [Finding] {
+        var sorted = snapshot
+        sorted.normalize()
+        return check(try RecordedMachine(sorted), defects: defects)
+    }
+
+    /// As ``check(_:defects:)``, for a machine that is already at hand. Its snapshot must be normalised.
+    public func check(_ machine: RecordedMachine, defects: [StoreDefect] = []) -> [Finding] {
+        let index = SnapshotIndex(machine.snapshot)
+        var log = FindingLog(limitPerRule: limits.findingsPerRule)
+        log.add(contentsOf: defects.map(Finding.init))
+        RecordRules.check(index, into: &log)
+        AreaRules.check(index, into: &log)
+        for page in machine.pages.conflicts {
+            log.add(Finding(.recordMalformed, address: page, "page \(page) is recorded twice with different content"))
+        }
+        var tables = TableRules(index: index, recorded: machine.pages, limit: limits.findingsPerRule)
+        for unit in machine.units {
+            LookupRules(unit: unit, origin: machine.snapshot.origin, isMemory: { [tables] in tables.mayBeMemory($0) })
+                .check(into: &log)
+        }
+        AttachmentRules(index: index, machine: machine).check(into: &log)
+        cacheTags(index, &log)
+        for target in TableTargets.all(index, machine, &log) {
+            tables.check(target, budget: limits.scan, into: &log)
+        }
+        return log.sorted()
+    }
+
+    /// One cache tag with two roots on a unit in the records, where the recorded entries have not shown it already.
+    private func cacheTags(_ index: SnapshotIndex, _ log: inout FindingLog) {
+        struct Tag: Hashable {
+            var unit: UnitID
+            var tag: UInt32
+        }
+        var roots: [Tag: DomainUnitRecord] = [:]
+        for record in index.snapshot.domainUnits {
+            guard let root = record.tables?.root else { continue }
+            let tag = Tag(unit: record.unit, tag: record.cacheTag)
+            guard let other = roots[tag] else {
+                roots[tag] = record
+                continue
+            }
+            guard let known = other.tables?.root, known != root else { continue }
+            let device = index.user(of: record.domain)?.requester
+            if log.contains(.cacheTagCollision, where: { $0.device == device && device != nil }) { continue }
+            log.add(
+                Finding(
+                    .cacheTagCollision, device: device,
+                    record: .init(table: "domain_unit", key: "domain=\(record.domain) unit=\(record.unit)"),
+                    "cache tag \(record.cacheTag) stands for root \(root) here and for \(known) of domain \(other.domain)"
+                ))
+        }
+    }
+}

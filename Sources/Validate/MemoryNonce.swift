@@ -1,0 +1,10 @@
+import Store
+
+/// What surviving memory says about the handover.
+public enum MemoryNonce: Sendable, Hashable {
+    /// No memory was given: nothing can be restored in place, only built again from the record.
+    case noMemory
+    /// There is memory, and no nonce in it: it is not the memory of a handover.
+    case absent
+    case present(HandoverNonce)
+}

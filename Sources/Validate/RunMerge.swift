@@ -1,0 +1,108 @@
+import IOMMUModel
+
+/// One translated range: `range.first` goes to `physical`, and so on byte by byte.
+struct ExpectedRun: Sendable, Hashable {
+    var range: IOVARange
+    var physical: PhysicalAddress
+    var protection: Protection
+}
+
+/// How a stream of found runs departs from the expected ones over one range of IOVAs.
+enum RunDifference: Sendable, Hashable {
+    /// Expected, and nothing found.
+    case missing(IOVARange, ExpectedRun)
+    /// Found at another physical address; both addresses belong to the first IOVA of the range.
+    case address(IOVARange, expected: PhysicalAddress, found: PhysicalAddress)
+    /// Found with another protection.
+    case protection(IOVARange, expected: Protection, found: Protection)
+    /// Found, and nothing expected.
+    case unexpected(IOVARange, physical: PhysicalAddress, protection: Protection)
+}
+
+/// Merges two sorted streams of runs: expected ones held as an array, found ones pushed in ascending order.
+///
+/// Linear in the sum of both; the runs of the two sides need not have the same boundaries.
+struct RunMerge {
+    /// Sorted by range, without overlap.
+    private let expected: [ExpectedRun]
+    private var index = 0
+    /// The first IOVA of `expected[index]` that has not been answered for.
+    private var from: UInt64 = 0
+
+    init(expected: [ExpectedRun]) {
+        self.expected = expected
+        from = expected.first?.range.first.rawValue ?? 0
+    }
+
+    /// The next found run; must begin above the one before.
+    mutating func found(
+        _ range: IOVARange, physical: PhysicalAddress, protection: Protection, report: (RunDifference) -> Void
+    ) {
+        var position = range.first.rawValue
+        let last = range.last.rawValue
+        // What is as it should be: one expected run, met whole.
+        if index < expected.count, from == position {
+            let run = expected[index]
+            if run.range == range, run.physical == physical, run.protection == protection {
+                advance(past: last)
+                return
+            }
+        }
+        while true {
+            let here = PhysicalAddress(physical.rawValue &+ (position &- range.first.rawValue))
+            guard index < expected.count else {
+                report(.unexpected(Self.range(position, last), physical: here, protection: protection))
+                return
+            }
+            let run = expected[index]
+            if from < position {
+                let end = min(run.range.last.rawValue, position &- 1)
+                report(.missing(Self.range(from, end), run))
+                advance(past: end)
+                continue
+            }
+            if from > position {
+                let end = min(last, from &- 1)
+                report(.unexpected(Self.range(position, end), physical: here, protection: protection))
+                if end == last { return }
+                position = from
+                continue
+            }
+            let end = min(run.range.last.rawValue, last)
+            let wanted = PhysicalAddress(run.physical.rawValue &+ (position &- run.range.first.rawValue))
+            if wanted != here { report(.address(Self.range(position, end), expected: wanted, found: here)) }
+            if run.protection != protection {
+                report(.protection(Self.range(position, end), expected: run.protection, found: protection))
+            }
+            advance(past: end)
+            if end == last { return }
+            position = end &+ 1
+        }
+    }
+
+    /// No more runs: what is still expected is missing.
+    mutating func finish(report: (RunDifference) -> Void) {
+        while index < expected.count {
+            let run = expected[index]
+            let end = run.range.last.rawValue
+            report(.missing(Self.range(from, end), run))
+            advance(past: end)
+        }
+    }
+
+    private mutating func advance(past end: UInt64) {
+        if end == expected[index].range.last.rawValue {
+            index += 1
+            if index < expected.count { from = expected[index].range.first.rawValue }
+        } else {
+            from = end &+ 1
+        }
+    }
+
+    private static func range(_ first: UInt64, _ last: UInt64) -> IOVARange {
+        guard let range = IOVARange(first: IOVA(first), last: IOVA(last)) else {
+            preconditionFailure("runs must be sorted and must not overlap")
+        }
+        return range
+    }
+}

@@ -1,0 +1,68 @@
+import IOMMUModel
+import Snapshot
+
+/// A snapshot with its records reachable by id.
+struct SnapshotIndex {
+    let snapshot: Snapshot
+    let units: [UnitID: UnitRecord]
+    let groups: Set<GroupID>
+    let devices: [RequesterID: DeviceRecord]
+    let backings: [BackingID: BackingRecord]
+    let domains: [DomainID: DomainRecord]
+    let ioases: [IOASID: IOASRecord]
+    /// The attachments of each domain, in the order of devices.
+    let attachments: [DomainID: [AttachmentRecord]]
+    let domainUnits: [DomainID: [DomainUnitRecord]]
+    /// Where each IOAS's areas stand in `snapshot.areas`.
+    let areaRanges: [IOASID: Range<Int>]
+
+    /// `snapshot` must be normalised.
+    init(_ snapshot: Snapshot) {
+        self.snapshot = snapshot
+        units = Dictionary(snapshot.units.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        groups = Set(snapshot.groups.map(\.id))
+        devices = Dictionary(snapshot.devices.map { ($0.requester, $0) }, uniquingKeysWith: { first, _ in first })
+        backings = Dictionary(snapshot.backings.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        domains = Dictionary(snapshot.domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        ioases = Dictionary(snapshot.ioases.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        attachments = Dictionary(grouping: snapshot.attachments, by: \.domain)
+        domainUnits = Dictionary(grouping: snapshot.domainUnits, by: \.domain)
+        var ranges: [IOASID: Range<Int>] = [:]
+        var start = 0
+        while start < snapshot.areas.count {
+            let ioas = snapshot.areas[start].ioas
+            var end = start + 1
+            while end < snapshot.areas.count, snapshot.areas[end].ioas == ioas { end += 1 }
+            ranges[ioas] = start..<end
+            start = end
+        }
+        areaRanges = ranges
+    }
+
+    /// The lowest device and PASID that uses `domain`: under its name findings about shared tables are listed.
+    func user(of domain: DomainID) -> AttachmentRecord? { attachments[domain]?.first }
+
+    /// The areas of `ioas`, sorted by range.
+    func areas(of ioas: IOASID) -> ArraySlice<AreaRecord> { snapshot.areas[areaRanges[ioas] ?? 0..<0] }
+
+    /// The geometry of `domain` on `unit`, or `nil`.
+    func geometry(of domain: DomainID, on unit: UnitID) -> DomainUnitRecord? {
+        domainUnits[domain]?.first { $0.unit == unit }
+    }
+
+    /// The groups whose devices use `domain`.
+    func groups(using domain: DomainID) -> Set<GroupID> {
+        Set((attachments[domain] ?? []).compactMap { devices[$0.requester]?.group })
+    }
+
+    /// The reserved regions of the groups whose devices use `domain`, each once, sorted by range.
+    func reservedRegions(of domain: DomainID) -> [ReservedRegionRecord] {
+        let users = groups(using: domain)
+        var seen: Set<ReservedRegionRecord> = []
+        return snapshot.reservedRegions.filter { region in
+            var key = region
+            key.group = GroupID(0)
+            return users.contains(region.group) && seen.insert(key).inserted
+        }.sorted { ($0.range, $0.kind.rawValue) < ($1.range, $1.kind.rawValue) }
+    }
+}

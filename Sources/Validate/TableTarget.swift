@@ -1,0 +1,31 @@
+import IOMMUModel
+import PageTables
+
+/// One tree of page tables with the names that its findings carry.
+struct TableTarget {
+    /// `nil` when a lookup entry points to tables of no recorded domain.
+    var domain: DomainID?
+    var unit: UnitID
+    var configuration: PageTableConfiguration
+    /// 4 KiB aligned.
+    var root: PhysicalAddress
+    /// The word that points to the root, when there is one.
+    var pointerAddress: PhysicalAddress?
+    /// The lowest device that translates through it.
+    var device: RequesterID?
+    var pasid: PASID?
+
+    func finding(
+        _ rule: RuleID, severity: Severity? = nil, address: PhysicalAddress? = nil, iova: IOVA? = nil,
+        _ message: String
+    ) -> Finding {
+        let owner = device == nil ? domain.map { "domain \($0): " } ?? "" : ""
+        return Finding(
+            rule, severity: severity, device: device, pasid: pasid, address: address, iova: iova, owner + message)
+    }
+
+    /// The entry that decides about `iova`: where a walk ends. `nil` when the root is absent or `iova` too wide.
+    func decidingEntry(_ iova: IOVA, memory: MemoryView) -> PhysicalAddress? {
+        Walker.trace(configuration, root: root, memory: memory, iova: iova, access: .read).steps.last?.entryAddress
+    }
+}

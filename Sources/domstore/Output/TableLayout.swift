@@ -1,0 +1,83 @@
+/// The widths and alignments of a table's columns.
+///
+/// A table too wide for its terminal gives way in this order: what all cells of a column begin with and nobody needs
+/// (zeros of addresses, segment 0 of devices), the longest column of words, headers wider than what stands below them,
+/// and at last the longest column of all. What was cut has a `…`.
+struct TableLayout {
+    /// Two spaces between columns.
+    static let gap = 2
+
+    private(set) var widths: [Int]
+    private(set) var isNumeric: [Bool]
+    /// What is not shown, per column: a beginning that every cell has.
+    private(set) var hidden: [TableColumn.Hidden]
+    private var isCut = false
+
+    /// `width`: the terminal's columns, or `nil` when nothing is to be cut.
+    init(columns: [String], rows: [[Cell]], width: Int?) {
+        var parts = columns.indices.map { column in
+            TableColumn(name: columns[column], cells: rows.lazy.map { $0[column] })
+        }
+        if let width, Self.total(parts) > width {
+            isCut = true
+            Self.fit(&parts, into: width)
+        }
+        widths = parts.map(\.width)
+        isNumeric = parts.map(\.isNumeric)
+        hidden = parts.map(\.hidden)
+    }
+
+    /// The width of a whole line.
+    var total: Int { widths.reduce(0, +) + Self.gap * max(0, widths.count - 1) }
+
+    /// What stands in a cell of `column`, escaped, not yet cut.
+    func text(_ cell: Cell, column: Int) -> String { TableColumn.text(cell, hiding: hidden[column]) }
+
+    /// `text` cut to the width of `column` if the table had to be.
+    func fitted(_ text: String, column: Int) -> String {
+        isCut ? DisplayWidth.shortened(text, to: widths[column]) : text
+    }
+
+    /// `text` filled up to the width of `column`; the last column is not, unless it is of numbers.
+    func padded(_ text: String, column: Int) -> String {
+        if column == widths.count - 1, !isNumeric[column] { return text }
+        return DisplayWidth.padded(text, to: widths[column], right: isNumeric[column])
+    }
+
+    /// One line of the table, without spaces at its end.
+    func line(_ texts: [String]) -> String {
+        var result = texts.indices.map { padded(texts[$0], column: $0) }
+            .joined(separator: String(repeating: " ", count: Self.gap))
+        while result.utf8.last == UInt8(ascii: " ") { result.removeLast() }
+        return result
+    }
+
+    private static func total(_ columns: [TableColumn]) -> Int {
+        columns.reduce(0) { $0 + $1.width } + gap * max(0, columns.count - 1)
+    }
+
+    private static func fit(_ columns: inout [TableColumn], into width: Int) {
+        for index in columns.indices { columns[index].hideZeros() }
+        if total(columns) > width {
+            for index in columns.indices { columns[index].hideSegment() }
+        }
+        narrowLongest(&columns, into: width, floor: 12, where: \.isProse)
+        for index in columns.indices.reversed() {
+            columns[index].narrow(by: total(columns) - width, floor: max(3, columns[index].contentWidth))
+        }
+        narrowLongest(&columns, into: width, floor: 6) { _ in true }
+    }
+
+    /// Takes from the longest column (of equals the last) until the table fits or none is above `floor`.
+    private static func narrowLongest(
+        _ columns: inout [TableColumn], into width: Int, floor: Int, where isMeant: (TableColumn) -> Bool
+    ) {
+        while total(columns) > width {
+            let candidates = columns.indices.filter { isMeant(columns[$0]) && columns[$0].width > floor }
+            guard let longest = candidates.max(by: { (columns[$0].width, $0) < (columns[$1].width, $1) }) else {
+                return
+            }
+            columns[longest].narrow(by: 1, floor: floor)
+        }
+    }
+}

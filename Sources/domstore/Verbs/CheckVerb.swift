@@ -1,0 +1,50 @@
+import ArgumentParser
+import IOMMUModel
+import Snapshot
+import Store
+import Validate
+
+/// `domstore check STORE`: every rule, every finding.
+struct CheckVerb: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Check a generation against every rule and list every finding.",
+        discussion: """
+            Never stops at the first. 'address' is that of the 64-bit word at fault. 'domstore rules ID' explains a \
+            rule. Exit code 1 with any finding of severity 'error'.
+            """)
+
+    @OptionGroup var input: StoreArguments
+    @OptionGroup var output: OutputOptions
+
+    static let columns = ["rule", "severity", "device", "pasid", "address", "iova", "message"]
+
+    func run() throws {
+        let findings = try Progress.during("checking \(input.store)") { try Self.findings(input) }
+        try output.list(Self.columns, findings.lazy.map(Self.row))
+        if findings.contains(where: { $0.severity == .error }) { throw Failure.findings }
+    }
+
+    /// All findings, those about the file among them. A file with damaged records has only those: what is missing would
+    /// show as findings of all kinds.
+    static func findings(_ input: StoreArguments) throws -> [Finding] {
+        let reader = try input.open()
+        let defects = reader.defects()
+        let snapshot: Snapshot
+        do throws(StoreError) {
+            snapshot = try reader.snapshot()
+        } catch {
+            guard !defects.isEmpty else { throw Failure(error, about: reader.header.path) }
+            Talk.say("\(reader.header.path): records are damaged; only the file was checked, not what it describes")
+            return defects.map(Finding.init).sorted()
+        }
+        return try Checker().check(snapshot, defects: defects)
+    }
+
+    static func row(_ finding: Finding) -> [Cell] {
+        let place = finding.record.map { "\($0.table)\($0.key.isEmpty ? "" : " \($0.key)"): " } ?? ""
+        return [
+            .text(finding.rule.rawValue), .text(finding.severity.rawValue), Cell(finding.device?.description),
+            Cell(pasid: finding.pasid), Cell(finding.address), Cell(finding.iova), .text(place + finding.message),
+        ]
+    }
+}

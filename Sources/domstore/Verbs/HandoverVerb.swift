@@ -1,0 +1,109 @@
+import ArgumentParser
+import Glibc
+import Handover
+import IOMMUModel
+import Import
+import Scenario
+import Store
+
+extension CrashPoint: ExpressibleByArgument {}
+
+/// `handover`: the main job.
+struct HandoverVerb: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "handover",
+        abstract: "Hand a machine's IOMMU domains over to the next engine, end to end.",
+        discussion: """
+            Preserve, freeze, seal, jump, restore, audit, claim, adopt, rebuild, compare, replace, finish, on a memory \
+            image of a real machine. Every device's DMA is asked at every stage. The store is a directory; two \
+            generations are added to it: the sealed one, and the open one of the engine after the jump.
+            """)
+
+    @Argument(help: "A scenario file, instead of an image.", completion: .file(extensions: ["json"]))
+    var scenario: String?
+
+    @Option(help: "A memory image: an ELF core.", completion: .file())
+    var image: String?
+
+    @Option(help: "The image's meta file: registers, topology.", completion: .file(extensions: ["json"]))
+    var meta: String?
+
+    @Option(help: "The directory of generations to add to; made when it is not there.", completion: .directory)
+    var store: String
+
+    @Option(help: "Keep the machine's memory in this new file (an ELF core) from the start.", completion: .file())
+    var memory: String?
+
+    @Option(help: "Areas that userspace declares: an independent witness.", completion: .file(extensions: ["csv"]))
+    var areas: String?
+
+    @Flag(help: "Carry every function: do not ask the guards for ATS, group and DMA owner.")
+    var lab = false
+
+    @Option(help: "Die by SIGKILL at this point.")
+    var crashAt: CrashPoint?
+
+    @Flag(help: "One JSON object instead of lines.")
+    var json = false
+
+    @OptionGroup var colors: ColorOptions
+
+    func validate() throws {
+        guard (scenario == nil) == (image != nil), (image == nil) == (meta == nil) else {
+            throw ValidationError("Give a scenario file, or --image with --meta.")
+        }
+        guard areas == nil || image != nil else { throw ValidationError("--areas goes with --image.") }
+    }
+
+    func run() throws {
+        let output = HandoverOutput(isJSON: json, color: colors.color)
+        var options = HandoverRun.Options(store: store)
+        options.memory = memory
+        options.lab = lab
+        options.tell = { try output.phase($0) }
+        if let crashAt {
+            options.crash = { point in
+                if point == crashAt { kill(getpid(), SIGKILL) }
+            }
+        }
+        let report = try Failure.mapping {
+            guard let image, let meta else {
+                let file = scenario ?? ""
+                return try HandoverRun.run(
+                    try ScenarioFile.read(try WholeFile.read(file), file: file), options: options)
+            }
+            let metadata = try ImageMetadata(file: meta)
+            let machine = try MachineImage(file: image, base: nil, metadata: metadata)
+            let rows = try areas.map { try AreaCSV.read(file: $0) }
+            return try HandoverRun.run(machine, areas: rows, options: options)
+        }
+        try output.end(report)
+        guard report.verdict == "restored" else { throw Failure.findings }
+    }
+}
+
+extension Failure {
+    /// Runs `body`; what its errors mean for the exit code.
+    static func mapping<R>(_ body: () throws -> R) throws -> R {
+        do {
+            return try body()
+        } catch let error as ImportError {
+            throw Failure(error.isInputOutput ? .inputOutput : .badInput, error.description)
+        } catch let error as StoreError {
+            throw Failure(error.status, error.description)
+        } catch let error as ScenarioError {
+            if case .io = error { throw Failure(.inputOutput, error.description) }
+            throw Failure(.badInput, error.description)
+        }
+    }
+}
+
+extension StoreError {
+    /// The exit code: 3 for the system's errors, 2 for a file that is not what it must be.
+    var status: ExitStatus {
+        switch self {
+        case .cannotOpen, .io, .sqlite, .closed: .inputOutput
+        default: .badInput
+        }
+    }
+}

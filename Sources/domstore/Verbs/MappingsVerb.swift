@@ -1,0 +1,49 @@
+import ArgumentParser
+import IOMMUModel
+import Validate
+
+/// `domstore mappings STORE`: what the hardware would translate.
+struct MappingsVerb: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mappings", abstract: "List what the hardware would translate, as maximal runs.",
+        discussion: """
+            One line for each run in which IOVA and physical address both continue under the same protection, sorted \
+            by device, PASID and IOVA. Read from the recorded root registers and tables, as the hardware would. \
+            Findings never suppress a run; 'check' lists them.
+            """)
+
+    @OptionGroup var input: StoreArguments
+
+    @Option(help: ArgumentHelp("Only this device: SSSS:BB:DD.F or BB:DD.F.", valueName: "device"))
+    var device: RequesterID?
+
+    @Option(help: ArgumentHelp("Only this PASID; '-' for requests without one.", valueName: "pasid"))
+    var pasid: PASIDArgument?
+
+    @OptionGroup var output: OutputOptions
+
+    static let columns = ["device", "pasid", "iova", "last", "pa", "protection"]
+
+    func run() throws {
+        let machine = try input.machine()
+        var stream = output.stream(Self.columns)
+        var problem: OutputError?
+        machine.forEachMapping(device: device, pasid: pasid.map { $0.pasid }) { mapping in
+            do throws(OutputError) {
+                try stream.row(Self.row(mapping))
+            } catch {
+                problem = error
+            }
+            return problem == nil && !stream.isClosed
+        }
+        if let problem { throw problem }
+        try stream.finish()
+    }
+
+    static func row(_ mapping: RecordedMapping) -> [Cell] {
+        [
+            .text(mapping.device.description), Cell(pasid: mapping.pasid), Cell(mapping.range.first),
+            Cell(mapping.range.last), Cell(mapping.pa), .text(mapping.protection.description),
+        ]
+    }
+}

@@ -1,0 +1,40 @@
+import ArgumentParser
+import Store
+
+/// `domstore verify-seal STORE`: every checksum, the manifest and the root digest against the seal.
+struct VerifySealVerb: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify-seal", abstract: "Verify every checksum, the manifest and the root digest of a seal.",
+        discussion: """
+            Detects accidents, not forgery. With --expect-seal, a file that silently went back in time is noticed too. \
+            Exit code 1 when anything differs; what differs is said on standard error.
+            """)
+
+    @OptionGroup var input: StoreArguments
+
+    @Option(help: ArgumentHelp("The seal must be this one, as GENERATION:ROOT.", valueName: "gen:root"))
+    var expectSeal: ExpectedSeal?
+
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let reader = try input.open()
+        let path = reader.header.path
+        guard let seal = reader.seal else {
+            throw Failure(.badInput, "\(path): found no seal; expected a sealed generation")
+        }
+        let defects = Progress.during("verifying \(path)") { reader.defects() }
+        let isOther = expectSeal.map { !$0.matches(seal) } ?? false
+        try output.record([
+            ("file", .text(path)), ("generation", Cell(seal.generation)), ("root", .text(seal.root.description)),
+            ("nonce", Cell(seal.nonce?.description)), ("rows", Cell(seal.rowCount)), ("defects", Cell(defects.count)),
+            ("seal", .text(!defects.isEmpty ? "broken" : isOther ? "other" : "good")),
+        ])
+        for defect in defects.prefix(10) { Talk.say("\(path): \(defect)") }
+        if defects.count > 10 { Talk.say("\(path): and \(defects.count - 10) more; 'domstore check' lists them all") }
+        if let expectSeal, isOther {
+            Talk.say("\(path): found seal \(seal.receipt.expected); expected \(expectSeal)")
+        }
+        if isOther || !defects.isEmpty { throw Failure.findings }
+    }
+}

@@ -1,0 +1,45 @@
+/// What each target may import, as decided: data flows one way.
+enum LayerTable {
+    /// Direct arrows; what may be imported is their closure.
+    static let arrows: [String: Set<String>] = [
+        "IOMMUModel": [], "CSQLite": [], "Digest": [], "Migrations": [], "Schema": [],
+        "PageTables": ["IOMMUModel"],
+        "Hardware": ["PageTables"],
+        "Snapshot": ["IOMMUModel"],
+        "Import": ["Hardware", "PageTables", "Snapshot"],
+        "Conformance": ["Hardware", "PageTables"],
+        "Engine": ["Hardware", "PageTables", "IOMMUModel"],
+        "SQLite": ["CSQLite"],
+        "Store": ["SQLite", "Migrations", "Digest", "Snapshot"],
+        "Validate": ["Store", "Snapshot", "Hardware", "PageTables"],
+        "Handover": ["Engine", "Snapshot", "Store"],
+        "Restore": ["Validate", "Handover", "Engine"],
+        "Scenario": ["Import", "Handover", "Restore"],
+        "Replay": ["Import", "Restore", "Scenario"],
+        "Export": ["Snapshot", "Validate"],
+        "domstore": ["Import", "Conformance", "Scenario", "Replay", "Export", "Schema"],
+    ]
+
+    /// Modules that are not ours, beside `Glibc` and `Synchronization`, which everybody may import.
+    static let foreign: [String: Set<String>] = [
+        "Import": ["FoundationEssentials"],
+        "Conformance": ["FoundationEssentials"],
+        "Scenario": ["FoundationEssentials"],
+        "Export": ["FoundationEssentials"],
+        "domstore": ["FoundationEssentials", "ArgumentParser", "Dispatch"],
+    ]
+
+    /// Only this module sees the C library behind it.
+    static let privateModules: [String: String] = ["CSQLite": "SQLite"]
+
+    /// Everything of ours that `target` may import, or `nil` for a target that no decision knows.
+    static func allowed(_ target: String) -> Set<String>? {
+        guard let direct = arrows[target] else { return nil }
+        var result: Set<String> = []
+        var waiting = direct
+        while let next = waiting.popFirst() {
+            if result.insert(next).inserted { waiting.formUnion(arrows[next] ?? []) }
+        }
+        return result.filter { (privateModules[$0] ?? target) == target }
+    }
+}

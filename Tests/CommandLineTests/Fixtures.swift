@@ -1,0 +1,6 @@
+/// Where the fixtures are, found through this file's own place.
+enum Fixtures {
+    private static let folder = "/" + #filePath.split(separator: "/").dropLast(2).joined(separator: "/") + "/Fixtures/"
+    static let images = folder + "images/"
+    static let vectors = folder + "vectors/"
+}

@@ -1,0 +1,114 @@
+import Conformance
+import FoundationEssentials
+import Glibc
+import Testing
+
+@Suite("Known-answer vectors")
+struct ConformanceTests {
+    static func path(_ name: String) -> String {
+        #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2).joined(separator: "/")
+            + "/Fixtures/vectors/\(name).json"
+    }
+
+    static func bytes(_ name: String) throws -> [UInt8] {
+        [UInt8](try Data(contentsOf: URL(filePath: path(name))))
+    }
+
+    @Test("All vectors of the second stage pass")
+    func secondStage() throws {
+        let report = try Conformance.run(file: Self.path("vtdss"))
+        #expect(report.failures.isEmpty, "\(report.failures.map(\.description).joined(separator: "\n"))")
+        #expect(report.passed == 101)
+        #expect(report.skipped == 0)
+    }
+
+    @Test("The legacy structures of VT-d pass, all others are skipped")
+    func lookup() throws {
+        let report = try Conformance.run(file: Self.path("lookup"))
+        #expect(report.failures.isEmpty, "\(report.failures.map(\.description).joined(separator: "\n"))")
+        // RTADDR 3, root 1, context 4; reserved: root 2, context 1; two requester ids.
+        #expect(report.passed == 8 + 3 + 2)
+        #expect(report.skipped == 65 - report.passed)
+    }
+
+    @Test(
+        "Formats that are not built are skipped whole",
+        arguments: [("amdv1", 135), ("x86_64", 104), ("armv8_s1", 111), ("armv8_s2", 108), ("riscv", 134)])
+    func unbuilt(name: String, count: Int) throws {
+        let report = try Conformance.run(file: Self.path(name))
+        #expect(report.passed == 0 && report.failed == 0)
+        #expect(report.skipped == count)
+    }
+
+    /// Replaces the first `old` after the first `anchor`.
+    static func altered(_ name: String, after anchor: String, _ old: String, _ new: String) throws -> [UInt8] {
+        var bytes = try bytes(name)
+        let start = try #require(bytes.firstRange(of: Array(anchor.utf8))).upperBound
+        let place = try #require(bytes[start...].firstRange(of: Array(old.utf8)))
+        bytes.replaceSubrange(place, with: Array(new.utf8))
+        return bytes
+    }
+
+    @Test(
+        "One altered answer fails, and only it",
+        arguments: [
+            ("vtdss", "\"vtdss-e04\"", "0x0000000000200083", "0x0000000000200082", "vtdss-e04"),
+            ("vtdss", "\"vtdss-e26\"", "invalidPageSize", "misaligned", "vtdss-e26"),
+            ("vtdss", "\"vtdss-d05\"", "\"dirty\": true", "\"dirty\": false", "vtdss-d05"),
+            ("vtdss", "\"vtdss-d01\"", "nonZeroNotPresent", "other", "vtdss-d01"),
+            ("vtdss", "\"vtdss-d23\"", "\"next_level\": 1", "\"next_level\": 0", "vtdss-d23"),
+            ("vtdss", "\"vtdss-w01\"", "0x0000000123456ffe", "0x0000000123457ffe", "vtdss-w01[2]"),
+            ("vtdss", "\"vtdss-w07\"", "\"level\": 3", "\"level\": 2", "vtdss-w07[0]"),
+            ("lookup", "DID 0x12\"", "0x0000000000001202", "0x0000000000001203", "vectors[6]"),
+            ("lookup", "DID 0x12\"", "\"AW\": \"0x0000000000000002\"", "\"AW\": \"0x0000000000000001\"", "vectors[6]"),
+            ("lookup", "bit 7 of the upper qword", "0x0000000000001282", "0x0000000000001202", "reserved[2]"),
+            ("lookup", "PCI RID 3a:15.2", "\"vtd_root_index\": 58", "\"vtd_root_index\": 59", "index[0]"),
+        ])
+    func altered(name: String, anchor: String, old: String, new: String, id: String) throws {
+        let bytes = try Self.altered(name, after: anchor, old, new)
+        let report = try Conformance.run(bytes: bytes, path: name)
+        #expect(report.failed == 1)
+        let failure = try #require(report.failures.first)
+        #expect(failure.id.hasPrefix(id))
+        #expect(failure.expected != failure.got)
+        #expect(report.passed == (name == "vtdss" ? 100 : 12))
+    }
+
+    @Test("A file that holds no vectors is refused in one line")
+    func refused() throws {
+        let cases: [(String, String)] = [
+            ("", "not valid JSON"), ("{}", "\"format\""), ("[1]", ""),
+            (#"{"format": "vtdss", "schema": 2}"#, "schema 2"),
+            (#"{"format": "sparc", "schema": 1}"#, "unknown format \"sparc\""),
+            (#"{"format": "vtdss", "schema": 1}"#, "\"encode\""),
+            (#"{"format": "lookup", "schema": 1, "structs": 3}"#, "structs"),
+        ]
+        for (text, expected) in cases {
+            do throws(ConformanceError) {
+                _ = try Conformance.run(bytes: Array(text.utf8), path: "x.json")
+                Issue.record("accepted: \(text)")
+            } catch {
+                #expect(error.description.contains(expected), "\(error)")
+                #expect(!error.description.contains("\n"))
+            }
+        }
+    }
+
+    @Test("A missing file, a directory and a link each have their own error")
+    func files() throws {
+        let directory = "/tmp/domstore-conformance-\(getpid())"
+        mkdir(directory, 0o700)
+        defer {
+            unlink(directory + "/link")
+            rmdir(directory)
+        }
+        symlink(Self.path("vtdss"), directory + "/link")
+        #expect(throws: ConformanceError.cannotRead(path: directory + "/none", errno: ENOENT)) {
+            try Conformance.run(file: directory + "/none")
+        }
+        #expect(throws: ConformanceError.notARegularFile(path: directory)) { try Conformance.run(file: directory) }
+        #expect(throws: ConformanceError.symbolicLink(path: directory + "/link")) {
+            try Conformance.run(file: directory + "/link")
+        }
+    }
+}

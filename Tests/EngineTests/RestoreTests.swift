@@ -1,0 +1,300 @@
+import IOMMUModel
+import PageTables
+import Testing
+
+@testable import Engine
+
+/// From the jump to the finish: what a new engine takes over and how it gets rid of it.
+@Suite struct RestoreTests {
+    private let one = TestMachine.rid("00:03.0")
+    private let two = TestMachine.rid("00:04.0")
+    private let through = TestMachine.rid("02:00.0")
+
+    /// What a record of the old engine would say.
+    private struct Handed {
+        var machine: Machine
+        var root: PhysicalAddress
+        var geometry: RestoringEngine.Geometry
+        var tag: UInt32
+        var identityTag: UInt32
+        var pages: [PhysicalRange]
+    }
+
+    private func handOver(both: Bool = true) throws -> Handed {
+        var engine = try LiveEngine.start(
+            try TestMachine.make(), configuration: .init(defaultDomain: .identity)
+        ) { _ in }
+        let (ioas, hwpt) = try engine.space()
+        try engine.own(one, on: hwpt)
+        try engine.own(two, on: hwpt)
+        let backing = try engine.addBacking(.physical)
+        try engine.map(
+            ioas: ioas, iova: IOVA(0x1000), byteCount: 0x20_0000, backing: backing, offset: 0x4000,
+            protection: .readWrite)
+        try engine.mark(hwpt, token: 5)
+        let session = try engine.createSession("s")
+        try engine.preserve(one, in: session)
+        if both { try engine.preserve(two, in: session) }
+        try engine.claimOwner(GroupID(6), token: 1)
+        try engine.releaseOwner(GroupID(6))
+        try engine.preserve(through, in: session, options: .init(lab: true))
+        let domain = try unwrapped(engine.domain(engine.hwpt(hwpt)!.domain))
+        let shape = try #require(domain.table?.configuration)
+        let pages = engine.tablePages(of: domain.id).map { PhysicalRange(first: $0.address, bytes: 4096)! }
+        let identity = try unwrapped(engine.domain(engine.attachment(through)!.domain)?.cacheTags.first)
+        let root = try unwrapped(engine.lookupPages(of: TestMachine.unit).first { $0.kind == .vtdRoot }?.address)
+        guard case .frozen(let frozen) = engine.freeze() else { throw Errno.EIO }
+        return Handed(
+            machine: frozen.jump(), root: root,
+            geometry: .init(
+                root: domain.table!.root, topLevel: UInt8(shape.topLevel), addressBits: UInt8(shape.addressBits)),
+            tag: domain.cacheTags[0].cacheTag, identityTag: identity.cacheTag, pages: pages)
+    }
+
+    private struct Restored: ~Copyable {
+        var engine: LiveEngine
+        let session: SessionID
+        let domain: DomainID
+    }
+
+    private func restore(_ handed: Handed, attach: [RequesterID]? = nil) throws -> Restored {
+        var restoring = try RestoringEngine(machine: handed.machine, source: .handedOver) { _ in }
+        let session = try restoring.addSession("s")
+        try restoring.takeOver(unit: TestMachine.unit, rootTable: handed.root)
+        restoring.hold(frames: handed.pages)
+        try restoring.reserveTag(unit: TestMachine.unit, tag: handed.tag)
+        try restoring.reserveTag(unit: TestMachine.unit, tag: handed.identityTag)
+        let domain = try restoring.adoptDomain(
+            kind: .paging, geometry: handed.geometry,
+            cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.tag)], token: 5, session: session)
+        let identity = try restoring.adoptDomain(
+            kind: .identity, cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.identityTag)])
+        for device in attach ?? [one, two] {
+            try restoring.attachRestored(device, domain: domain, session: session, ownerToken: 9)
+        }
+        try restoring.attachRestored(through, domain: identity, session: session, ownerToken: 9)
+        return Restored(engine: try restoring.start(), session: session, domain: domain)
+    }
+
+    private func reaches(_ machine: Machine, _ device: RequesterID) -> Bool {
+        machine.dma(device, iova: IOVA(0x1008), access: .write) == .address(PhysicalAddress(0x4008))
+    }
+
+    @Test func `DMA reaches the same memory before, during and after, and the old domain goes with its last device`()
+        throws
+    {
+        let handed = try handOver()
+        let machine = handed.machine
+        #expect(reaches(machine, one))
+        machine.units[0].invalidateAll()
+        #expect(reaches(machine, one))
+        let restored = try restore(handed)
+        let (session, old) = (restored.session, restored.domain)
+        var engine = restored.engine
+        #expect(reaches(machine, one) && reaches(machine, two))
+        #expect(machine.dma(through, iova: IOVA(0x77), access: .read) == .address(PhysicalAddress(0x77)))
+        #expect(engine.checkInvariants() == [])
+        #expect(engine.attachment(one)!.state == .restored)
+        #expect(engine.group(of: one)!.owner == .token)
+
+        // Nobody but the session's claimer gets it.
+        #expect(errno { () throws(Errno) in try engine.claimOwner(GroupID(3), token: 9) } == .EBUSY)
+        #expect(errno { () throws(Errno) in try engine.releaseOwner(GroupID(3)) } == .EINVAL)
+        #expect(errno { () throws(Errno) in try engine.detach(one) } == .EBUSY)
+        #expect(errno { () throws(Errno) in try engine.claim(one, session: SessionID(99)) } == .ENOENT)
+        #expect(errno { () throws(Errno) in _ = try engine.adoptHWPT(token: 5, session: session) } == .EINVAL)
+        for device in [one, two, through] {
+            try engine.claim(device, session: session)
+            try engine.claim(device, session: session)
+        }
+        #expect(errno { () throws(Errno) in _ = try engine.adoptHWPT(token: 6, session: session) } == .ENOENT)
+        let adopted = try engine.adoptHWPT(token: 5, session: session)
+        #expect(errno { () throws(Errno) in _ = try engine.adoptHWPT(token: 5, session: session) } == .ENOENT)
+        #expect(errno { () throws(Errno) in try engine.attach(one, to: adopted) } == .EBUSY)
+
+        let (ioas, new) = try engine.space()
+        let backing = try engine.addBacking(.physical)
+        try engine.map(
+            ioas: ioas, iova: IOVA(0x1000), byteCount: 0x20_0000, backing: backing, offset: 0x4000,
+            protection: .readWrite)
+        #expect(errno { () throws(Errno) in try engine.replace(one, with: new) } == .EINVAL)
+        #expect(refusal { () throws(Refusal) in try engine.finish(session) } == Refusal(.EBUSY, requester: one))
+        try engine.replace(one, with: new, verified: true)
+        #expect(reaches(machine, one) && reaches(machine, two))
+        #expect(engine.domain(old) != nil)
+        #expect(engine.checkInvariants() == [])
+        #expect(refusal { () throws(Refusal) in try engine.finish(session) } == Refusal(.EBUSY, requester: two))
+        let before = engine.arena.allocatedCount
+        try engine.replace(two, with: new, attachNew: true)
+        #expect(engine.domain(old) == nil)
+        #expect(engine.hwpt(adopted) == nil)
+        #expect(engine.arena.allocatedCount == before - handed.pages.count)
+        #expect(!engine.cacheTagsInUse(on: TestMachine.unit).contains(handed.tag))
+        #expect(engine.attachment(one)!.isReplacedUnverified == false)
+        #expect(engine.attachment(two)!.isReplacedUnverified)
+        #expect(refusal { () throws(Refusal) in try engine.finish(session) } == Refusal(.EBUSY, requester: through))
+        try engine.release(through)
+        try engine.finish(session)
+        #expect(engine.sessions == [])
+        #expect(reaches(machine, one) && reaches(machine, two))
+        #expect(engine.attachments.allSatisfy { $0.state == .live })
+        #expect(engine.checkInvariants() == [])
+        // And it is an ordinary engine again.
+        try engine.detach(one)
+        try engine.unmap(ioas: ioas, iova: IOVA(0x1000), byteCount: 0x20_0000)
+        #expect(machine.dma(two, iova: IOVA(0x1008), access: .write) == .fault(.writePermission))
+        #expect(engine.checkInvariants() == [])
+    }
+
+    @Test func `tags of a former kernel are never handed out while it is there`() throws {
+        let handed = try handOver()
+        let restored = try restore(handed)
+        var engine = restored.engine
+        var tags: Set<UInt32> = []
+        for _ in 0..<20 {
+            let (_, hwpt) = try engine.space()
+            tags.insert(try unwrapped(engine.domain(engine.hwpt(hwpt)!.domain)?.cacheTags.first?.cacheTag))
+        }
+        #expect(tags.count == 20)
+        #expect(tags.isDisjoint(with: [0, handed.tag, handed.identityTag]))
+    }
+
+    @Test func `an entry that memory does not say is not taken over, and the quarantined device is blocked`() throws {
+        let handed = try handOver()
+        let machine = handed.machine
+        var restoring = try RestoringEngine(machine: machine, source: .handedOver) { _ in }
+        let session = try restoring.addSession("s")
+        try restoring.takeOver(unit: TestMachine.unit)
+        restoring.hold(frames: handed.pages)
+        let unit = TestMachine.unit
+        let tags: [Domain.CacheTag] = [.init(unit: unit, cacheTag: handed.tag)]
+        #expect(
+            refusal { () throws(Refusal) in
+                _ = try restoring.adoptDomain(kind: .paging, geometry: handed.geometry, cacheTags: tags)
+            } == Refusal(.EINVAL))
+        try restoring.reserveTag(unit: unit, tag: handed.tag)
+        #expect(
+            refusal { () throws(Refusal) in try restoring.reserveTag(unit: unit, tag: handed.tag) }
+                == Refusal(.EEXIST, .cacheTagCollision))
+        var wrong = handed.geometry
+        wrong.root = PhysicalAddress(wrong.root.rawValue + 4096)
+        let domain = try restoring.adoptDomain(kind: .paging, geometry: wrong, cacheTags: tags)
+        #expect(
+            refusal { () throws(Refusal) in
+                _ = try restoring.adoptDomain(kind: .paging, geometry: handed.geometry, cacheTags: tags)
+            } == Refusal(.EEXIST, .cacheTagCollision))
+        #expect(
+            refusal { () throws(Refusal) in
+                try restoring.attachRestored(one, domain: domain, session: session)
+            } == Refusal(.EINVAL, .attachmentEntryDiffers, requester: one))
+        #expect(
+            refusal { () throws(Refusal) in
+                try restoring.attachRestored(TestMachine.rid("09:00.0"), domain: domain, session: session)
+            } == Refusal(.ENODEV, .deviceMissing, requester: TestMachine.rid("09:00.0")))
+        #expect(reaches(machine, one))
+        try restoring.quarantine(one)
+        #expect(machine.device(one)?.busMaster == false)
+        machine.setBusMaster(true, of: one)
+        #expect(machine.dma(one, iova: IOVA(0x1008), access: .write) == .fault(.contextNotPresent))
+        let engine = try restoring.start()
+        // What nobody took over was cleared as well, and no frame of the lost tables can be allocated.
+        #expect(machine.dma(two, iova: IOVA(0x1008), access: .write) == .fault(.rootNotPresent))
+        #expect(engine.attachment(one)!.state == .quarantined)
+        #expect(handed.pages.allSatisfy { engine.arena.isAllocated($0.first) })
+    }
+
+    @Test func `a quarantined device keeps its domain's pages until it is released, which needs a reset`() throws {
+        let handed = try handOver(both: false)
+        let restored = try restore(handed, attach: [one])
+        let (session, domain) = (restored.session, restored.domain)
+        var engine = restored.engine
+        try engine.quarantine(one)
+        #expect(engine.domain(domain) != nil)
+        #expect(engine.attachment(one)!.heldDomain == domain)
+        #expect(engine.checkInvariants() == [])
+        try engine.release(through)
+        try engine.finish(session)
+        #expect(engine.attachment(one)!.state == .quarantined)
+        try engine.release(one)
+        #expect(engine.domain(domain) == nil)
+        #expect(handed.pages.allSatisfy { !engine.arena.isAllocated($0.first) })
+        #expect(engine.checkInvariants() == [])
+
+        var devices = TestMachine.devices
+        devices[0].canReset = false
+        let machine = try TestMachine.make(devices: devices)
+        var plain = try LiveEngine.start(machine) { _ in }
+        try plain.quarantine(one)
+        #expect(errno { () throws(Errno) in try plain.release(one) } == .EOPNOTSUPP)
+        #expect(errno { () throws(Errno) in try plain.release(two) } == .EINVAL)
+    }
+
+    @Test func `a unit that changed is not taken over`() throws {
+        let handed = try handOver()
+        var restoring = try RestoringEngine(machine: handed.machine, source: .handedOver) { _ in }
+        #expect(
+            refusal { () throws(Refusal) in try restoring.takeOver(unit: UnitID(9)) }
+                == Refusal(.ENODEV, .unitMissing))
+        #expect(
+            refusal { () throws(Refusal) in
+                try restoring.takeOver(unit: TestMachine.unit, rootTable: PhysicalAddress(0x5000))
+            } == Refusal(.EINVAL, .unitRegisterDiffers))
+        handed.machine.units[0].registers.globalStatus.rawValue = 0
+        #expect(
+            refusal { () throws(Refusal) in try restoring.takeOver(unit: TestMachine.unit) }
+                == Refusal(.EINVAL, .vtdTranslationMode))
+    }
+
+    @Test func `a running state is taken over whole and goes on as if the engine had always been there`() throws {
+        let machine = try TestMachine.make()
+        var engine = try LiveEngine.start(machine) { _ in }
+        let (ioas, hwpt) = try engine.space()
+        try engine.own(one, on: hwpt)
+        let backing = try engine.addBacking(.physical)
+        try engine.map(
+            ioas: ioas, iova: IOVA(0x1000), byteCount: 0x20_0000, backing: backing, offset: 0x4000,
+            protection: .readWrite)
+        let domain = try unwrapped(engine.domain(engine.hwpt(hwpt)!.domain))
+        let pages = engine.tablePages(of: domain.id).map { PhysicalRange(first: $0.address, bytes: 4096)! }
+        // An entry that no device stands behind, as an image can have it.
+        let stray = try unwrapped(engine.attachment(one)?.entryAddress).advanced(16)
+        #expect(machine.memory.setWord(0x3, at: stray))
+
+        var taking = try RestoringEngine(machine: machine, source: .running) { _ in }
+        try taking.takeOver(unit: TestMachine.unit)
+        taking.hold(frames: pages)
+        try taking.reserveTag(unit: TestMachine.unit, tag: domain.cacheTags[0].cacheTag)
+        let physical = try taking.addBacking(.physical, assumed: true)
+        let adopted = try taking.adoptDomain(
+            kind: .paging, holder: .iommufd,
+            geometry: .init(root: domain.table!.root, topLevel: 3, addressBits: 48), cacheTags: domain.cacheTags)
+        let area = IOPTArea(
+            range: IOVARange(first: IOVA(0x1000), bytes: 0x20_0000)!, backing: physical, offset: 0x4000,
+            protection: .readWrite)
+        let space = try taking.addIOAS(areas: [area], origin: .derived)
+        let object = try taking.addHWPT(ioas: space, domain: adopted, token: 1)
+        try taking.setOwner(.vfio, token: 1, assumed: true, of: GroupID(3))
+        try taking.attachRestored(one, domain: adopted)
+        let session = try taking.addSession("imported")
+        var next = try taking.start()
+        #expect(machine.memory.word(at: stray) == 0x3)
+        #expect(next.attachment(one)!.state == .live)
+        #expect(next.checkInvariants() == [])
+        #expect(reaches(machine, one))
+        try next.map(
+            ioas: space, iova: IOVA(0x40_0000), byteCount: 0x1000, backing: physical, offset: 0, protection: .read)
+        try next.unmap(ioas: space, iova: IOVA(0x1000), byteCount: 0x20_0000)
+        #expect(next.checkInvariants() == [])
+        try next.preserve(one, in: session)
+        guard case .frozen(let frozen) = next.freeze() else {
+            Issue.record("the freeze was refused")
+            return
+        }
+        #expect(machine.memory.word(at: stray) == 0)
+        next = frozen.thaw()
+        try next.closeSession(session)
+        try next.detach(one)
+        try next.destroyHWPT(object)
+        #expect(next.arena.allocatedCount == 2)
+    }
+}

@@ -1,0 +1,77 @@
+import IOMMUModel
+import Testing
+
+@testable import Engine
+
+/// What an engine that forgets an invalidation is served, and that it is noticed.
+@Suite struct StaleTests {
+    private let one = TestMachine.rid("00:03.0")
+
+    private struct Running: ~Copyable {
+        var engine: LiveEngine
+        let ioas: IOASID
+        let backing: BackingID
+    }
+
+    /// 0x1000 of 00:03.0 is mapped and cached.
+    private func start() throws -> Running {
+        var engine = try LiveEngine.start(try TestMachine.make()) { _ in }
+        let (ioas, hwpt) = try engine.space()
+        try engine.own(one, on: hwpt)
+        let backing = try engine.addBacking(.physical)
+        try engine.map(
+            ioas: ioas, iova: IOVA(0x1000), byteCount: 0x1000, backing: backing, offset: 0x9000, protection: .read)
+        #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .address(PhysicalAddress(0x9000)))
+        #expect(engine.machine.findStaleEntries().isEmpty)
+        return Running(engine: engine, ioas: ioas, backing: backing)
+    }
+
+    @Test func `an unmap without its invalidation is served from the IOTLB and named as stale`() throws {
+        let running = try start()
+        var engine = running.engine
+        let domain = try unwrapped(engine.attachment(one)?.domain)
+        let view = engine.machine.memory.view
+        _ = engine.domainTable[domain]!.table!.unmap(
+            iova: IOVA(0x1000), byteCount: 0x1000, memory: view, arena: &engine.arena)
+        #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .address(PhysicalAddress(0x9000)))
+        let stale = engine.machine.findStaleEntries()
+        #expect(stale.map(\.cache) == [.iotlb])
+        #expect(stale.first?.iova == IOVA(0x1000))
+        #expect(stale.first?.requester == one)
+        #expect(engine.checkInvariants().contains { $0.contains("stale iotlb") })
+        engine.machine.units[0].invalidate(tag: 1, range: IOVARange(first: IOVA(0x1000), bytes: 0x1000))
+        #expect(engine.machine.findStaleEntries().isEmpty)
+        #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .fault(.readPermission))
+    }
+
+    @Test func `a context entry changed without its invalidation is served from the context cache and named`() throws {
+        let running = try start()
+        let engine = running.engine
+        let entry = try unwrapped(engine.attachment(one)?.entryAddress)
+        engine.withdrawEntry(at: entry)
+        #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .address(PhysicalAddress(0x9000)))
+        let stale = engine.machine.findStaleEntries()
+        #expect(stale.map(\.cache) == [.context, .iotlb])
+        engine.machine.units[0].invalidateContext(one)
+        #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .fault(.contextNotPresent))
+    }
+
+    @Test func `a tampered leaf, tag or area is a violation`() throws {
+        let running = try start()
+        var engine = running.engine
+        #expect(engine.checkInvariants() == [])
+        let entry = try unwrapped(engine.attachment(one)?.entryAddress)
+        let low = try unwrapped(engine.machine.memory.word(at: entry))
+        #expect(engine.machine.memory.setWord(low ^ 0x1000, at: entry))
+        #expect(engine.checkInvariants().contains { $0.contains("is not domain") })
+        #expect(engine.machine.memory.setWord(low, at: entry))
+        engine.ioasTable[running.ioas]!.areas[0] = IOPTArea(
+            range: IOVARange(first: IOVA(0x1000), bytes: 0x1000)!, backing: running.backing, offset: 0xa000,
+            protection: .read)
+        #expect(engine.checkInvariants().contains { $0.contains("the tables differ") })
+        engine.ioasTable[running.ioas]!.areas = []
+        #expect(engine.checkInvariants().contains { $0.contains("translates 4096 bytes") })
+        engine.unitTable[TestMachine.unit]!.tags.free(1)
+        #expect(engine.checkInvariants().contains { $0.contains("is free on unit") })
+    }
+}

@@ -1,0 +1,39 @@
+import IOMMUModel
+import PageTables
+
+/// Memory of one segment, with helpers to write words.
+struct TestMemory {
+    let memory: PhysicalMemory
+    let base: PhysicalAddress
+    var view: MemoryView { memory.view }
+
+    init(at base: UInt64 = 0x10_0000, pages: Int = 64) throws {
+        var memory = PhysicalMemory()
+        try memory.add(
+            at: PhysicalAddress(base), byteCount: UInt64(pages) << 12, region: .anonymous(bytes: pages << 12))
+        self.memory = memory
+        self.base = PhysicalAddress(base)
+    }
+
+    /// The address of page `number`, counted from the first one.
+    func page(_ number: Int) -> PhysicalAddress { PhysicalAddress(base.rawValue + UInt64(number) << 12) }
+
+    func set(_ page: PhysicalAddress, _ index: Int, _ word: UInt64) {
+        let done = memory.setWord(word, at: PhysicalAddress(page.rawValue + UInt64(index) * 8))
+        precondition(done)
+    }
+
+    func get(_ page: PhysicalAddress, _ index: Int) -> UInt64 {
+        memory.word(at: PhysicalAddress(page.rawValue + UInt64(index) * 8))!
+    }
+}
+
+/// A configuration that is known to exist.
+func configuration(
+    bits: Int, haw: Int = 52, supports2M: Bool = true, supports1G: Bool = true, snoopControl: Bool = true,
+    deviceTLB: Bool = false, accessedDirty: Bool = false
+) -> PageTableConfiguration {
+    PageTableConfiguration(
+        topLevel: (bits - 12) / 9 - 1, addressBits: bits, hostAddressWidth: haw, supports2M: supports2M,
+        supports1G: supports1G, snoopControl: snoopControl, deviceTLB: deviceTLB, accessedDirty: accessedDirty)!
+}

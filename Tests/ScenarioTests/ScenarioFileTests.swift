@@ -1,0 +1,60 @@
+import Foundation
+import IOMMUModel
+import Testing
+
+@testable import Scenario
+
+@Suite("Scenario files")
+struct ScenarioFileTests {
+    static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "Fixtures/scenarios")
+
+    static var files: [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder.path())) ?? []).filter { $0.hasSuffix(".json") }
+            .sorted()
+    }
+
+    static func bytes(_ file: String) throws -> [UInt8] { Array(try Data(contentsOf: folder.appending(path: file))) }
+
+    @Test("There are scenarios to run")
+    func present() { #expect(Self.files.count >= 8) }
+
+    @Test("Every scenario of the fixtures reads and is named as its file", arguments: files)
+    func reads(file: String) throws {
+        let scenario = try ScenarioFile.read(Self.bytes(file), file: file)
+        #expect(scenario.name + ".json" == file)
+        #expect(!scenario.steps.isEmpty)
+    }
+
+    /// The first scenario with `old` replaced by `new`, which must be refused.
+    func refusal(_ old: String, _ new: String) throws -> String? {
+        let text = String(decoding: try Self.bytes("ordinary.json"), as: UTF8.self)
+        try #require(text.contains(old))
+        do throws(ScenarioError) {
+            _ = try ScenarioFile.read(Array(text.replacing(old, with: new).utf8), file: "x.json")
+            return nil
+        } catch {
+            return error.description
+        }
+    }
+
+    @Test(
+        "What is wrong is named with its place",
+        arguments: [
+            ("\"seed\"", "\"sed\"", "unknown key \"sed\""),
+            ("\"schema\": 0", "\"schema\": 1", "schema 1 found, 0 is what this version reads"),
+            ("\"EEXIST\"", "\"EEXISTS\"", "an error symbol"),
+            ("\"do\": \"mark\"", "\"do\": \"marke\"", "unknown operation \"marke\""),
+            ("\"token\": 7", "\"token\": -7", "steps["),
+            ("\"0x100008000\"", "\"0x10000800g\"", "is no number"),
+            ("\"do\": \"claim\"", "\"do\": \"claim\", \"token\": 3", "takes no \"token\""),
+            ("\"0000:00:04.0\"", "\"0000:00:44.0\"", "a device as SSSS:BB:DD.F"),
+            ("\"0x7fffffff\"", "\"0x7ffffffe\"", "whole 4 KiB pages"),
+            ("\"steps\": [", "\"steps\": [,", "x.json"),
+        ])
+    func refusals(old: String, new: String, expected: String) throws {
+        let message = try #require(try refusal(old, new))
+        #expect(message.contains(expected), "\(message)")
+        #expect(!message.contains("\n"))
+    }
+}
