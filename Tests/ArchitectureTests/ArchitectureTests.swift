@@ -76,7 +76,8 @@ enum Architecture {
     }
 
     static func complaints(about modules: Set<String>, of target: String) -> [String] {
-        let allowed = (LayerTable.allowed(target) ?? []).union(LayerTable.foreign[target] ?? []).union(["Glibc", "Synchronization"])
+        let standard: Set = ["Glibc", "Synchronization"]
+        let allowed = (LayerTable.allowed(target) ?? []).union(LayerTable.foreign[target] ?? []).union(standard)
         return modules.subtracting(allowed).sorted().map { "\(target) imports \($0)" }
     }
 }
