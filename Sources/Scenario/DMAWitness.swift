@@ -1,4 +1,5 @@
 import Engine
+import Handover
 import Hardware
 import IOMMUModel
 import PageTables
@@ -21,11 +22,15 @@ struct DMAWitness {
     }
 
     /// What one round of probes came to.
-    struct Round {
+    struct Round: CustomStringConvertible {
         var probes: UInt64 = 0
         /// Probes that did not end where they must; the first one in words.
         var wrong: UInt64 = 0
         var first: String?
+
+        var count: HandoverReport.Count { .init("DMA probes", probes) }
+
+        var description: String { "\(wrong) of \(probes) DMA probes went wrong: \(first ?? "")" }
     }
 
     private(set) var devices: [Device] = []
@@ -78,6 +83,17 @@ struct DMAWitness {
             round.first = round.first ?? stale.description
         }
         return round
+    }
+
+    /// Asks as ``probe(_:translating:)`` does.
+    ///
+    /// - Throws: ``ScenarioError/machine(what:)`` for any probe that went wrong.
+    func check(
+        _ machine: Machine, translating: Set<RequesterID>, in phase: HandoverPhase
+    ) throws(ScenarioError) -> HandoverReport.Count {
+        let round = probe(machine, translating: translating)
+        guard round.wrong == 0 else { throw .machine(what: "\(phase.rawValue): \(round)") }
+        return round.count
     }
 
     private func askMapped(_ device: Device, _ machine: Machine, _ round: inout Round) {

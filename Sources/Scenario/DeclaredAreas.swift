@@ -4,6 +4,7 @@ import Snapshot
 
 /// Areas that the user declares for an imported machine: an independent witness for the tables.
 struct DeclaredAreas {
+    /// Rows of requests without a PASID: no other has a domain of its own yet.
     private let rows: [RequesterID: [AreaCSV.Row]]
     private let count: Int
 
@@ -12,36 +13,43 @@ struct DeclaredAreas {
         count = rows.count
     }
 
-    /// Replaces the derived areas of every domain that rows speak of.
+    /// What is said of the rows once it is known which devices are carried.
+    func note(carried: Set<RequesterID>) -> String {
+        let used = rows.reduce(0) { carried.contains($1.key) ? $0 + $1.value.count : $0 }
+        return "declared areas: \(used) of preserved devices, \(count - used) of others ignored"
+    }
+
+    /// Replaces the derived areas of every domain that rows speak of; where no row does, a domain that maps nothing agrees
+    /// with them, any other keeps the areas that were read off its tables.
     ///
-    /// - Returns: what to say of it.
-    /// - Throws: ``ScenarioError/inconsistent(place:what:)`` when devices that share a domain do not agree.
-    func apply(to snapshot: inout Snapshot) throws(ScenarioError) -> [String] {
-        var used = 0
+    /// - Throws: ``ScenarioError/inconsistent(place:what:)`` when devices that share a domain do not agree, or a backing is
+    ///   not one of the machine's.
+    func apply(to snapshot: inout Snapshot) throws(ScenarioError) {
         for object in snapshot.hwpts {
             let devices = snapshot.attachments.filter { $0.domain == object.domain }.map(\.requester)
             let told = devices.compactMap { device in rows[device].map { (device, Self.key($0)) } }
-            guard let first = told.first else { continue }
-            if let other = told.first(where: { $0.1 != first.1 }) {
+            if told.isEmpty, snapshot.areas.contains(where: { $0.ioas == object.ioas }) { continue }
+            if let first = told.first, let other = told.first(where: { $0.1 != first.1 }) {
                 throw .inconsistent(
                     place: "areas of \(first.0) and \(other.0)", what: "they share a domain and must agree")
             }
             guard let space = snapshot.ioases.firstIndex(where: { $0.id == object.ioas }) else { continue }
             snapshot.ioases[space].areaOrigin = .declared
             snapshot.areas.removeAll { $0.ioas == object.ioas }
-            for row in rows[first.0] ?? [] {
-                guard let backing = row.backing ?? snapshot.backings.first(where: { $0.kind == .physical })?.id else {
-                    continue
+            for row in told.first.flatMap({ rows[$0.0] }) ?? [] {
+                let known = snapshot.backings.first { row.backing == nil ? $0.kind == .physical : $0.id == row.backing }
+                guard let backing = known?.id else {
+                    throw .inconsistent(
+                        place: "area of \(row.requester) at \(row.range.first)",
+                        what: "backing \(row.backing?.description ?? "physical") is not one of the machine's")
                 }
                 snapshot.areas.append(
                     AreaRecord(
                         ioas: object.ioas, range: row.range, backing: backing, offset: row.offset,
                         protection: row.protection))
             }
-            used += told.reduce(0) { $0 + $1.1.count }
         }
         snapshot.normalize()
-        return ["\(used) of \(count) declared areas belong to domains of this machine"]
     }
 
     private static func key(_ rows: [AreaCSV.Row]) -> [AreaRecord] {

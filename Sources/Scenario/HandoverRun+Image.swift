@@ -17,8 +17,8 @@ extension HandoverRun {
         var run = HandoverRun(options)
         var clock = Clock()
         var snapshot = try Importer.importMachine(image, options: ImportOptions())
-        var notes: [String] = []
-        if let areas { notes = try DeclaredAreas(areas).apply(to: &snapshot) }
+        let declared = areas.map { DeclaredAreas($0) }
+        try declared?.apply(to: &snapshot)
         let machine = try run.machine(of: image, snapshot)
         let buffer = EventBuffer()
         let writer = try run.firstGeneration()
@@ -39,9 +39,9 @@ extension HandoverRun {
             [
                 .init("requester ids", snapshot.devices.count), .init("domains", snapshot.domains.count),
                 .init("table pages", pages), .init("areas", snapshot.areas.count),
-            ], left)
+            ], notes: left)
         return try run.handOver(
-            Ready(engine: taken.engine, session: session, buffer: buffer, writer: writer, notes: notes))
+            Ready(engine: taken.engine, session: session, buffer: buffer, writer: writer, declared: declared))
     }
 
     /// The machine of an image: its pages, frames for new tables that nothing reaches, and the handover page.

@@ -57,9 +57,11 @@ extension HandoverRun {
         }
         guard let machine else { return try run.reconstruct(checked) }
         let evidence = try evidence(after: number, in: location)
+        // What the devices reach now, before this engine touches anything: it must stay so.
+        let witness = DMAWitness(machine, pagesPerDevice: options.pagesPerDevice)
         guard request.record else {
             var recovery = Recovery(
-                checked: checked, machine: machine, evidence: evidence, witness: nil, untouched: false)
+                checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true)
             try recovery.run(&run.report, options: options, carryOn: false) { _ in }
             return run.report
         }
@@ -68,7 +70,8 @@ extension HandoverRun {
         let writer = try GenerationWriter(
             creating: location.path(of: next), number: next, origin: .engine,
             parent: ParentGeneration(number: number, root: checked.seal.root))
-        var recovery = Recovery(checked: checked, machine: machine, evidence: evidence, witness: nil, untouched: false)
+        var recovery = Recovery(
+            checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true)
         try recovery.run(&run.report, options: options) { try writer.append($0) }
         return run.report
     }
@@ -112,7 +115,7 @@ extension HandoverRun {
         try tell(
             .audit, &clock,
             [.init("devices", carried.count), .init("table pages", pages), .init("findings", findings.count)],
-            findings.prefix(20).map(\.message))
+            notes: findings.prefix(20).map(\.message))
         report.verdict = RestoreVerdict.reconstructed.rawValue
         report.verdictRule = findings.first?.rule
         return report

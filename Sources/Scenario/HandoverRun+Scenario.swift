@@ -29,10 +29,10 @@ extension HandoverRun {
         try writer.append(buffer.take())
         try run.describe(machine, name: scenario.name)
         try run.tell(
-            .start, &clock, [.init("devices", machine.devices.count), .init("steps", scenario.steps.count)], [])
+            .start, &clock, [.init("devices", machine.devices.count), .init("steps", scenario.steps.count)])
         let names = ScenarioNames(scenario, runner)
         let report = try run.handOver(
-            Ready(engine: engine, session: session, buffer: buffer, writer: writer, notes: []),
+            Ready(engine: engine, session: session, buffer: buffer, writer: writer, declared: nil),
             tamper: scenario.tamper.isEmpty
                 ? nil : { try Tampering(names).apply(scenario.tamper, machine: $0, path: $1, receipt: $2) })
         try scenario.expect?.check(report)

@@ -29,7 +29,6 @@ public struct HandoverRun {
 
     var options: Options
     var report = HandoverReport()
-    var witness: DMAWitness?
 
     init(_ options: Options) { self.options = options }
 
@@ -39,8 +38,7 @@ public struct HandoverRun {
         let session: SessionID
         let buffer: EventBuffer
         let writer: GenerationWriter
-        /// What is said of areas: rows used, rows that nothing was done with.
-        var notes: [String]
+        var declared: DeclaredAreas?
     }
 
     /// A change between seal and restore, for scenarios.
@@ -50,12 +48,12 @@ public struct HandoverRun {
     mutating func handOver(_ ready: consuming Ready, tamper: Tamper? = nil) throws -> HandoverReport {
         var engine = ready.engine
         let session = ready.session
+        let declared = ready.declared
         let buffer = ready.buffer
         var writer = ready.writer
         let machine = engine.machine
-        witness = DMAWitness(machine, pagesPerDevice: options.pagesPerDevice)
-        let attached = Set(witness?.devices.map(\.requester) ?? [])
-        try ask(machine, attached, .start)
+        let witness = DMAWitness(machine, pagesPerDevice: options.pagesPerDevice)
+        _ = try witness.check(machine, translating: Set(witness.devices.map(\.requester)), in: .start)
 
         var clock = Clock()
         var carried: Set<RequesterID> = []
@@ -76,7 +74,7 @@ public struct HandoverRun {
         try tell(
             .preserve, &clock,
             [.init("preserved", carried.count), .init("refused", report.devices.count - carried.count)],
-            ready.notes + (assumed ? ["DMA owner assumed from the driver's name (vfio-pci)"] : [])
+            notes: (declared.map { [$0.note(carried: carried)] } ?? []) + (assumed ? ["DMA owner assumed from the driver's name (vfio-pci)"] : [])
                 + (options.lab ? ["lab: the guards for ATS, group and owner were not asked"] : []))
 
         // Freeze: immutable, checked, everything that is not carried cleared.
@@ -89,7 +87,7 @@ public struct HandoverRun {
         }
         var counts: [HandoverReport.Count] = [.init("entries cleared", frozen.cleared.count)]
         if !frozen.kept.isEmpty { counts.append(.init("kept (cannot be blocked)", frozen.kept.count)) }
-        try tell(.freeze, &clock, counts, [])
+        try tell(.freeze, &clock, counts)
         options.crash(.beforeSeal)
 
         // Seal: one transaction; the nonce goes into memory once it is durable.
@@ -116,24 +114,22 @@ public struct HandoverRun {
                 .init("table pages", pages), .init("areas", sealed.areas.count),
                 .init("attachments", sealed.attachments.count),
             ],
-            ["sealed as \(receipt.expected)"])
+            notes: ["sealed as \(receipt.expected)"])
 
         // The jump: the engine is gone, machine and file remain.
         let survivor = frozen.jump()
         let kept = carried
-        let round = try ask(survivor, kept, .jump)
-        try tell(.jump, &clock, [.init("DMA probes", round)], [])
+        try tell(.jump, &clock) { try witness.check(survivor, translating: kept, in: .jump) }
         let location = try StoreLocation(options.store)
         try tamper?(survivor, location.path(of: receipt.generation), receipt)
 
         return try takeUp(
-            survivor, in: location, generation: receipt.generation, evidence: .init(), untouched: tamper == nil)
+            survivor, in: location, generation: receipt.generation, witness: witness, untouched: tamper == nil)
     }
 
     /// The second half: a new engine on what is in `location` and in memory.
-    mutating func takeUp(
-        _ machine: Machine, in location: StoreLocation, generation: UInt64, evidence: ReplaceEvidence,
-        untouched: Bool
+    private mutating func takeUp(
+        _ machine: Machine, in location: StoreLocation, generation: UInt64, witness: DMAWitness, untouched: Bool
     ) throws -> HandoverReport {
         report.generation = generation
         let reader = try GenerationReader(path: location.path(of: generation))
@@ -152,29 +148,21 @@ public struct HandoverRun {
         let writer = try GenerationWriter(
             creating: location.path(of: number), number: number, origin: .engine, parent: parent)
         var recovery = Recovery(
-            checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: untouched)
+            checked: checked, machine: machine, evidence: .init(), witness: witness, untouched: untouched)
         try recovery.run(&report, options: options) { try writer.append($0) }
         return report
     }
 
-    /// Asks every device's DMA; what is wrong ends the run.
-    @discardableResult
-    func ask(_ machine: Machine, _ translating: Set<RequesterID>, _ phase: HandoverPhase) throws -> UInt64 {
-        guard let round = witness?.probe(machine, translating: translating) else { return 0 }
-        guard round.wrong == 0 else {
-            throw ScenarioError.machine(
-                what: "\(phase.rawValue): \(round.wrong) of \(round.probes) DMA probes went wrong: \(round.first ?? "")"
-            )
-        }
-        return round.probes
-    }
-
+    /// Ends a phase; its time is the work's, without that of the probes.
     mutating func tell(
-        _ phase: HandoverPhase, _ clock: inout Clock, _ counts: [HandoverReport.Count], _ notes: [String]
+        _ phase: HandoverPhase, _ clock: inout Clock, _ counts: [HandoverReport.Count] = [], notes: [String] = [],
+        probe: () throws -> HandoverReport.Count? = { nil }
     ) throws {
-        let line = HandoverReport.Phase(phase: phase, seconds: clock.lap(), counts: counts, notes: notes)
+        var line = HandoverReport.Phase(phase: phase, seconds: clock.lap(), counts: counts, notes: notes)
+        if let probes = try probe() { line.counts.append(probes) }
         report.phases.append(line)
         try options.tell(line)
+        _ = clock.lap()
     }
 }
 

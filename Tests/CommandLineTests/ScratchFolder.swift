@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 
 /// A folder of a test's own, gone with it.
 final class ScratchFolder: Sendable {
@@ -10,10 +10,7 @@ final class ScratchFolder: Sendable {
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    deinit {
-        for name in names { unlink(path + "/" + name) }
-        rmdir(path)
-    }
+    deinit { try? FileManager.default.removeItem(atPath: path) }
 
     /// The path of a file in the folder; it need not exist.
     subscript(name: String) -> String { path + "/" + name }
@@ -38,7 +35,7 @@ final class ScratchFolder: Sendable {
         guard descriptor >= 0 else { throw Binary.Problem(call: "open") }
         defer { close(descriptor) }
         let bytes = Array(bytes)
-        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else { throw Binary.Problem(call: "write") }
+        guard Foundation.write(descriptor, bytes, bytes.count) == bytes.count else { throw Binary.Problem(call: "write") }
     }
 
     /// The bytes of a file in the folder.

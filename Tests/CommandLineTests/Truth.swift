@@ -36,3 +36,19 @@ enum Truth {
 
     private static func number(_ text: String) -> UInt64 { UInt64(text.dropFirst(2), radix: 16) ?? 0 }
 }
+
+extension Truth {
+    /// The rows of `mappings --format csv`, by device without segment; rows with a PASID keep it in their name.
+    static func runs(ofMappings csv: String) throws -> [String: [Run]] {
+        var result: [String: [Run]] = [:]
+        for line in csv.split(separator: "\n").dropFirst() {
+            let fields = line.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+            let device = String(fields[0].dropFirst(5)) + (fields[1].isEmpty ? "" : "#" + fields[1])
+            result[device, default: []].append(
+                Run(
+                    bdf: device, iova: number(fields[2]), length: number(fields[3]) - number(fields[2]) + 1,
+                    pa: number(fields[4]), protection: fields[5]))
+        }
+        return result
+    }
+}

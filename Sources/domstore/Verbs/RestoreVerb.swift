@@ -45,6 +45,9 @@ struct RestoreVerb: ParsableCommand {
 
     @OptionGroup var colors: ColorOptions
 
+    /// Mapped pages of one device that are asked by DMA at each stage; a longer mapping is sampled evenly.
+    private static let pagesPerDevice: UInt64 = 4096
+
     func validate() throws {
         guard record == nil || memory != nil else { throw ValidationError("--record needs --memory.") }
         guard record == nil || record == store else {
@@ -57,6 +60,7 @@ struct RestoreVerb: ParsableCommand {
         let output = HandoverOutput(isJSON: json, color: colors.color)
         var options = HandoverRun.Options(store: store)
         options.tell = { try output.phase($0) }
+        options.pagesPerDevice = Self.pagesPerDevice
         if let crashAt {
             options.crash = { point in
                 if point == crashAt { kill(getpid(), SIGKILL) }

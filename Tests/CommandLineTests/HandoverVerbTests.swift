@@ -1,0 +1,163 @@
+import Foundation
+import Testing
+
+/// The main job on a real kernel's tables, seen from outside: through output, memory file and store.
+@Suite struct HandoverVerbTests {
+    /// One finished run that all tests look at.
+    struct Run {
+        var folder: ScratchFolder
+        var outcome: Binary.Outcome
+        var report: HandoverReportText
+        var store: String { folder["store"] }
+
+        init(_ options: String...) throws {
+            folder = try ScratchFolder()
+            let image = Fixtures.images + "vtd48"
+            outcome = try Binary.run(
+                ["handover", "--image", image + ".elf", "--meta", image + ".json", "--store", folder["store"], "--json"]
+                    + ["--memory", folder["memory.elf"]] + options)
+            try #require(outcome.status == 0, "\(outcome.errors)")
+            report = try HandoverReportText(outcome.output)
+        }
+
+        /// What a verb lists of a store.
+        func list(_ verb: [String]) throws -> [[String: Any]] {
+            let run = try Binary.run(verb + ["--json"])
+            return try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [[String: Any]] ?? []
+        }
+
+        /// What a kernel that knows nothing of domstore would find in memory now, as an import of the memory file.
+        func mappingsOfMemory() throws -> [String: [Truth.Run]] {
+            let imported = folder["after.domstore"]
+            let meta = folder["memory.json"]
+            let run = try Binary.run(["import", "--meta", meta, "--store", imported, "--force"])
+            try #require(run.status == 0, "\(run.errors)")
+            let csv = try Binary.run(["mappings", imported, "--format", "csv"])
+            return try Truth.runs(ofMappings: csv.output)
+        }
+    }
+
+    static let shared = Result<Run, any Error> { try Run() }
+
+    /// lifecycle.md, "Imported machines".
+    static let preserved = ["00:03.0", "00:04.0", "00:06.0", "00:06.1", "00:09.0", "01:00.0"]
+    static let refused: [(errno: String, rule: String, devices: [String])] = [
+        ("ENODEV", "preserve-no-function", ["03:00.0"]),
+        ("EOPNOTSUPP", "preserve-singleton-group", ["00:05.0", "00:1f.0", "00:1f.2", "00:1f.3", "03:01.0", "03:02.0"]),
+        (
+            "EINVAL", "preserve-dma-owner",
+            ["00:00.0", "00:01.0", "00:02.0", "00:08.0", "02:00.0", "40:00.0", "41:00.0"]
+        ),
+    ]
+
+    @Test func `exactly the devices of the table are preserved, each other one is refused with its errno`() throws {
+        let devices = try Self.shared.get().report.devices
+        var expected = Dictionary(uniqueKeysWithValues: Self.preserved.map { ("0000:" + $0, "replaced - -") })
+        for (errno, rule, list) in Self.refused {
+            for device in list { expected["0000:" + device] = "refused \(errno) \(rule)" }
+        }
+        #expect(devices == expected)
+        #expect(try Self.shared.get().report.verdict == "restored")
+    }
+
+    @Test func `every stage has one line, and DMA is asked at each of those at which a device could notice`() throws {
+        let run = try Self.shared.get()
+        #expect(
+            run.report.phases.map(\.name) == [
+                "start", "preserve", "freeze", "seal", "jump", "restore", "audit", "claim", "adopt", "rebuild",
+                "compare", "replace", "finish",
+            ])
+        // Each mapped page of the preserved devices once, and more for the ends.
+        let pages = try Truth.runs(of: "vtd48").filter { Self.preserved.contains($0.bdf) }
+            .reduce(0) { $0 + $1.length / 4096 }
+        for phase in ["jump", "restore", "audit", "adopt", "replace", "finish"] {
+            let probes = try #require(run.report.phases.first { $0.name == phase }?.counts["DMA probes"])
+            #expect(probes > pages, "\(phase)")
+        }
+    }
+
+    @Test func `after the replace memory translates for the preserved devices what the kernel was asked for`() throws {
+        let found = try Self.shared.get().mappingsOfMemory()
+        let truth = Dictionary(grouping: try Truth.runs(of: "vtd48").filter { Self.preserved.contains($0.bdf) }) {
+            $0.bdf
+        }
+        #expect(found == truth)
+        #expect(truth.count == 4)
+    }
+
+    @Test func `after the replace no entry points to an old root, and no old table page is reached`() throws {
+        let run = try Self.shared.get()
+        func pages(_ store: [String]) throws -> Set<String> {
+            Set(try run.list(["tables"] + store).compactMap { $0["address"] as? String })
+        }
+        func roots(_ store: [String]) throws -> Set<String> {
+            Set(try run.list(["attachments"] + store).compactMap { $0["root"] as? String })
+        }
+        _ = try run.mappingsOfMemory()
+        let sealed = [run.store, "--generation", "1"]
+        let after = [run.folder["after.domstore"]]
+        #expect(try roots(sealed).count == 5)
+        #expect(try roots(after).count == 5)
+        #expect(try roots(after).isDisjoint(with: roots(sealed)))
+        #expect(try pages(after).isDisjoint(with: pages(sealed)))
+        let freed = run.report.phases.first { $0.name == "replace" }?.counts["old table pages freed"]
+        #expect(try UInt64(pages(sealed).count) == freed)
+    }
+
+    @Test func `the sealed generation is read-only and the next one is open and names it`() throws {
+        let run = try Self.shared.get()
+        let generations = try run.list(["generations", run.store])
+        #expect(generations.map { $0["state"] as? String } == ["sealed", "open"])
+        #expect(generations.map { $0["parent"] as? Int } == [nil, 1])
+        #expect(try Binary.run(["verify-seal", run.store + "/1.domstore"]).status == 0)
+        let attributes = try FileManager.default.attributesOfItem(atPath: run.store + "/1.domstore")
+        #expect(attributes[.posixPermissions] as? Int == 0o444)
+    }
+
+    @Test func `without declared areas the audit says that it has no witness, with them that it has one`() throws {
+        let audit = try Self.shared.get().report.phases.first { $0.name == "audit" }
+        #expect(audit?.notes.contains { $0.contains("no independent witness") } == true)
+        let declared = try Run("--areas", Fixtures.images + "vtd48.truth.csv")
+        let other = declared.report.phases.first { $0.name == "audit" }
+        #expect(other?.notes.contains { $0.contains("declared") && $0.contains("independent witness") } == true)
+        #expect(other?.counts["findings"] == 0)
+        #expect(try declared.list(["ioas", declared.store]).contains { $0["origin"] as? String == "declared" })
+        // Rows of the truth: 73 + 73 of the shared domain, 2, 204; 245 of the others.
+        #expect(
+            declared.report.phases.first { $0.name == "preserve" }?.notes.first
+                == "declared areas: 352 of preserved devices, 245 of others ignored")
+    }
+
+    @Test func `a declared area that the tables do not bear out quarantines its device`() throws {
+        let folder = try ScratchFolder()
+        let text = try String(contentsOfFile: Fixtures.images + "vtd48.truth.csv", encoding: .utf8)
+        let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("00:06.0,") })
+        var fields = line.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        fields[4] = Truth.hex(try #require(UInt64(fields[4].dropFirst(2), radix: 16)) ^ 0x1000)
+        let altered = text.replacingOccurrences(of: line, with: fields.joined(separator: ","))
+        try folder.write(altered.utf8, to: "areas.csv")
+        let image = Fixtures.images + "vtd48"
+        let run = try Binary.run(
+            ["handover", "--image", image + ".elf", "--meta", image + ".json", "--store", folder["store"], "--json"]
+                + ["--areas", folder["areas.csv"]])
+        #expect(run.status == 1, "\(run.errors)")
+        let report = try HandoverReportText(run.output)
+        #expect(report.devices["0000:00:06.0"] == "quarantined EINVAL area-address-differs")
+        #expect(report.devices["0000:00:03.0"] == "replaced - -")
+        #expect(report.verdict == "degraded")
+    }
+
+    @Test func `the laboratory carries every function, and the record says so`() throws {
+        let run = try Run("--lab")
+        let refused = run.report.devices.filter { $0.value.hasPrefix("refused") }
+        #expect(refused == ["0000:03:00.0": "refused ENODEV preserve-no-function"])
+        #expect(run.report.devices.values.filter { $0 == "replaced - -" }.count == 19)
+        let truth = Dictionary(grouping: try Truth.runs(of: "vtd48")) { $0.bdf }
+        var found = try run.mappingsOfMemory()
+        // The alias of a bridge is attached again with its group.
+        found["03:00.0"] = nil
+        #expect(found == truth)
+        let events = try run.list(["events", run.store])
+        #expect(events.contains { ($0["arguments"] as? String)?.contains("lab=1") == true })
+    }
+}
