@@ -23,6 +23,7 @@ struct DMAWitness {
 
     /// What one round of probes came to.
     struct Round: CustomStringConvertible {
+        let preferred: Access
         var probes: UInt64 = 0
         /// Probes that did not end where they must; the first one in words.
         var wrong: UInt64 = 0
@@ -62,8 +63,11 @@ struct DMAWitness {
     ///
     /// Not asked are alias requester ids in a group of which a device is carried: they go with their group, blocked while
     /// it is in flight, attached again with the replace.
-    func probe(_ machine: Machine, translating: Set<RequesterID>) -> Round {
-        var round = Round()
+    ///
+    /// - Parameter preferred: the access to ask where both are allowed. Reads before the handover and writes after it make
+    ///   the hardware set dirty bits while nobody may change a table.
+    func probe(_ machine: Machine, translating: Set<RequesterID>, preferred: Access) -> Round {
+        var round = Round(preferred: preferred)
         let groups = Set(translating.compactMap { machine.device($0)?.group })
         for device in devices {
             if !translating.contains(device.requester), let place = machine.device(device.requester),
@@ -85,13 +89,13 @@ struct DMAWitness {
         return round
     }
 
-    /// Asks as ``probe(_:translating:)`` does.
+    /// Asks as ``probe(_:translating:preferred:)`` does.
     ///
     /// - Throws: ``ScenarioError/machine(what:)`` for any probe that went wrong.
     func check(
         _ machine: Machine, translating: Set<RequesterID>, in phase: HandoverPhase
     ) throws(ScenarioError) -> HandoverReport.Count {
-        let round = probe(machine, translating: translating)
+        let round = probe(machine, translating: translating, preferred: phase == .start ? .read : .write)
         guard round.wrong == 0 else { throw .machine(what: "\(phase.rawValue): \(round)") }
         return round.count
     }
@@ -101,7 +105,8 @@ struct DMAWitness {
         let stride = max(1, pages / pagesPerDevice)
         for run in device.runs {
             let count = (run.range.lastOffset >> 12) + 1
-            let access: Access = run.protection.contains(.write) ? .write : .read
+            let other: Access = round.preferred == .read ? .write : .read
+            let access = run.protection.contains(round.preferred.needs) ? round.preferred : other
             var page: UInt64 = 0
             while true {
                 // Another byte of the page each time.
@@ -110,7 +115,7 @@ struct DMAWitness {
                 if page == count - 1 { break }
                 page = min(page + stride, count - 1)
             }
-            if run.protection == .readWrite { expect(device, machine, run, 0, .read, &round) }
+            if run.protection == .readWrite { expect(device, machine, run, 0, other, &round) }
             for refused in [Access.read, .write] where !run.protection.contains(refused.needs) {
                 expectFault(device, machine, run.range.first, refused, &round)
             }

@@ -74,7 +74,8 @@ public struct HandoverRun {
         try tell(
             .preserve, &clock,
             [.init("preserved", carried.count), .init("refused", report.devices.count - carried.count)],
-            notes: (declared.map { [$0.note(carried: carried)] } ?? []) + (assumed ? ["DMA owner assumed from the driver's name (vfio-pci)"] : [])
+            notes: (declared.map { [$0.note(carried: carried)] } ?? [])
+                + (assumed ? ["DMA owner assumed from the driver's name (vfio-pci)"] : [])
                 + (options.lab ? ["lab: the guards for ATS, group and owner were not asked"] : []))
 
         // Freeze: immutable, checked, everything that is not carried cleared.

@@ -32,7 +32,7 @@ struct Recovery {
                 line.counts.append(
                     untouched
                         ? try witness.check(machine, translating: probing, in: phase)
-                        : witness.probe(machine, translating: probing).count)
+                        : witness.probe(machine, translating: probing, preferred: .write).count)
             }
             report.phases.append(line)
             try options.tell(line)

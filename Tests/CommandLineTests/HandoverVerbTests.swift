@@ -14,7 +14,10 @@ import Testing
             folder = try ScratchFolder()
             let image = Fixtures.images + "vtd48"
             outcome = try Binary.run(
-                ["handover", "--image", image + ".elf", "--meta", image + ".json", "--store", folder["store"], "--json"]
+                [
+                    "handover", "--image", image + ".elf", "--meta", image + ".json", "--store", folder["store"],
+                    "--json",
+                ]
                     + ["--memory", folder["memory.elf"]] + options)
             try #require(outcome.status == 0, "\(outcome.errors)")
             report = try HandoverReportText(outcome.output)

@@ -35,7 +35,9 @@ final class ScratchFolder: Sendable {
         guard descriptor >= 0 else { throw Binary.Problem(call: "open") }
         defer { close(descriptor) }
         let bytes = Array(bytes)
-        guard Foundation.write(descriptor, bytes, bytes.count) == bytes.count else { throw Binary.Problem(call: "write") }
+        guard Foundation.write(descriptor, bytes, bytes.count) == bytes.count else {
+            throw Binary.Problem(call: "write")
+        }
     }
 
     /// The bytes of a file in the folder.
