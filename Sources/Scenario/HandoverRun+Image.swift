@@ -24,9 +24,10 @@ extension HandoverRun {
         let writer = try run.firstGeneration()
         let taken: RunningState.Taken
         do {
-            taken = try RunningState.takeOver(snapshot, machine: machine, configuration: EngineConfiguration()) {
-                buffer.append($0)
-            }
+            var system = SystemRandomNumberGenerator()
+            taken = try RunningState.takeOver(
+                snapshot, machine: machine, configuration: Self.configuration(seed: system.next(), writer.number)
+            ) { buffer.append($0) }
         } catch {
             throw ScenarioError.machine(what: "the image's state cannot be taken over: \(error)")
         }
@@ -119,6 +120,13 @@ extension HandoverRun {
     /// `OUT.json` beside `OUT.elf`.
     public static func descriptionPath(of memory: String) -> String {
         (memory.hasSuffix(".elf") ? String(memory.dropLast(4)) : memory) + ".json"
+    }
+
+    /// How the engine that writes generation `number` is started: the number is part of its seed, so that two handovers
+    /// into one directory never draw the same nonce.
+    static func configuration(seed: UInt64, _ number: UInt64) -> EngineConfiguration {
+        var mixed = SplitMix64(seed: seed &+ number &* 0xd134_2543_de82_ef95)
+        return EngineConfiguration(seed: mixed.next())
     }
 
     /// The store's directory and the first open generation in it.

@@ -35,8 +35,9 @@ extension HandoverRun {
             path = try location.resolve(generation: request.generation)
         } catch {
             guard case .noSealedGeneration = error else { throw error }
+            let isRevoked = try location.generations().contains { if case .revoked = $0.state { true } else { false } }
             run.report.verdict = RestoreVerdict.coldBoot.rawValue
-            run.report.verdictRule = .sealMissing
+            run.report.verdictRule = isRevoked ? .sealRevoked : .sealMissing
             return run.report
         }
         let reader = try GenerationReader(path: path)

@@ -16,7 +16,9 @@ extension HandoverRun {
         let machine = try run.machine(of: scenario)
         let buffer = EventBuffer()
         let writer = try run.firstGeneration()
-        var engine = try LiveEngine.start(machine, configuration: EngineConfiguration(seed: scenario.seed)) {
+        var engine = try LiveEngine.start(
+            machine, configuration: Self.configuration(seed: scenario.seed, writer.number)
+        ) {
             buffer.append($0)
         }
         var runner = ScenarioRunner()

@@ -50,7 +50,7 @@ public struct HandoverRun {
         let session = ready.session
         let declared = ready.declared
         let buffer = ready.buffer
-        var writer = ready.writer
+        let writer = ready.writer
         let machine = engine.machine
         let witness = DMAWitness(machine, pagesPerDevice: options.pagesPerDevice)
         _ = try witness.check(machine, translating: Set(witness.devices.map(\.requester)), in: .start)
@@ -91,23 +91,18 @@ public struct HandoverRun {
         try tell(.freeze, &clock, counts)
         options.crash(.beforeSeal)
 
-        // Seal: one transaction; the nonce goes into memory once it is durable.
         let receipt: SealReceipt
         let sealed: Snapshot
+        let number = writer.number
+        let journal = buffer.take()
         do {
-            guard let nonce = HandoverNonce(bytes: frozen.drawNonce()) else {
-                preconditionFailure("a nonce has 16 bytes")
-            }
-            sealed = frozen.snapshot()
-            let crash = options.crash
-            receipt = try writer.seal(sealed, nonce: nonce, events: buffer.take()) { crash(.inSeal) }
+            (receipt, sealed) = try seal(&frozen, with: writer, journal, machine)
         } catch {
-            _ = frozen.thaw()
+            machine.setNonce(nil)
+            let notes = ["failed, nothing is handed over"] + goOn(frozen, revoking: number, journal, buffer)
+            try tell(.seal, &clock, notes: notes)
             throw error
         }
-        machine.setNonce(receipt.nonce?.bytes)
-        options.crash(.afterSeal)
-        try writer.release()
         let pages = sealed.tablePages.reduce(0) { $0 + $1.pages.count }
         try tell(
             .seal, &clock,
@@ -126,6 +121,42 @@ public struct HandoverRun {
 
         return try takeUp(
             survivor, in: location, generation: receipt.generation, witness: witness, untouched: tamper == nil)
+    }
+
+    /// One transaction; the nonce goes into memory once it is durable.
+    private func seal(
+        _ frozen: inout FrozenEngine, with writer: consuming GenerationWriter, _ journal: [Event], _ machine: Machine
+    ) throws -> (SealReceipt, Snapshot) {
+        guard let nonce = HandoverNonce(bytes: frozen.drawNonce()) else {
+            preconditionFailure("a nonce has 16 bytes")
+        }
+        let sealed = frozen.snapshot()
+        let crash = options.crash
+        let receipt = try writer.seal(sealed, nonce: nonce, events: journal) { crash(.inSeal) }
+        machine.setNonce(nonce.bytes)
+        crash(.afterSeal)
+        try writer.release()
+        return (receipt, sealed)
+    }
+
+    /// The seal failed: the old engine thaws and goes on in the next generation, which first says that generation `number`
+    /// does not count, whatever the disk holds of it, and then has the events that went down with the seal.
+    ///
+    /// - Returns: what to say of it.
+    private func goOn(
+        _ frozen: consuming FrozenEngine, revoking number: UInt64, _ journal: [Event], _ buffer: EventBuffer
+    ) -> [String] {
+        var engine = frozen.thaw()
+        engine.note(.revoke, "revoke", [.init("generation", number)])
+        do {
+            let location = try StoreLocation(options.store)
+            let next = try location.nextNumber()
+            let writer = try GenerationWriter(creating: location.path(of: next), number: next, origin: .engine)
+            try writer.append(journal + buffer.take())
+            return ["the old engine goes on in generation \(next), which revokes generation \(number)"]
+        } catch {
+            return ["the old engine goes on; generation \(number) could not be revoked: \(error)"]
+        }
     }
 
     /// The second half: a new engine on what is in `location` and in memory.

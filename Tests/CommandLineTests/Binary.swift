@@ -27,6 +27,26 @@ struct Binary {
         return Outcome(status: try wait(process), output: try output.text(), errors: try errors.text())
     }
 
+    /// Runs `domstore` and kills it by SIGKILL after `microseconds`, if it still runs then.
+    static func run(_ arguments: [String], killAfter microseconds: UInt32) throws -> Outcome {
+        let output = try ScratchFile()
+        let errors = try ScratchFile()
+        let process = try spawn(arguments, [:], output: output.descriptor, errors: errors.descriptor)
+        usleep(microseconds)
+        // Not waited for yet: the number cannot belong to another process.
+        kill(process, SIGKILL)
+        return Outcome(status: try wait(process), output: try output.text(), errors: try errors.text())
+    }
+
+    /// Runs another program, found through `PATH`, that itself may run `domstore`.
+    static func run(program: String, _ arguments: [String]) throws -> Outcome {
+        let output = try ScratchFile()
+        let errors = try ScratchFile()
+        let process = try spawn(
+            arguments, [:], program: program, output: output.descriptor, errors: errors.descriptor)
+        return Outcome(status: try wait(process), output: try output.text(), errors: try errors.text())
+    }
+
     /// Runs `domstore` with standard output on a pseudo terminal of `columns` columns. Lines end in `\n`.
     static func runOnTerminal(
         _ arguments: [String], columns: UInt16, environment: [String: String] = [:]
@@ -62,7 +82,7 @@ struct Binary {
     }
 
     private static func spawn(
-        _ arguments: [String], _ environment: [String: String], output: Int32, errors: Int32
+        _ arguments: [String], _ environment: [String: String], program: String = path, output: Int32, errors: Int32
     ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -70,14 +90,14 @@ struct Binary {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, errors, 2)
-        var argv = ([path] + arguments).map { strdup($0) } + [nil]
+        var argv = ([program] + arguments).map { strdup($0) } + [nil]
         // Nothing of this process's surroundings may change the output.
         let variables = ["PATH=/usr/bin:/bin", "TERM=xterm"] + environment.map { "\($0)=\($1)" }
         var envp = variables.map { strdup($0) } + [nil]
         defer { (argv + envp).forEach { free($0) } }
         var process: pid_t = 0
-        let code = posix_spawn(&process, path, &actions, nil, &argv, &envp)
-        guard code == 0 else { throw Problem(call: "posix_spawn \(path): \(String(cString: strerror(code)))") }
+        let code = posix_spawnp(&process, program, &actions, nil, &argv, &envp)
+        guard code == 0 else { throw Problem(call: "posix_spawn \(program): \(String(cString: strerror(code)))") }
         return process
     }
 

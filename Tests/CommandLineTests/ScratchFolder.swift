@@ -4,8 +4,9 @@ import Foundation
 final class ScratchFolder: Sendable {
     let path: String
 
-    init() throws {
-        var template = Array("/tmp/domstore-test-XXXXXX".utf8CString)
+    /// - Parameter parent: `/dev/shm` for what would spend its time waiting for the disk.
+    init(in parent: String = "/tmp") throws {
+        var template = Array("\(parent)/domstore-test-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Binary.Problem(call: "mkdtemp") }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
