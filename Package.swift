@@ -1,6 +1,9 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// A warning is an error: in a root package only, so that no user of the library is held up by one.
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
 let package = Package(
     name: "domstore",
     products: [
@@ -51,7 +54,13 @@ let package = Package(
         .testTarget(name: "ScenarioTests", dependencies: ["Scenario"]),
         .testTarget(name: "ValidateTests", dependencies: ["Validate", "Import", "Store"]),
         .testTarget(name: "EngineTests", dependencies: ["Engine"]),
+        .testTarget(
+            name: "ReadmeTests", dependencies: ["Engine", "Handover", "IOMMUModel", "Restore", "Store", "Validate"]),
         .testTarget(name: "CommandLineTests", dependencies: ["domstore"]),
         .testTarget(name: "ArchitectureTests"),
     ]
 )
+
+for target in package.targets where target.type != .system {
+    target.swiftSettings = strict
+}

@@ -47,10 +47,8 @@ extension HandoverRun {
         if let memory = request.memory { machine = try Self.machine(memory: memory, request, shared: request.record) }
         let checked: ManifestChecked
         do throws(RestoreRefusal) {
-            let nonce = machine?.nonce.flatMap { HandoverNonce(bytes: $0) }
             checked = try ManifestChecked.check(
-                reader, memory: machine == nil ? .noMemory : nonce.map(MemoryNonce.present) ?? .absent,
-                expected: request.expected)
+                reader, memory: machine.map { MemoryNonce($0.nonce) } ?? .noMemory, expected: request.expected)
         } catch {
             run.report.verdict = error.verdict.rawValue
             run.report.verdictRule = error.rule

@@ -167,9 +167,7 @@ public struct HandoverRun {
         let reader = try GenerationReader(path: location.path(of: generation))
         let checked: ManifestChecked
         do throws(RestoreRefusal) {
-            let nonce = machine.nonce.flatMap { HandoverNonce(bytes: $0) }
-            checked = try ManifestChecked.check(
-                reader, memory: nonce.map(MemoryNonce.present) ?? .absent)
+            checked = try ManifestChecked.check(reader, memory: MemoryNonce(machine.nonce))
         } catch {
             report.verdict = error.verdict.rawValue
             report.verdictRule = error.rule

@@ -7,4 +7,7 @@ public enum MemoryNonce: Sendable, Hashable {
     /// There is memory, and no nonce in it: it is not the memory of a handover.
     case absent
     case present(HandoverNonce)
+
+    /// Of memory whose handover page holds `bytes`; `nil` and anything but 16 bytes are no nonce.
+    public init(_ bytes: [UInt8]?) { self = bytes.flatMap { HandoverNonce(bytes: $0) }.map(Self.present) ?? .absent }
 }

@@ -9,7 +9,7 @@ extension LiveEngine {
     ///   pages, no protection, outside the backing, outside the allowed ranges or in a reserved one, an address wider
     ///   than a unit's, `EEXIST` an area is there already, `ENOMEM` no table frames.
     public mutating func map(
-        ioas: IOASID, iova: IOVA, byteCount: UInt64, backing: BackingID, offset: UInt64, protection: Protection
+        ioas: IOASID, iova: IOVA, byteCount: UInt64, backing: BackingID, offset: UInt64 = 0, protection: Protection
     ) throws(Errno) {
         try operation(
             "map",
