@@ -50,6 +50,9 @@ let package = Package(
         .testTarget(name: "ImportTests", dependencies: ["Import", "Hardware", "PageTables", "Snapshot", "IOMMUModel"]),
         .testTarget(name: "ConformanceTests", dependencies: ["Conformance"]),
         .testTarget(name: "StoreTests", dependencies: ["Store"]),
+        .testTarget(
+            name: "SchemaTests",
+            dependencies: ["Schema", "Migrations", "Store", "SQLite", "Digest", "Snapshot", "IOMMUModel"]),
         .testTarget(name: "SnapshotTests", dependencies: ["Snapshot"]),
         .testTarget(name: "ScenarioTests", dependencies: ["Scenario"]),
         .testTarget(name: "ValidateTests", dependencies: ["Validate", "Import", "Store"]),

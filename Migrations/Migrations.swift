@@ -6,8 +6,8 @@ public struct Migration: Sendable {
     public let sql: String
 }
 
-/// Every migration, in order. They only go forward, each in one transaction; a file's schema is the result of all of
-/// them, so that it is unique per version.
+/// Every migration, in order. They only go forward; a file's schema is the result of all of them in one transaction, so
+/// that it is unique per version.
 public enum Migrations {
     /// SQLite's `application_id` of a generation file: `dmst` in ASCII.
     public static let applicationID: UInt32 = 0x646d_7374

@@ -4,7 +4,7 @@
 public struct Event: Sendable, Hashable {
     /// What happened.
     public enum Kind: String, Sendable, Hashable, CaseIterable {
-        /// The engine started; names the parent generation and its root digest, if any.
+        /// The engine started; what it was restored from stands in the generation's own record.
         case start
         /// A control operation (map, unmap, attach …), successful or not.
         case operation
@@ -18,7 +18,7 @@ public struct Event: Sendable, Hashable {
         case revoke
     }
 
-    /// One named argument; both parts are free of white space and `=`.
+    /// One named argument. The name is not empty and has neither a space nor `=`; the value has no space.
     public struct Argument: Sendable, Hashable {
         public var name: String
         public var value: String

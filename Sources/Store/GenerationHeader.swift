@@ -32,13 +32,14 @@ public struct Feature: Sendable, Hashable {
 
 /// What was found beside the file under the name of its rollback journal.
 public enum JournalState: String, Sendable, Hashable, CaseIterable {
-    /// Nothing, or an empty file.
+    /// Nothing.
     case none
-    /// Its first 8 bytes are zero: the last transaction ended, nothing is to be rolled back.
+    /// Shorter than 8 bytes, or its first 8 bytes are zero: the last transaction ended, nothing is to be rolled back.
     case spent
     /// A transaction was cut off; it was rolled back in a copy, and the copy is what was read.
     case rolledBack = "rolled-back"
-    /// The generation was released, so that no journal can belong to it; it was not applied.
+    /// The generation is sealed and the journal cannot be its own. Of a released file (read-only, every checksum good)
+    /// it was not applied, not even in a copy.
     case stray
 }
 

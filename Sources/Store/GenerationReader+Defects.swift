@@ -16,7 +16,7 @@ extension GenerationReader {
             snapshot = try readSnapshot(&manifest) { found.append($0) }
             try checkOwnTables(&manifest, &found)
             try checkReferences(&found)
-            if seal != nil { try checkSeal(manifest, &found) }
+            try checkSeal(manifest, &found)
         } catch {
             found.append(
                 StoreDefect(rule: .recordMalformed, table: "", key: "", message: "reading ended: \(error.description)"))
@@ -63,7 +63,6 @@ extension GenerationReader {
     }
 
     private borrowing func checkSeal(_ manifest: Manifest, _ found: inout [StoreDefect]) throws(StoreError) {
-        guard let seal else { return }
         var recorded: [String: Manifest.Entry] = [:]
         var defects: [StoreDefect] = []
         _ = try TableCheck.read(.manifest, connection) { (row) throws(RowDefect) in
@@ -72,14 +71,38 @@ extension GenerationReader {
         } defect: {
             defects.append($0)
         }
-        for table in RecordTable.manifested where recorded[table.name] != manifest[table] {
+        guard let seal else {
+            // Manifest and seal come in one transaction: one without the other is not ours.
+            for name in recorded.keys.sorted() {
+                defects.append(
+                    StoreDefect(
+                        rule: .manifestDiffers, table: name, key: "",
+                        message: "stands in the manifest of a generation without a seal"))
+            }
+            found += defects
+            return
+        }
+        for table in RecordTable.manifested {
             let now = manifest[table]
-            let was = recorded[table.name]
+            let was = recorded.removeValue(forKey: table.name)
+            if was == now { continue }
             defects.append(
                 StoreDefect(
                     rule: .manifestDiffers, table: table.name, key: "",
                     message: "\(now.rowCount) rows with checksum sum \(hex(now.checksumSum)); the manifest says "
                         + (was.map { "\($0.rowCount) rows with \(hex($0.checksumSum))" } ?? "nothing")))
+        }
+        for name in recorded.keys.sorted() {
+            defects.append(
+                StoreDefect(
+                    rule: .manifestDiffers, table: name, key: "",
+                    message: "stands in the manifest and is no table that it counts"))
+        }
+        if seal.tableCount != RecordTable.manifested.count {
+            defects.append(
+                StoreDefect(
+                    rule: .manifestDiffers, table: RecordTable.seal.name, key: "",
+                    message: "the seal speaks of \(seal.tableCount) tables, expected \(RecordTable.manifested.count)"))
         }
         let root = manifest.root(
             version: header.formatVersion, generation: seal.generation, timeNanoseconds: seal.timeNanoseconds,

@@ -22,14 +22,31 @@ public struct GenerationReader: ~Copyable {
     ///   schema, held by a running engine. What is wrong with its records is for ``defects()``.
     public init(path: String) throws(StoreError) {
         let place = try FilePath(path)
-        var journal = try HotJournal.state(of: place)
-        let plain = try FileBytes.read(place)
-        var bytes: FileBytes
-        if journal == .rolledBack {
-            bytes = try HotJournal.rolledBack(place)
-        } else {
-            bytes = plain
+        let journal = try HotJournal.state(of: place)
+        guard journal == .rolledBack else {
+            try self.init(path: path, FileBytes.read(place), journal: journal)
+            return
         }
+        if let whole = try Self.released(path, place) {
+            self = whole
+        } else {
+            try self.init(path: path, HotJournal.rolledBack(place), journal: .rolledBack)
+        }
+    }
+
+    /// The file as it stands when it is read-only, sealed and without a defect: then the journal beside it is not its own.
+    /// A release removes the journal before it makes the file read-only, and nothing is written after it.
+    private static func released(_ path: String, _ place: FilePath) throws(StoreError) -> GenerationReader? {
+        guard let status = try place.status(), status.st_mode & 0o222 == 0 else { return nil }
+        do throws(StoreError) {
+            let reader = try GenerationReader(path: path, FileBytes.read(place), journal: .stray)
+            guard reader.seal != nil, reader.defects().isEmpty else { return nil }
+            return reader
+        } catch { return nil }
+    }
+
+    private init(path: String, _ bytes: consuming FileBytes, journal: JournalState) throws(StoreError) {
+        var journal = journal
         let raw = UnsafeRawBufferPointer(start: bytes.base, count: bytes.count)
         let database = try DatabaseHeader(raw)
         try database.check(fileBytes: UInt64(bytes.count))
@@ -70,10 +87,8 @@ public struct GenerationReader: ~Copyable {
                 table: RecordTable.seal.name, key: "", what: "the seal is not of generation \(generation.number)",
                 rule: .recordMalformed)
         }
-        if journal == .rolledBack, seals.first != nil {
-            // A sealed file is never written again: a journal beside it that rolls something back is not ours.
-            journal = .stray
-        }
+        // A sealed file is never written again: a journal that leaves it sealed is not its own.
+        if journal == .rolledBack, seals.first != nil { journal = .stray }
         seal = seals.first?.seal
         header = GenerationHeader(
             path: path, byteCount: size, database: database, number: generation.number, origin: generation.origin,

@@ -17,7 +17,9 @@ struct KnownSchema: Sendable {
     static let current: Result<KnownSchema, StoreError> = {
         do throws(StoreError) {
             let connection = try store { () throws(SQLiteError) in
-                try Connection(path: ":memory:", flags: [.readWrite, .memory, .noMutex])
+                let connection = try Connection(path: ":memory:", flags: [.readWrite, .memory, .noMutex])
+                try connection.execute("BEGIN")
+                return connection
             }
             try MigrationRunner.run(on: connection)
             var objects: [String: Object] = [:]

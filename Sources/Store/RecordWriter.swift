@@ -7,8 +7,9 @@ final class RecordWriter {
     private let tables: [TableWriter]
     /// Where chunks are encoded: one row of areas, or one directory.
     private let buffer: UnsafeMutableRawBufferPointer
-    /// Engine time of the newest event written.
+    /// Engine time of the newest event written, the running transaction included.
     private(set) var newestTime: UInt64 = 0
+    private var committedTime: UInt64 = 0
 
     init(_ connection: borrowing Connection) throws(StoreError) {
         var tables: [TableWriter] = []
@@ -31,14 +32,21 @@ final class RecordWriter {
         return manifest
     }
 
-    func commit() { for table in tables { table.commit() } }
+    func commit() {
+        for table in tables { table.commit() }
+        committedTime = newestTime
+    }
 
-    func rollBack() { for table in tables { table.rollBack() } }
+    func rollBack() {
+        for table in tables { table.rollBack() }
+        newestTime = committedTime
+    }
 
     /// Goes on where an earlier connection has stopped.
     func resume(from manifest: Manifest, newestTime: UInt64) {
         for table in RecordTable.manifested { self[table].resume(from: manifest[table]) }
         self.newestTime = newestTime
+        committedTime = newestTime
     }
 
     func write<R: StoredRecord>(_ records: [R]) throws(StoreError) { try self[R.table].write(records) }

@@ -20,10 +20,13 @@ final class WritableFile {
     private var connection: Connection?
     private var records: RecordWriter?
 
-    /// Creates the file (it must not exist), the schema and the generation's own rows, in durable transactions.
+    /// Creates the file (it must not exist), and in ONE transaction the schema and the generation's own rows: a crash
+    /// leaves an empty file or an open generation.
+    ///
+    /// - Parameter beforeCommit: called when everything is written and nothing committed (a place to crash at).
     init(
         creating path: FilePath, number: UInt64, origin: Snapshot.Origin, parent: ParentGeneration?,
-        durability: Durability
+        durability: Durability, beforeCommit: () -> Void = {}
     ) throws(StoreError) {
         self.path = path
         self.number = number
@@ -49,15 +52,18 @@ final class WritableFile {
                 }
                 try connection.execute("PRAGMA foreign_keys = ON")
                 try connection.execute("PRAGMA cache_size = -262144")
+                try connection.execute("BEGIN IMMEDIATE")
                 return connection
             }
             try MigrationRunner.run(on: connection)
-            records = try RecordWriter(connection)
+            let records = try RecordWriter(connection)
+            self.records = records
             self.connection = consume connection
-            try transaction { (records) throws(StoreError) in
-                try records.write([GenerationRow(number: number, origin: origin, parent: parent)])
-                try records.write(Feature.known.map(FeatureRow.init))
-            }
+            try records.write([GenerationRow(number: number, origin: origin, parent: parent)])
+            try records.write(Feature.known.map(FeatureRow.init))
+            beforeCommit()
+            try execute("COMMIT")
+            records.commit()
             if durability == .everyCommit { try self.path.syncDirectory() }
         } catch {
             close()

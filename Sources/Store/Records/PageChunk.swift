@@ -30,10 +30,9 @@ package enum PageChunk {
                 let runsStart = entries[start].start
                 for index in start..<end {
                     let entry = entries[index]
-                    let record = base + (index &- start) &* directoryBytes
-                    record.storeBytes(of: entry.address.rawValue.bigEndian, as: UInt64.self)
-                    record.storeBytes(of: (UInt32(entry.level) &<< 24).bigEndian, toByteOffset: 8, as: UInt32.self)
-                    record.storeBytes(of: (entry.end &- runsStart).bigEndian, toByteOffset: 12, as: UInt32.self)
+                    encode(
+                        Entry(address: entry.address, level: entry.level, end: entry.end &- runsStart),
+                        to: base + (index &- start) &* directoryBytes)
                     guard entry.address.pageOffset == 0 else {
                         throw .unrepresentable(
                             table: row.table.name, key: "owner \(owner)", what: "\(entry.address) is no page boundary")
@@ -58,6 +57,14 @@ package enum PageChunk {
         package var address: PhysicalAddress
         package var level: UInt8
         package var end: UInt32
+    }
+
+    /// Writes the 16 bytes of `entry`.
+    @inline(__always)
+    package static func encode(_ entry: Entry, to record: UnsafeMutableRawPointer) {
+        record.storeBytes(of: entry.address.rawValue.bigEndian, as: UInt64.self)
+        record.storeBytes(of: (UInt32(entry.level) &<< 24).bigEndian, toByteOffset: 8, as: UInt32.self)
+        record.storeBytes(of: entry.end.bigEndian, toByteOffset: 12, as: UInt32.self)
     }
 
     /// Reads 16 bytes; `nil` when the address is no page boundary or the reserved bytes are set.

@@ -1,0 +1,73 @@
+import Migrations
+import SQLite
+import Schema
+import Testing
+
+@testable import Store
+
+@Suite("Schema.sql, the migrations and the program say the same")
+struct SchemaTests {
+    @Test("The commented schema and the result of all migrations are equal in every fact")
+    func equal() throws {
+        let commented = try SchemaShape.facts(of: SchemaShape.database(CanonicalSchema.sql))
+        let migrated = try SchemaShape.facts(of: SchemaShape.migrated())
+        #expect(commented.subtracting(migrated).sorted() == [], "only in Schema/schema.sql")
+        #expect(migrated.subtracting(commented).sorted() == [], "only in the migrations")
+        #expect(migrated.count > 300)
+    }
+
+    @Test(
+        "A difference of any sort is seen",
+        arguments: [
+            ("name TEXT NOT NULL,\n    required", "title TEXT NOT NULL,\n    required"),
+            ("driver TEXT NOT NULL", "driver TEXT"),
+            ("driver TEXT NOT NULL", "driver BLOB NOT NULL"),
+            ("driver TEXT NOT NULL", "driver TEXT NOT NULL DEFAULT ''"),
+            ("bit BETWEEN 0 AND 62", "bit BETWEEN 0 AND 63"),
+            ("CHECK (tagged = 1 OR pasid = 0)", "CHECK (tagged = 1 OR pasid >= 0)"),
+            ("ioas INTEGER NOT NULL REFERENCES ioas (id)", "ioas INTEGER NOT NULL REFERENCES domain (id)"),
+            ("ioas INTEGER NOT NULL REFERENCES ioas (id)", "ioas INTEGER NOT NULL"),
+            ("PRIMARY KEY (unit, name)", "PRIMARY KEY (name, unit)"),
+            (") STRICT, WITHOUT ROWID;", ") STRICT;"),
+            (") STRICT;", ");"),
+            ("FROM session ORDER BY id", "FROM session ORDER BY name"),
+            ("CREATE VIEW session_view", "CREATE VIEW sessions_view"),
+            ("-- Views:", "CREATE INDEX by_driver ON device (driver);\n-- Views:"),
+        ])
+    func planted(text: String, other: String) throws {
+        let sql = CanonicalSchema.sql
+        let place = try #require(sql.firstRange(of: text), "the text to change is not there")
+        var changed = sql
+        changed.replaceSubrange(place, with: other)
+        let facts = try SchemaShape.facts(of: SchemaShape.database(changed))
+        #expect(try facts != SchemaShape.facts(of: SchemaShape.migrated()))
+    }
+
+    @Test("A comment and a line break are no difference")
+    func comments() throws {
+        let changed = CanonicalSchema.sql.split(separator: "\n").map { "\($0) -- so\n" }.joined(separator: "\n")
+        #expect(
+            try SchemaShape.facts(of: SchemaShape.database(changed)) == SchemaShape.facts(of: SchemaShape.migrated()))
+    }
+
+    @Test("Every table is a record table, and every column but the checksum is digested, in the order of the schema")
+    func digested() throws {
+        let connection = try SchemaShape.migrated()
+        let tables = try KnownSchema.objects(of: connection).filter { $0.type == "table" }.map(\.name)
+        #expect(Set(tables) == Set(RecordTable.allCases.map(\.name)))
+        #expect(RecordTable.allCases.map(\.rawValue) == Array(1...22))
+        for table in RecordTable.allCases {
+            let statement = try connection.prepare("SELECT * FROM \(table.name)")
+            let columns = (0..<statement.columnCount).map { statement.columnName($0) }
+            #expect(columns == table.columns + ["checksum"], "\(table.name)")
+        }
+    }
+
+    @Test("There is a migration per version, and the newest is the one that files have")
+    func versions() throws {
+        #expect(Migrations.all.map(\.version) == Array(1...Migrations.current))
+        let connection = try SchemaShape.migrated()
+        #expect(try connection.integer("PRAGMA user_version") == Int64(Migrations.current))
+        #expect(try connection.integer("PRAGMA application_id") == Int64(Migrations.applicationID))
+    }
+}
