@@ -41,7 +41,9 @@ struct Recovery {
 
         // Restore: before anything else sees a device.
         var restored = try Restorer.restore(
-            recorded, machine: machine, evidence: evidence, configuration: EngineConfiguration(), crash: options.crash
+            recorded, machine: machine, evidence: evidence,
+            configuration: HandoverRun.configuration(seed: checked.seal.nonce?.low ?? 0, checked.header.number),
+            crash: options.crash
         ) { buffer.append($0) }
         try record(buffer.take())
         for device in restored.devices { set(&report, device) }

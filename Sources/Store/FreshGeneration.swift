@@ -36,9 +36,7 @@ public enum FreshGeneration {
             try descriptor.setMode(0o444)
             try descriptor.sync()
             try verify(temporary, receipt)
-            guard rename(temporary.string, target.string) == 0 else {
-                throw .io(operation: "rename", path: target.string, errno: errno)
-            }
+            try publish(temporary, as: target, replacing: replacing)
             try target.syncDirectory()
             return receipt
         } catch {
@@ -46,6 +44,23 @@ public enum FreshGeneration {
             if case .alreadyExists(temporary.string) = error { throw error }
             try? temporary.remove()
             throw error
+        }
+    }
+
+    /// Gives the whole file its name. A link never takes the place of a file that came to be in the meantime, as a rename
+    /// does; a rename is the way on file systems without links.
+    private static func publish(
+        _ temporary: FilePath, as target: FilePath, replacing: Bool
+    ) throws(StoreError) {
+        if !replacing {
+            if link(temporary.string, target.string) == 0 { return try temporary.remove() }
+            if errno == EEXIST { throw .alreadyExists(path: target.string) }
+            guard [EPERM, EOPNOTSUPP, ENOSYS].contains(errno) else {
+                throw .io(operation: "link", path: target.string, errno: errno)
+            }
+        }
+        guard rename(temporary.string, target.string) == 0 else {
+            throw .io(operation: "rename", path: target.string, errno: errno)
         }
     }
 
