@@ -8,7 +8,7 @@ public enum FreshGeneration {
     /// The format version that is written.
     static var version: UInt32 { Migrations.current }
 
-    /// Writes `snapshot` to a temporary name beside `path`, syncs it, reads it back, renames it and syncs the directory.
+    /// Writes `snapshot` to a temporary name beside `path`, syncs it, reads it back, gives it its name and syncs the directory.
     ///
     /// - Parameter replacing: an existing file at `path` is replaced, atomically.
     /// - Throws: ``StoreError/alreadyExists(path:)`` and others; no temporary file is left behind.
