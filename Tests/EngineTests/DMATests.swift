@@ -173,6 +173,15 @@ import Testing
         #expect(machine.units[0].faultLog.records.isEmpty)
     }
 
+    @Test(arguments: [.max, 0x10_0001, .max - 0xffe] as [UInt64])
+    func `a handover page that is no page is refused`(address: UInt64) throws {
+        #expect(throws: MachineError.self) {
+            try Machine(
+                memory: PhysicalMemory(), ramRanges: [], arenaRanges: [], handoverPage: PhysicalAddress(address),
+                units: [], devices: [])
+        }
+    }
+
     @Test func `a full fault log drops the newest and counts them`() throws {
         let machine = try TestMachine.make()
         for page in 0..<300 { _ = machine.dma(one, iova: IOVA(page: UInt64(page)), access: .read) }
