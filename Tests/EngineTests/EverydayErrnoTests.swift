@@ -178,6 +178,9 @@ import Testing
 
         try engine.own(first, on: other)
         #expect(engine.attachment(second)!.domain == engine.attachment(first)!.domain)
+        let (_, third) = try engine.space()
+        #expect(errno { () throws(Errno) in try engine.replace(second, with: third) } == .EINVAL, "not attached itself")
+        #expect(engine.group(GroupID(5))!.hwpt == other)
         try engine.attach(second, to: other)
         try engine.detach(first)
         #expect(engine.domain(engine.attachment(first)!.domain)!.kind == .paging)

@@ -77,8 +77,7 @@ extension LiveEngine {
             }
             guard !inherited.isEmpty else {
                 try engine.requireMutable(group)
-                guard group.owner == .vfio, group.hwpt != nil else { throw .EINVAL }
-                if !group.attached.contains(requester) { engine.groupTable[group.id]!.attached.append(requester) }
+                guard group.owner == .vfio, group.attached.contains(requester) else { throw .EINVAL }
                 if group.hwpt != hwpt { try engine.switchGroup(group, to: hwpt) }
                 return
             }
