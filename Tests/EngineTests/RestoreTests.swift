@@ -330,6 +330,12 @@ import Testing
         #expect(reaches(machine, one))
         try next.map(
             ioas: space, iova: IOVA(0x40_0000), byteCount: 0x1000, backing: physical, offset: 0, protection: .read)
+        #expect(
+            errno { () throws(Errno) in
+                try next.map(
+                    ioas: space, iova: IOVA(0xfee0_0000), byteCount: 0x1000, backing: physical, offset: 0,
+                    protection: .read)
+            } == .EINVAL, "the group reserves the interrupt window")
         try next.unmap(ioas: space, iova: IOVA(0x1000), byteCount: 0x20_0000)
         #expect(next.checkInvariants() == [])
         try next.preserve(one, in: session)
@@ -341,6 +347,8 @@ import Testing
         next = frozen.thaw()
         try next.closeSession(session)
         try next.detach(one)
+        try next.map(
+            ioas: space, iova: IOVA(0xfee0_0000), byteCount: 0x1000, backing: physical, offset: 0, protection: .read)
         try next.destroyHWPT(object)
         #expect(next.arena.allocatedCount == 2)
     }
