@@ -44,7 +44,8 @@ extension RequesterID: CustomStringConvertible {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2 || parts.count == 3 else { return nil }
         let tail = parts[parts.count - 1].split(separator: ".", omittingEmptySubsequences: false)
-        guard tail.count == 2,
+        // The standard library's integers read a sign too.
+        guard tail.count == 2, !text.utf8.contains(where: { $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "-") }),
             let segment = parts.count == 3 ? UInt32(parts[0], radix: 16) : 0,
             let bus = UInt8(parts[parts.count - 2], radix: 16),
             let device = UInt8(tail[0], radix: 16), let function = UInt8(tail[1], radix: 16)

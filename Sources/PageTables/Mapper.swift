@@ -16,7 +16,8 @@ enum Mapper<Format: PageTableFormat> {
         let shift = UInt64(truncatingIfNeeded: byteCount.trailingZeroBitCount)
         let rights = protection.rawValue & 3
         return (iova | pa | byteCount) & low == 0 && rules.pageSizes &>> shift & 1 == 1
-            && iova &>> UInt64(truncatingIfNeeded: addressBits) == 0 && pa & ~rules.addressMask == 0 && rights != 0
+            && (iova | low) &>> UInt64(truncatingIfNeeded: addressBits) == 0 && pa & ~rules.addressMask == 0
+            && rights != 0
             && options.rawValue == 0
             && mapInPlace(
                 rules, root: root, top: top, iova: iova,

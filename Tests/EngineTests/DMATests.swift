@@ -45,6 +45,21 @@ import Testing
         #expect(engine.checkInvariants() == [])
     }
 
+    @Test func `an address above the input width faults, also when the low part of it is cached`() throws {
+        let machine = try TestMachine.make()
+        var engine = try LiveEngine.start(machine) { _ in }
+        let (ioas, hwpt) = try engine.space()
+        try engine.own(one, on: hwpt)
+        let backing = try engine.addBacking(.physical)
+        try engine.map(
+            ioas: ioas, iova: IOVA(0x1000), byteCount: 0x1000, backing: backing, offset: 0x9000, protection: .readWrite)
+        for bit in 48..<64 {
+            #expect(machine.dma(one, iova: IOVA(0x1000), access: .read) == .address(PhysicalAddress(0x9000)))
+            let beyond = IOVA(1 << UInt64(bit) | 0x1000)
+            #expect(machine.dma(one, iova: beyond, access: .read) == .fault(.addressBeyondWidth), "bit \(bit)")
+        }
+    }
+
     @Test func `pass-through gives the address itself, and a device whose bus master is off issues nothing`() throws {
         let machine = try TestMachine.make()
         let engine = try LiveEngine.start(machine, configuration: .init(defaultDomain: .identity)) { _ in }
@@ -156,6 +171,15 @@ import Testing
         #expect(machine.memory.setWord(0x7770_0000_03, at: root))
         #expect(machine.dma(one, iova: IOVA(0x1000), access: .read) == .unknown(PhysicalAddress(0x7770_0000_00)))
         #expect(machine.units[0].faultLog.records.isEmpty)
+    }
+
+    @Test(arguments: [.max, 0x10_0001, .max - 0xffe] as [UInt64])
+    func `a handover page that is no page is refused`(address: UInt64) throws {
+        #expect(throws: MachineError.self) {
+            try Machine(
+                memory: PhysicalMemory(), ramRanges: [], arenaRanges: [], handoverPage: PhysicalAddress(address),
+                units: [], devices: [])
+        }
     }
 
     @Test func `a full fault log drops the newest and counts them`() throws {

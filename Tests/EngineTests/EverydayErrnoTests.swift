@@ -72,7 +72,9 @@ import Testing
         arguments: [
             (0x10000, 0x4000, nil, 0x4000), (0x10000, 0x8000, nil, 0x8000), (0, 0x20000, nil, 0x8000),
             (0x10000, 0x3000, .ENOENT, 0), (0x11000, 0x7000, .ENOENT, 0), (0x10000, 0x5000, .ENOENT, 0),
-            (0x18000, 0x1000, .ENOENT, 0), (0x10000, 0, .EINVAL, 0), (0x10800, 0x1000, .EINVAL, 0),
+            (0x18000, 0x1000, .ENOENT, 0), (0x10000, 0, .EINVAL, 0), (0x10800, 0x1000, .ENOENT, 0),
+            (0xf800, 0x9000, nil, 0x8000), (0x10000, 0x3fff, .ENOENT, 0), (0x10000, 0x4001, .ENOENT, 0),
+            (0, .max, nil, 0x8000), (2, .max, .EOVERFLOW, 0),
             (0xffff_ffff_ffff_f000, 0x2000, .EOVERFLOW, 0),
         ] as [(UInt64, UInt64, Errno?, UInt64)])
     func `unmap takes whole areas only`(iova: UInt64, bytes: UInt64, expected: Errno?, unmapped: UInt64) throws {
@@ -87,6 +89,16 @@ import Testing
         #expect(result == unmapped)
         #expect(engine.ioas(ioas)!.areas.reduce(0) { $0 + $1.range.byteCount! } == 0x8000 - unmapped)
         #expect(engine.checkInvariants() == [])
+    }
+
+    @Test func `unmapping everything succeeds on an empty space too`() throws {
+        let start = try start()
+        let ioas = start.ioas
+        var engine = start.engine
+        #expect(try engine.unmap(ioas: ioas, iova: IOVA(0), byteCount: .max) == 0x8000)
+        #expect(try engine.unmap(ioas: ioas, iova: IOVA(0), byteCount: .max) == 0)
+        #expect(
+            errno { () throws(Errno) in try engine.unmap(ioas: ioas, iova: IOVA(0), byteCount: 1 << 48) } == .ENOENT)
     }
 
     @Test func `nothing is mapped outside the allowed ranges, and a gap between two is outside`() throws {
@@ -166,6 +178,9 @@ import Testing
 
         try engine.own(first, on: other)
         #expect(engine.attachment(second)!.domain == engine.attachment(first)!.domain)
+        let (_, third) = try engine.space()
+        #expect(errno { () throws(Errno) in try engine.replace(second, with: third) } == .EINVAL, "not attached itself")
+        #expect(engine.group(GroupID(5))!.hwpt == other)
         try engine.attach(second, to: other)
         try engine.detach(first)
         #expect(engine.domain(engine.attachment(first)!.domain)!.kind == .paging)

@@ -72,6 +72,22 @@ import Testing
         #expect(machine.dma(kept, iova: IOVA(0x8000), access: .read) == .address(PhysicalAddress(0x8000)))
     }
 
+    @Test func `a preserved entry stays although a damaged root table names its table for another bus too`() throws {
+        var engine = try start()
+        let machine = engine.machine
+        let unit = TestMachine.unit
+        let table = try unwrapped(engine.unitTable[unit]?.contextTables[0])
+        let slot = try unwrapped(engine.unitTable[unit]?.rootTable.offset(by: 9 * 16))
+        #expect(machine.memory.setWord(table.rawValue | 1, at: slot))
+        engine.unitTable[unit]!.contextTables[9] = table
+        guard case .frozen(let frozen) = engine.freeze() else {
+            Issue.record("the freeze was refused")
+            return
+        }
+        #expect(machine.dma(one, iova: IOVA(0x1008), access: .write) == .address(PhysicalAddress(0x4008)))
+        #expect(frozen.kept == [TestMachine.rid("09:03.0")])
+    }
+
     @Test func `a freeze whose guards fail gives the engine back as it was`() throws {
         let log = EventLog()
         var engine = try start(log)

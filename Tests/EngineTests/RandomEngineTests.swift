@@ -147,10 +147,11 @@ import Testing
         _ engine: inout LiveEngine, _ model: inout Model, _ device: MachineDevice, _ hwpt: HWPTID
     ) throws {
         let found = errno { () throws(Errno) in try engine.replace(device.requester, with: hwpt) }
-        guard model.attached[device.group] != nil else { return try #require(found == .EINVAL) }
+        guard model.attached[device.group]?.devices.contains(device.requester) == true else {
+            return try #require(found == .EINVAL)
+        }
         try #require(found == nil)
         model.attached[device.group]!.hwpt = hwpt
-        model.attached[device.group]!.devices.insert(device.requester)
     }
 
     /// One random access of every device, half of them where something is likely mapped.

@@ -229,6 +229,53 @@ import Testing
         #expect(errno { () throws(Errno) in try plain.release(two) } == .EINVAL)
     }
 
+    @Test func `a quarantined device that was attached leaves its HWPT when it is released`() throws {
+        let machine = try TestMachine.make()
+        var engine = try LiveEngine.start(machine) { _ in }
+        let (ioas, hwpt) = try engine.space()
+        let backing = try engine.addBacking(.physical)
+        try engine.own(one, on: hwpt)
+        try engine.quarantine(one)
+        #expect(engine.checkInvariants() == [])
+        #expect(errno { () throws(Errno) in try engine.destroyHWPT(hwpt) } == .EBUSY)
+        #expect(errno { () throws(Errno) in try engine.releaseOwner(GroupID(3)) } == .EBUSY)
+        try engine.release(one)
+        #expect(engine.group(GroupID(3))?.hwpt == nil)
+        #expect(engine.group(GroupID(3))?.attached == [])
+        #expect(engine.group(GroupID(3))?.owner == DMAOwner.none)
+        #expect(engine.checkInvariants() == [])
+        // The interrupt window was reserved on behalf of the group.
+        try engine.map(
+            ioas: ioas, iova: IOVA(0xfee0_0000), byteCount: 0x1000, backing: backing, offset: 0, protection: .read)
+        try engine.destroyHWPT(hwpt)
+
+        // One of two: the other one's requests go through the same entry.
+        let (_, shared) = try engine.space()
+        let (first, second) = (TestMachine.rid("01:00.0"), TestMachine.rid("01:00.1"))
+        try engine.own(first, on: shared)
+        try engine.attach(second, to: shared)
+        try engine.quarantine(first)
+        #expect(errno { () throws(Errno) in try engine.release(first) } == .EBUSY)
+        #expect(engine.attachment(first)!.state == .quarantined)
+        #expect(engine.checkInvariants() == [])
+        let (_, alone) = try engine.space()
+        try engine.own(TestMachine.rid("02:00.0"), on: alone)
+        #expect(engine.checkInvariants() == [])
+    }
+
+    @Test func `a device that only followed its group leaves the HWPT with the one that is released`() throws {
+        var engine = try LiveEngine.start(try TestMachine.make()) { _ in }
+        let (_, hwpt) = try engine.space()
+        let (first, second) = (TestMachine.rid("01:00.0"), TestMachine.rid("01:00.1"))
+        try engine.own(first, on: hwpt)
+        try engine.quarantine(first)
+        try engine.release(first)
+        #expect(engine.domain(engine.attachment(second)!.domain)!.kind == .blocked)
+        #expect(engine.group(GroupID(5))?.hwpt == nil)
+        try engine.destroyHWPT(hwpt)
+        #expect(engine.checkInvariants() == [])
+    }
+
     @Test func `a unit that changed is not taken over`() throws {
         let handed = try handOver()
         var restoring = try RestoringEngine(machine: handed.machine, source: .handedOver) { _ in }
@@ -283,6 +330,12 @@ import Testing
         #expect(reaches(machine, one))
         try next.map(
             ioas: space, iova: IOVA(0x40_0000), byteCount: 0x1000, backing: physical, offset: 0, protection: .read)
+        #expect(
+            errno { () throws(Errno) in
+                try next.map(
+                    ioas: space, iova: IOVA(0xfee0_0000), byteCount: 0x1000, backing: physical, offset: 0,
+                    protection: .read)
+            } == .EINVAL, "the group reserves the interrupt window")
         try next.unmap(ioas: space, iova: IOVA(0x1000), byteCount: 0x20_0000)
         #expect(next.checkInvariants() == [])
         try next.preserve(one, in: session)
@@ -294,6 +347,8 @@ import Testing
         next = frozen.thaw()
         try next.closeSession(session)
         try next.detach(one)
+        try next.map(
+            ioas: space, iova: IOVA(0xfee0_0000), byteCount: 0x1000, backing: physical, offset: 0, protection: .read)
         try next.destroyHWPT(object)
         #expect(next.arena.allocatedCount == 2)
     }

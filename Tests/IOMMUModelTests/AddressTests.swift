@@ -43,7 +43,10 @@ struct AddressTests {
         #expect(id.description == "10000:3a:15.2")
         #expect(RequesterID("10000:3a:15.2") == id)
         #expect(RequesterID("3a:15.2") == RequesterID(segment: 0, rid: 0x3aaa))
-        for bad in ["", "3a", "3a:20.0", "3a:1f.8", "1:2:3:4.0", "0:0:0", "x:0.0"] {
+        for bad in [
+            "", "3a", "3a:20.0", "3a:1f.8", "1:2:3:4.0", "0:0:0", "x:0.0", "+3a:15.2", "-0:0.0", "-0:3a:15.2",
+            "3a:+1.0", "3a:1.-0",
+        ] {
             #expect(RequesterID(bad) == nil, "\(bad)")
         }
     }

@@ -24,7 +24,8 @@ struct EntryPropertyTests {
         for prefix in [random.next(), random.next(), 0, .max] {
             for suffix in 12..<UInt64(bits - 1) {
                 let iova = ((prefix & addresses) >> suffix) << suffix
-                for length in [4096, 1 << 21, 3 << 20, 1 << 30] as [UInt64] where addresses - iova >= length {
+                for length in [4096, (1 << 21) - 4096, 1 << 21, 3 << 20, 1 << 30] as [UInt64]
+                where addresses - iova >= length {
                     if length > 1 << 21, !sizes.0 { continue }
                     for pa in [iova, 0, iova &+ 0x20_0000] {
                         let pa = pa & 0xf_ffff_ffff_f000
@@ -74,6 +75,11 @@ struct EntryPropertyTests {
                         #expect(entry.kind == .leaf(PhysicalAddress(address), pageSizeLog2: log2))
                         #expect(entry.protection == protection && entry.snoop == snoop)
                         #expect(!entry.accessed && !entry.dirty && entry.ignoredBits == 0)
+                        guard case .leaf(let read, let readLog2) = entry.kind else { continue }
+                        let again = try PageTableEntry.encodeLeaf(
+                            read, pageSizeLog2: readLog2, level: level, protection: entry.protection,
+                            snoop: entry.snoop, configuration: shape)
+                        #expect(again == word, "what was read makes the identical word")
                     }
                 }
             }
@@ -84,6 +90,54 @@ struct EntryPropertyTests {
             let entry = PageTableEntry.decode(word, level: level, configuration: shape)
             #expect(entry.kind == .table(PhysicalAddress(address), nextLevel: level - 1))
             #expect(entry.protection == .readWrite)
+        }
+    }
+
+    /// KUnit `test_table_ptr`: a table is installed, found, not installed twice, and its entry cleared with it.
+    @Test(arguments: widths)
+    func `A table pointer is installed once, read back and cleared`(bits: Int) throws {
+        let domain = try TestDomain(configuration(bits: bits))
+        for level in 1...domain.configuration.topLevel {
+            let span: UInt64 = 1 << UInt64(12 + 9 * level)
+            // Index 1 of the table at `level`, index 0 of all below.
+            try domain.map(span, 0x1000, 4096)
+            func step() -> WalkTrace.Step? {
+                Walker.trace(
+                    domain.configuration, root: domain.table.root, memory: domain.view, iova: IOVA(span), access: .read
+                ).steps.first { $0.level == level }
+            }
+            let first = try #require(step())
+            guard case .table(let page, let nextLevel) = first.entry.kind else {
+                Issue.record("no table at level \(level)")
+                continue
+            }
+            #expect(nextLevel == level - 1)
+            #expect(first.word == page.rawValue | 3, "no bit besides the address and the rights")
+            let frames = domain.arena.allocatedCount
+            try domain.map(span + 4096, 0x5000, 4096)
+            #expect(step()?.word == first.word)
+            #expect(domain.arena.allocatedCount == frames)
+            #expect(domain.unmap(span, span) == 8192)
+            #expect(step()?.word == 0)
+            let isHeld = domain.arena.isAllocated(page)
+            #expect(!isHeld)
+        }
+        domain.table.destroy(memory: domain.view, arena: &domain.arena)
+        #expect(domain.arena.allocatedCount == 0)
+    }
+
+    /// KUnit `test_bitops`: what our entry code has of such helpers, against the definition, bit by bit.
+    @Test func `Alignment of addresses and ranges agrees with the definition at every bit`() {
+        for value in [0, 1, 1 << 63, .max, 0x8000_0001_0000_1000, 0xffff_ffff_0000_0000] as [UInt64] {
+            for log2 in 0..<64 {
+                let low = (0..<log2).contains { value >> UInt64($0) & 1 == 1 }
+                #expect(IOVA(value).isAligned(toLog2: log2) == !low, "\(hex(value)) 2^\(log2)")
+                for last in [value, .max, value | 0xfff] where last >= value {
+                    let range = IOVARange(first: IOVA(value), last: IOVA(last))!
+                    let lastIsAligned = (0..<log2).allSatisfy { last >> UInt64($0) & 1 == 1 }
+                    #expect(range.isAligned(toLog2: log2) == (!low && lastIsAligned))
+                }
+            }
         }
     }
 

@@ -83,6 +83,18 @@ struct MapTests {
         #expect(domain.unmap(4096, .max & ~0xfff) == 4096)
     }
 
+    @Test(arguments: [20, 21, 29, 30, 31])
+    func `A leaf that reaches beyond a narrow input width is refused`(bits: Int) throws {
+        let shape = try #require(PageTableConfiguration(topLevel: 2, addressBits: bits))
+        let domain = try TestDomain(shape)
+        for log2 in [21, 30] where log2 != bits {
+            let size: UInt64 = 1 << UInt64(log2)
+            let failure = domain.failure { () throws(MapError) in try domain.map(0, 0, size) }
+            #expect(failure == (log2 > bits ? .outOfRange(iova: IOVA(0), byteCount: size) : nil), "2^\(log2)")
+            #expect(domain.unmap(0, size) == (failure == nil ? size : 0))
+        }
+    }
+
     /// KUnit `test_map_table_to_oa`.
     @Test(arguments: widths, [21, 30])
     func `Larger leaves replace the tables that small ones left, and free them`(bits: Int, log2: Int) throws {

@@ -7,7 +7,8 @@ public struct FrozenEngine: ~Copyable {
     public private(set) var engine: LiveEngine
     /// The entries of devices that are not preserved, as they were before the freeze.
     public let cleared: [ClearedEntry]
-    /// Devices that are not preserved and must not be blocked: their entries stay (lifecycle.md, policy `keep`).
+    /// Devices that are not preserved and must not be blocked: their entries stay (lifecycle.md, policy `keep`). So do
+    /// those whose entry is at once a preserved device's, in damaged tables.
     public let kept: [RequesterID]
 
     init(engine: consuming LiveEngine, cleared: [ClearedEntry], kept: [RequesterID]) {

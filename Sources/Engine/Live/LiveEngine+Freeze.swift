@@ -49,6 +49,8 @@ extension LiveEngine {
     private mutating func clearUnpreserved() -> (cleared: [ClearedEntry], kept: [RequesterID]) {
         var cleared: [ClearedEntry] = []
         var kept: [RequesterID] = []
+        // A damaged root table may name one context table for two buses: its entries cannot be told apart.
+        let preserved = Set(attachmentTable.values.filter { $0.state == .preserved }.compactMap(\.entryAddress))
         for unit in machine.units {
             guard let state = unitTable[unit.id] else { continue }
             for (bus, table) in state.contextTables.sorted(by: { $0.key < $1.key }) {
@@ -62,11 +64,12 @@ extension LiveEngine {
                     {
                         continue
                     }
-                    if let group = machine.device(requester)?.group, !isBlockable(group) {
+                    let address = table.advanced(UInt64(devfn) * VTDContextEntry.byteCount)
+                    let mayBlock = machine.device(requester).map { isBlockable($0.group) } ?? true
+                    guard mayBlock, !preserved.contains(address) else {
                         kept.append(requester)
                         continue
                     }
-                    let address = table.advanced(UInt64(devfn) * VTDContextEntry.byteCount)
                     cleared.append(ClearedEntry(unit: unit.id, requester: requester, address: address, entry: entry))
                     withdrawEntry(at: address)
                     unit.invalidateContext(requester)

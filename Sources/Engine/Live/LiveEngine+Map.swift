@@ -66,10 +66,11 @@ extension LiveEngine {
         return bytes
     }
 
-    /// Unmaps every area in the range and answers how many bytes these were. Areas are never cut.
+    /// Unmaps every area in the range and answers how many bytes these were. Areas are never cut; as in iommufd the range
+    /// need not be whole pages. `byteCount` `.max` from IOVA 0 on stands for everything, and succeeds on nothing too.
     ///
     /// - Throws: `ENOENT` no such IOAS, nothing is mapped there, or an area lies only partly inside, `EBUSY` immutable,
-    ///   `EINVAL` not whole pages, `EOVERFLOW` the range wraps.
+    ///   `EINVAL` no bytes, `EOVERFLOW` the range wraps.
     @discardableResult
     public mutating func unmap(ioas: IOASID, iova: IOVA, byteCount: UInt64) throws(Errno) -> UInt64 {
         try operation(
@@ -78,9 +79,10 @@ extension LiveEngine {
         ) { (engine) throws(Errno) in
             guard let record = engine.ioasTable[ioas] else { throw .ENOENT }
             guard !record.isImmutable else { throw .EBUSY }
-            guard byteCount > 0, (iova.rawValue | byteCount) & 0xfff == 0 else { throw .EINVAL }
+            guard byteCount > 0 else { throw .EINVAL }
             guard let range = IOVARange(first: iova, bytes: byteCount) else { throw .EOVERFLOW }
             let indices = record.indices(touching: range)
+            if indices.isEmpty, iova.rawValue == 0, byteCount == .max { return 0 }
             guard !indices.isEmpty, record.areas[indices].allSatisfy({ range.contains($0.range) }) else {
                 throw .ENOENT
             }

@@ -77,8 +77,7 @@ extension LiveEngine {
             }
             guard !inherited.isEmpty else {
                 try engine.requireMutable(group)
-                guard group.owner == .vfio, group.hwpt != nil else { throw .EINVAL }
-                if !group.attached.contains(requester) { engine.groupTable[group.id]!.attached.append(requester) }
+                guard group.owner == .vfio, group.attached.contains(requester) else { throw .EINVAL }
                 if group.hwpt != hwpt { try engine.switchGroup(group, to: hwpt) }
                 return
             }
@@ -163,11 +162,11 @@ extension LiveEngine {
         }
     }
 
-    /// Gives up what a device inherited: it is reset, its group loses its owner and returns to the default domain; the
-    /// inherited domain is freed with its last holder.
+    /// Gives up what a device inherited: it is reset, its group leaves the HWPT that it was attached to, loses its owner
+    /// and returns to the default domain; the inherited domain is freed with its last holder.
     ///
-    /// - Throws: `ENODEV`, `EINVAL` nothing inherited, `EOPNOTSUPP` no reset, or the group must not be blocked: the
-    ///   domain stays (lifecycle.md, "not blockable, not resettable").
+    /// - Throws: `ENODEV`, `EINVAL` nothing inherited, `EBUSY` other devices of the group are attached, `EOPNOTSUPP` no
+    ///   reset, or the group must not be blocked: the domain stays (lifecycle.md, "not blockable, not resettable").
     public mutating func release(_ requester: RequesterID) throws(Errno) {
         try operation("release", [.init("device", requester)]) { (engine) throws(Errno) in
             let key = AttachmentKey(requester)
@@ -175,6 +174,7 @@ extension LiveEngine {
                 throw .ENODEV
             }
             guard attachment.state.isInherited || attachment.state == .quarantined else { throw .EINVAL }
+            guard engine.groupTable[device.group]!.attached.allSatisfy({ $0 == requester }) else { throw .EBUSY }
             let inherited = attachment.heldDomain ?? attachment.domain
             if engine.domainTable[inherited]?.kind == .paging || attachment.state == .quarantined {
                 guard device.canReset, engine.isBlockable(device.group) else { throw .EOPNOTSUPP }
@@ -186,6 +186,7 @@ extension LiveEngine {
                 engine.attachmentTable[key]!.heldDomain = nil
             }
             engine.attachmentTable[key]!.state = .released
+            try engine.leaveHWPT(device.group)
             let others = engine.groupTable[device.group]!.members.contains {
                 engine.attachmentTable[AttachmentKey($0)]!.state.isInherited
             }
@@ -194,6 +195,17 @@ extension LiveEngine {
                 engine.groupTable[device.group]!.ownerToken = 0
             }
         }
+    }
+
+    /// Takes a group off its HWPT whose last attached device was quarantined: who only followed goes to the default domain.
+    private mutating func leaveHWPT(_ id: GroupID) throws(Errno) {
+        guard let group = groupTable[id], let hwpt = group.hwpt else { return }
+        for member in group.members where attachmentTable[AttachmentKey(member)]!.domain == hwptTable[hwpt]?.domain {
+            try attachDefault(member)
+        }
+        dropReservations(of: id, hwpt: hwpt)
+        groupTable[id]!.hwpt = nil
+        groupTable[id]!.attached = []
     }
 
     /// Ends an incoming session: all or nothing. Quarantined devices stay quarantined.

@@ -20,9 +20,15 @@ extension LiveEngine {
     /// - Throws: `EADDRINUSE` when an area lies in one, or an allowed range asks for it.
     mutating func reserve(for group: GroupID, in ioas: IOASID) throws(Errno) {
         guard let record = ioasTable[ioas] else { throw .ENOENT }
-        let ranges = enforcedRegions(of: group)
-        for range in ranges where !record.canReserve(range) { throw .EADDRINUSE }
-        ioasTable[ioas]!.reserved += ranges.map { .init(range: $0, reason: .group(group)) }
+        for range in enforcedRegions(of: group) where !record.canReserve(range) { throw .EADDRINUSE }
+        noteReservations(of: group, in: ioas)
+    }
+
+    /// Reserves the group's regions in `ioas` whatever is mapped there already: what is taken over is a fact.
+    mutating func noteReservations(of group: GroupID, in ioas: IOASID) {
+        dropReservations(of: group, in: ioas)
+        let reservations = enforcedRegions(of: group).map { IOAS.Reservation(range: $0, reason: .group(group)) }
+        ioasTable[ioas]?.reserved += reservations
     }
 
     mutating func dropReservations(of group: GroupID, in ioas: IOASID) {

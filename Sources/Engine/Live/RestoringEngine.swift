@@ -176,6 +176,7 @@ public struct RestoringEngine: ~Copyable {
                 engine.groupTable[device.group]!.ownerToken = ownerToken
             } else if let hwpt = engine.domainTable[domain]!.hwpt {
                 engine.groupTable[device.group]!.hwpt = hwpt
+                if let ioas = engine.hwptTable[hwpt]!.ioas { engine.noteReservations(of: device.group, in: ioas) }
                 engine.groupTable[device.group]!.attached.append(requester)
             }
         }

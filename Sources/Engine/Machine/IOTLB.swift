@@ -40,7 +40,10 @@ public struct IOTLB: Sendable {
     }
 
     /// The cached translation of `iova`'s page, or `nil`. O(1), no allocation.
+    ///
+    /// An address with more bits than a key has is never cached: no input width reaches it.
     @inline(__always) public func lookup(tag: UInt32, iova: IOVA) -> Entry? {
+        guard iova.page &>> 46 == 0 else { return nil }
         let entry = slots[slot(tag, iova)]
         return entry.key == Self.key(tag, iova) ? entry : nil
     }

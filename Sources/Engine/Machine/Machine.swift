@@ -51,11 +51,10 @@ public final class Machine {
         regionIndex = Dictionary(grouping: self.reservedRegions, by: \.group)
         let groups = Set(devices.map(\.group))
         for region in self.reservedRegions where !groups.contains(region.group) { throw .unknownGroup(region.group) }
-        guard let handover = PhysicalRange(first: handoverPage, bytes: 4096) else {
-            preconditionFailure("a page address below the last page")
-        }
+        // All of the page that the address lies in: the check below refuses one that is not its first byte.
+        let lastByte = PhysicalAddress(handoverPage.rawValue | 0xfff)
         var taken: [PhysicalRange] = []
-        for range in [handover] + self.arenaRanges {
+        for range in [PhysicalRange(first: handoverPage, last: lastByte)!] + self.arenaRanges {
             guard range.isAligned(toLog2: 12) else { throw .unaligned(range) }
             for page in range.first.page...range.last.page where memory.page(at: PhysicalAddress(page: page)) == nil {
                 throw .notInMemory(range)

@@ -52,8 +52,7 @@ public struct IOAS: Sendable {
         return first..<end
     }
 
-    /// True when an area, an area's gap filler or nothing at all forbids reserving `range`: no area lies in it and no
-    /// allowed range asks for it.
+    /// True when nothing forbids reserving `range`: no area touches it and no allowed range asks for it.
     func canReserve(_ range: IOVARange) -> Bool {
         indices(touching: range).isEmpty && !(allowed ?? []).contains { $0.overlaps(range) }
     }
