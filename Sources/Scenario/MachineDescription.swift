@@ -207,15 +207,9 @@ struct MachineDescription: Codable {
         for pair in ram { ramRanges.append(try range(pair, "ram")) }
         var arena: [PhysicalRange] = []
         for pair in machine.arena { arena.append(try range(pair, "machine.arena")) }
-        do {
-            return try Machine(
-                memory: memory, ramRanges: ramRanges, arenaRanges: arena,
-                handoverPage: .init(try number(machine.handoverPage, "machine.handover_page")), units: units,
-                devices: devices, reservedRegions: reserved)
-        } catch let error as ScenarioError {
-            throw error
-        } catch {
-            throw .machine(what: "\(error)")
-        }
+        return try Machine.described(
+            memory: memory, ramRanges: ramRanges, arenaRanges: arena,
+            handoverPage: .init(try number(machine.handoverPage, "machine.handover_page")), units: units,
+            devices: devices, reservedRegions: reserved)
     }
 }

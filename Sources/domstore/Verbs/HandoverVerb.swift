@@ -34,6 +34,9 @@ struct HandoverVerb: ParsableCommand {
     @Option(help: "Keep the machine's memory in this new file (an ELF core) from the start.", completion: .file())
     var memory: String?
 
+    @Flag(help: "Replace a memory file, and its description, that are there already.")
+    var force = false
+
     @Option(help: "Areas that userspace declares: an independent witness.", completion: .file(extensions: ["csv"]))
     var areas: String?
 
@@ -59,6 +62,7 @@ struct HandoverVerb: ParsableCommand {
         let output = HandoverOutput(isJSON: json, color: colors.color)
         var options = HandoverRun.Options(store: store)
         options.memory = memory
+        options.force = force
         options.lab = lab
         options.tell = { try output.phase($0) }
         if let crashAt {
@@ -66,7 +70,13 @@ struct HandoverVerb: ParsableCommand {
                 if point == crashAt { kill(getpid(), SIGKILL) }
             }
         }
-        let report = try Failure.mapping {
+        let report = try run(options)
+        try output.end(report)
+        guard report.verdict == "restored" else { throw Failure.findings }
+    }
+
+    private func run(_ options: HandoverRun.Options) throws -> HandoverReport {
+        do {
             guard let image, let meta else {
                 let file = scenario ?? ""
                 return try HandoverRun.run(
@@ -76,34 +86,10 @@ struct HandoverVerb: ParsableCommand {
             let machine = try MachineImage(file: image, base: nil, metadata: metadata)
             let rows = try areas.map { try AreaCSV.read(file: $0) }
             return try HandoverRun.run(machine, areas: rows, options: options)
-        }
-        try output.end(report)
-        guard report.verdict == "restored" else { throw Failure.findings }
-    }
-}
-
-extension Failure {
-    /// Runs `body`; what its errors mean for the exit code.
-    static func mapping<R>(_ body: () throws -> R) throws -> R {
-        do {
-            return try body()
-        } catch let error as ImportError {
-            throw Failure(error.isInputOutput ? .inputOutput : .badInput, error.description)
-        } catch let error as StoreError {
-            throw Failure(error.status, error.description)
         } catch let error as ScenarioError {
-            if case .io = error { throw Failure(.inputOutput, error.description) }
-            throw Failure(.badInput, error.description)
-        }
-    }
-}
-
-extension StoreError {
-    /// The exit code: 3 for the system's errors, 2 for a file that is not what it must be.
-    var status: ExitStatus {
-        switch self {
-        case .cannotOpen, .io, .sqlite, .closed: .inputOutput
-        default: .badInput
+            throw Failure(error, about: scenario ?? image ?? store)
+        } catch let error as StoreError {
+            throw Failure(error, about: store)
         }
     }
 }

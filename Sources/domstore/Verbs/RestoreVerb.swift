@@ -4,6 +4,7 @@ import Handover
 import IOMMUModel
 import Scenario
 import Store
+import Validate
 
 /// `restore`: what the next kernel makes of a sealed generation.
 struct RestoreVerb: ParsableCommand {
@@ -15,11 +16,7 @@ struct RestoreVerb: ParsableCommand {
             memory must be that of the seal. Nothing is written without --record.
             """)
 
-    @Argument(help: "A generation file, or a directory of them.", completion: .file())
-    var store: String
-
-    @Option(help: "The generation to restore. Default: the newest sealed one that is not revoked.")
-    var generation: UInt64?
+    @OptionGroup var input: StoreArguments
 
     @Option(help: "The memory file that survived.", completion: .file())
     var memory: String?
@@ -50,15 +47,15 @@ struct RestoreVerb: ParsableCommand {
 
     func validate() throws {
         guard record == nil || memory != nil else { throw ValidationError("--record needs --memory.") }
-        guard record == nil || record == store else {
-            throw ValidationError("--record names the directory that is restored from.")
+        guard record.map({ Self.trimmed($0) == Self.trimmed(input.store) }) ?? true else {
+            throw ValidationError("--record names the directory that is restored from, \(input.store).")
         }
         guard meta == nil || memory != nil else { throw ValidationError("--meta goes with --memory.") }
     }
 
     func run() throws {
         let output = HandoverOutput(isJSON: json, color: colors.color)
-        var options = HandoverRun.Options(store: store)
+        var options = HandoverRun.Options(store: input.store)
         options.tell = { try output.phase($0) }
         options.pagesPerDevice = Self.pagesPerDevice
         if let crashAt {
@@ -66,14 +63,57 @@ struct RestoreVerb: ParsableCommand {
                 if point == crashAt { kill(getpid(), SIGKILL) }
             }
         }
-        var request = HandoverRun.RestoreRequest(store: store)
-        request.generation = generation
+        var request = HandoverRun.RestoreRequest(store: input.store)
+        request.generation = input.generation
         request.memory = memory
         request.description = meta
         request.record = record != nil
         request.expected = expectSeal
-        let report = try Failure.mapping { try HandoverRun.restore(request, options: options) }
+        let report: HandoverReport
+        do {
+            report = try HandoverRun.restore(request, options: options)
+        } catch let error as ScenarioError {
+            throw Failure(error, about: memory ?? input.store)
+        } catch let error as StoreError {
+            let failure = Failure(error, about: input.unreadable(error) ?? input.store)
+            // Bytes that cannot be trusted are a verdict, too: devices may still write into the memory they speak of.
+            if error.isDamage {
+                try output.end(HandoverReport(stoppedBy: error, reason: json ? failure.message : nil))
+            }
+            throw failure
+        }
         try output.end(report)
-        guard report.verdict == "restored" || report.verdict == "reconstructed" else { throw Failure.findings }
+        // A reconstruction can have findings, too.
+        let isGood = RestoreVerdict(rawValue: report.verdict)?.isSuccess == true && report.verdictRule == nil
+        guard isGood else { throw Failure.findings }
+    }
+
+    /// `path` without slashes at its end.
+    private static func trimmed(_ path: String) -> Substring {
+        var path = path[...]
+        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        return path
+    }
+}
+
+extension HandoverReport {
+    /// The verdict on a generation that cannot be read.
+    fileprivate init(stoppedBy error: StoreError, reason: String?) {
+        self.init()
+        verdict = RestoreVerdict.stop.rawValue
+        verdictRule = error.brokenRule
+        verdictReason = reason ?? ""
+    }
+}
+
+extension StoreError {
+    /// True when the bytes of a generation are not what they must be; false for a wrong path, or a failure of the system.
+    fileprivate var isDamage: Bool {
+        switch self {
+        case .notOurs, .tooNew, .tooOld, .unknownFeature, .headerDamaged, .schemaDiffers, .journalDamaged,
+            .recordDamaged:
+            true
+        default: false
+        }
     }
 }
