@@ -1,7 +1,7 @@
 /// Finds where a text stops being JSON: the decoder of the system's library only says that it does.
 ///
-/// One pass, no recursion, O(bytes). It knows the grammar's shape, not each rule of strings and numbers: what it lets pass
-/// and the decoder does not is a value out of range.
+/// One pass, no recursion, O(bytes). It knows the grammar's shape, not each rule of strings and numbers: what it lets
+/// pass and the decoder does not is a value out of range.
 struct JSONSyntax {
     private enum Expecting {
         case value, valueOrEnd, key, keyOrEnd, colon, commaOrEnd, nothing

@@ -140,8 +140,10 @@ struct Recovery {
         var refusal: Refusal?
         do throws(Refusal) { try claimer.finish(&restored.engine) } catch { refusal = error }
         if refusal == nil { machine.setNonce(nil) }
-        restored.engine.recordVerdict(
-            report.verdict, rule: report.verdictRule, generation: checked.header.number)
+        restored.engine.note(
+            .verdict, report.verdict,
+            [.init("generation", checked.header.number)]
+                + (report.verdictRule.map { [.init("rule", $0.rawValue)] } ?? []))
         try record(buffer.take())
         let left = refusal.map { ["not finished: \($0)"] } ?? []
         try tell(.finish, [.init("sessions", restored.sessions.count)], notes: left, probing: attached)

@@ -100,6 +100,8 @@ import Testing
         let made = try Self.crashed.get()
         let other = try Binary.run(["restore", made.store, "--memory", made.memory, "--record", made.folder.path])
         #expect(other.status == 64)
+        let dry = try Binary.run(["restore", made.store, "--memory", made.memory, "--record", made.store, "--dry-run"])
+        #expect(dry.status == 64)
         let file = made.store + "/1.domstore"
         let single = try Binary.run(["restore", file, "--memory", made.memory, "--record", file])
         #expect(single.status == 2)

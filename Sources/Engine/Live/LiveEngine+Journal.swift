@@ -38,12 +38,6 @@ extension LiveEngine {
         }
     }
 
-    /// Journals what the restore that began this engine came to.
-    public mutating func recordVerdict(_ verdict: String, rule: RuleID?, generation: UInt64) {
-        let arguments: [Event.Argument] = [.init("generation", generation)]
-        journal.append(.verdict, verdict, arguments + (rule.map { [.init("rule", $0.rawValue)] } ?? []))
-    }
-
     /// Empties the units' fault recording registers into the journal, as a driver's fault handler does.
     public mutating func recordFaults() {
         for unit in machine.units {

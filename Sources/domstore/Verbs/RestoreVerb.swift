@@ -12,29 +12,46 @@ struct RestoreVerb: ParsableCommand {
         commandName: "restore",
         abstract: "Restore and audit a sealed generation; with --record, go on from what a crash left.",
         discussion: """
-            Without --memory the state is built from the record alone: reconstructed, never more. With it, the nonce in \
-            memory must be that of the seal. Nothing is written without --record.
+            Starts from the newest generation whose seal counts, or from generation N. Without --memory the state is \
+            built from the record alone: 'reconstructed', never more. With it, the nonce in memory must be that of the \
+            seal. Nothing is written without --record; with it, the memory file is, and the next generation of the \
+            directory, whose parent is the one it starts from.
+
+            Verdicts: restored, degraded (a device was quarantined), reconstructed, cold-boot (nothing was handed \
+            over, or the memory is gone), stop (the record cannot be trusted). Exit code 0 for restored and \
+            reconstructed without findings, 2 when the file cannot be read as a generation, else 1.
             """)
 
     @OptionGroup var input: StoreArguments
 
-    @Option(help: "The memory file that survived.", completion: .file())
+    @Option(
+        help: ArgumentHelp("The memory file that survived.", valueName: "file"), completion: .file())
     var memory: String?
 
     @Option(
-        help: "What is beside the memory file. Default: its name with .json.", completion: .file(extensions: ["json"]))
+        help: ArgumentHelp(
+            "What is beside the memory file. Default: its name with .json at the end.", valueName: "file"),
+        completion: .file(extensions: ["json"]))
     var meta: String?
 
-    @Option(help: "Refuse any other seal than GEN:ROOT.")
+    @Option(
+        help: ArgumentHelp("Refuse any other seal than this one, as 'handover' prints it.", valueName: "gen:root"))
     var expectSeal: ExpectedSeal?
 
     @Option(
-        help:
-            "Claim, adopt, rebuild, compare, replace and finish too; write memory and the next generation of this store.",
+        help: ArgumentHelp(
+            """
+            Claim, adopt, rebuild, compare, replace and finish too, and write the next generation of this directory, \
+            the one restored from.
+            """,
+            valueName: "dir"),
         completion: .directory)
     var record: String?
 
-    @Option(help: "Die by SIGKILL at this point.")
+    @Flag(help: "Write nothing. This is so without --record; say it to be sure.")
+    var dryRun = false
+
+    @Option(help: ArgumentHelp("Die by SIGKILL at this point.", valueName: "point"))
     var crashAt: CrashPoint?
 
     @Flag(help: "One JSON object instead of lines.")
@@ -46,7 +63,10 @@ struct RestoreVerb: ParsableCommand {
     private static let pagesPerDevice: UInt64 = 4096
 
     func validate() throws {
-        guard record == nil || memory != nil else { throw ValidationError("--record needs --memory.") }
+        guard record == nil || !dryRun else { throw ValidationError("--dry-run and --record exclude each other.") }
+        guard record == nil || memory != nil else {
+            throw ValidationError("--record needs --memory: only domains whose memory survived can be taken over.")
+        }
         guard record.map({ Self.trimmed($0) == Self.trimmed(input.store) }) ?? true else {
             throw ValidationError("--record names the directory that is restored from, \(input.store).")
         }
@@ -107,7 +127,7 @@ extension HandoverReport {
 }
 
 extension StoreError {
-    /// True when the bytes of a generation are not what they must be; false for a wrong path, or a failure of the system.
+    /// True when the bytes of a generation are not what they must be; false for a wrong path or a failing system.
     fileprivate var isDamage: Bool {
         switch self {
         case .notOurs, .tooNew, .tooOld, .unknownFeature, .headerDamaged, .schemaDiffers, .journalDamaged,
