@@ -27,6 +27,21 @@ public struct HandoverReport: Sendable {
             self.name = name
             self.value = UInt64(value)
         }
+
+        /// The name as a key of JSON: `dma_probes`.
+        public var key: String {
+            name.lowercased().split { !$0.isLetter && !$0.isNumber }.joined(separator: "_")
+        }
+
+        /// `3 table pages`, `1 table page`.
+        public var text: String {
+            guard value == 1, !name.contains(" on ") else { return "\(value) \(name)" }
+            let words = name.split(separator: " ").map { word in
+                if word == "entries" { return "entry" }
+                return word.hasSuffix("s") && !word.hasSuffix("ss") ? String(word.dropLast()) : String(word)
+            }
+            return "1 " + words.joined(separator: " ")
+        }
     }
 
     /// What became of one device's requests, with one PASID or untagged.
@@ -71,8 +86,12 @@ public struct HandoverReport: Sendable {
     public var verdict: String = ""
     /// The rule that decided the verdict, when one did.
     public var verdictRule: RuleID?
+    /// Why the verdict is not `restored`, in one line; empty when the lines of the devices say it.
+    public var verdictReason: String = ""
     /// The generation that the verdict speaks of.
     public var generation: UInt64?
+    /// The file that the engine after the jump writes; `nil` when nothing is recorded.
+    public var recorded: String?
 
     public init() {}
 }

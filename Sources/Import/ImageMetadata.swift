@@ -124,7 +124,7 @@ public struct ImageMetadata: Sendable, Hashable {
         do {
             file = try JSONDecoder().decode(MetadataFile.self, from: Data(bytes))
         } catch {
-            throw MetadataFile.importError(error, path: path)
+            throw MetadataFile.importError(error, path: path, bytes: bytes)
         }
         try self.init(file, path: path)
     }

@@ -74,25 +74,15 @@ struct MetadataFile: Decodable {
     }
 
     /// What a decoder's error means to the reader of the file, in one line.
-    static func importError(_ error: any Error, path: String) -> ImportError {
-        func place(_ keys: [any CodingKey]) -> String {
-            let text = keys.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()
-            return text.isEmpty ? "the file" : String(text.trimmingPrefix(".").map { $0.isNewline ? " " : $0 })
+    static func importError(_ error: any Error, path: String, bytes: [UInt8]) -> ImportError {
+        guard let error = error as? DecodingError else {
+            return .metadata(path: path, place: "the file", found: "unusable text", expected: "JSON")
         }
-        switch error {
-        case DecodingError.keyNotFound(let key, let context):
-            return .metadata(
-                path: path, place: place(context.codingPath), found: "no \"\(key.stringValue)\"", expected: "one")
-        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-            return .metadata(
-                path: path, place: place(context.codingPath), found: "another type",
-                expected: context.debugDescription)
-        case DecodingError.dataCorrupted(let context):
-            return .metadata(
-                path: path, place: place(context.codingPath), found: "unusable text", expected: context.debugDescription
-            )
-        default: return .metadata(path: path, place: "the file", found: "unusable text", expected: "JSON")
-        }
+        let problem = JSONProblem(error, in: bytes)
+        let place = problem.place.isEmpty ? "the file" : problem.place
+        return problem.expected.isEmpty
+            ? .metadata(path: path, place: place, found: "an unusable value", expected: problem.found)
+            : .metadata(path: path, place: place, found: problem.found, expected: problem.expected)
     }
 }
 

@@ -91,12 +91,12 @@ struct DMAWitness {
 
     /// Asks as ``probe(_:translating:preferred:)`` does.
     ///
-    /// - Throws: ``ScenarioError/machine(what:)`` for any probe that went wrong.
+    /// - Throws: ``ScenarioError/broken(what:)`` for any probe that went wrong.
     func check(
         _ machine: Machine, translating: Set<RequesterID>, in phase: HandoverPhase
     ) throws(ScenarioError) -> HandoverReport.Count {
         let round = probe(machine, translating: translating, preferred: phase == .start ? .read : .write)
-        guard round.wrong == 0 else { throw .machine(what: "\(phase.rawValue): \(round)") }
+        guard round.wrong == 0 else { throw .broken(what: "\(phase.rawValue): \(round)") }
         return round.count
     }
 

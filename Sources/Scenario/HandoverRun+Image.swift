@@ -16,21 +16,26 @@ extension HandoverRun {
     ) throws -> HandoverReport {
         var run = HandoverRun(options)
         var clock = Clock()
-        var snapshot = try Importer.importMachine(image, options: ImportOptions())
+        let outputs = try RunOutputs(options)
         let declared = areas.map { DeclaredAreas($0) }
-        try declared?.apply(to: &snapshot)
-        let machine = try run.machine(of: image, snapshot)
-        let buffer = EventBuffer()
-        let writer = try run.firstGeneration()
-        let taken: RunningState.Taken
-        do {
-            var system = SystemRandomNumberGenerator()
-            taken = try RunningState.takeOver(
-                snapshot, machine: machine, configuration: Self.configuration(seed: system.next(), writer.number)
-            ) { buffer.append($0) }
-        } catch {
-            throw ScenarioError.machine(what: "the image's state cannot be taken over: \(error)")
+        let snapshot = try outputs.guarding {
+            var snapshot = try Importer.importMachine(image, options: ImportOptions())
+            try declared?.apply(to: &snapshot)
+            return snapshot
         }
+        let buffer = EventBuffer()
+        let taken = try outputs.guarding {
+            let machine = try run.machine(of: image, snapshot)
+            do {
+                var system = SystemRandomNumberGenerator()
+                return try RunningState.takeOver(
+                    snapshot, machine: machine, configuration: Self.configuration(seed: system.next(), outputs.number)
+                ) { buffer.append($0) }
+            } catch {
+                throw ScenarioError.machine(what: "the image's state cannot be taken over: \(error)")
+            }
+        }
+        let writer = try outputs.guarding { try run.firstGeneration() }
         let session = taken.session
         let left = taken.left.map { "\($0.requester): \($0.refusal)" }
         try writer.append(buffer.take())
@@ -76,7 +81,7 @@ extension HandoverRun {
                 address = next
             }
         }
-        let machine = try Machine(
+        let machine = try Machine.described(
             memory: memory, ramRanges: ram, arenaRanges: arena, handoverPage: page,
             units: snapshot.units.map { unit in
                 UnitDescription(
@@ -110,7 +115,7 @@ extension HandoverRun {
         let image = String(path.split(separator: "/").last ?? "")
         let text = try MachineDescription(of: machine, name: name, image: image).json()
         let file = Self.descriptionPath(of: path)
-        let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o644)
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw ScenarioError.io(operation: "create", path: file, errno: errno) }
         defer { close(descriptor) }
         let written = text.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
@@ -129,13 +134,9 @@ extension HandoverRun {
         return EngineConfiguration(seed: mixed.next())
     }
 
-    /// The store's directory and the first open generation in it.
+    /// The first open generation in the store's directory.
     func firstGeneration() throws -> GenerationWriter {
-        if mkdir(options.store, 0o755) != 0, errno != EEXIST {
-            throw ScenarioError.io(operation: "mkdir", path: options.store, errno: errno)
-        }
         let location = try StoreLocation(options.store)
-        guard location.isDirectory else { throw StoreError.alreadyExists(path: options.store) }
         let number = try location.nextNumber()
         return try GenerationWriter(creating: location.path(of: number), number: number, origin: .engine)
     }

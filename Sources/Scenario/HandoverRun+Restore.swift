@@ -30,17 +30,12 @@ extension HandoverRun {
     public static func restore(_ request: RestoreRequest, options: Options) throws -> HandoverReport {
         var run = HandoverRun(options)
         let location = try StoreLocation(request.store)
-        let path: String
-        do throws(StoreError) {
-            path = try location.resolve(generation: request.generation)
-        } catch {
-            guard case .noSealedGeneration = error else { throw error }
-            let isRevoked = try location.generations().contains { if case .revoked = $0.state { true } else { false } }
-            run.report.verdict = RestoreVerdict.coldBoot.rawValue
-            run.report.verdictRule = isRevoked ? .sealRevoked : .sealMissing
-            return run.report
+        let source: RestoreSource
+        switch try RestoreSource.find(request.generation, in: location) {
+        case .success(let found): source = found
+        case .failure(let refusal): return run.report.refused(refusal)
         }
-        let reader = try GenerationReader(path: path)
+        let reader = try GenerationReader(path: source.path)
         let number = reader.header.number
         run.report.generation = number
         var machine: Machine?
@@ -48,11 +43,10 @@ extension HandoverRun {
         let checked: ManifestChecked
         do throws(RestoreRefusal) {
             checked = try ManifestChecked.check(
-                reader, memory: machine.map { MemoryNonce($0.nonce) } ?? .noMemory, expected: request.expected)
+                reader, isRevoked: source.isRevoked, memory: machine.map { MemoryNonce($0.nonce) } ?? .noMemory,
+                expected: request.expected)
         } catch {
-            run.report.verdict = error.verdict.rawValue
-            run.report.verdictRule = error.rule
-            return run.report
+            return run.report.refused(error)
         }
         guard let machine else { return try run.reconstruct(checked) }
         let evidence = try evidence(after: number, in: location)
@@ -60,17 +54,24 @@ extension HandoverRun {
         let witness = DMAWitness(machine, pagesPerDevice: options.pagesPerDevice)
         guard request.record else {
             var recovery = Recovery(
-                checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true)
+                checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true,
+                origin: source.notes(number, checked.seal) + ["nothing is recorded"])
             try recovery.run(&run.report, options: options, carryOn: false) { _ in }
             return run.report
         }
-        guard location.isDirectory else { throw StoreError.alreadyExists(path: request.store) }
+        guard location.isDirectory else {
+            throw ScenarioError.unreadable(
+                file: request.store, place: "",
+                what: "found one generation; expected their directory, to record the next in")
+        }
         let next = try location.nextNumber()
         let writer = try GenerationWriter(
             creating: location.path(of: next), number: next, origin: .engine,
             parent: ParentGeneration(number: number, root: checked.seal.root))
+        run.report.recorded = location.path(of: next)
         var recovery = Recovery(
-            checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true)
+            checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true,
+            origin: source.notes(number, checked.seal) + ["recorded in \(location.path(of: next))"])
         try recovery.run(&run.report, options: options) { try writer.append($0) }
         return run.report
     }

@@ -13,16 +13,24 @@ extension HandoverRun {
     public static func run(_ scenario: ScenarioFile, options: Options) throws -> HandoverReport {
         var run = HandoverRun(options)
         var clock = Clock()
-        let machine = try run.machine(of: scenario)
+        let outputs = try RunOutputs(options)
         let buffer = EventBuffer()
-        let writer = try run.firstGeneration()
-        var engine = try LiveEngine.start(
-            machine, configuration: Self.configuration(seed: scenario.seed, writer.number)
-        ) {
-            buffer.append($0)
-        }
         var runner = ScenarioRunner()
-        try runner.addFiles(scenario.machine, to: &engine)
+        var engine = try outputs.guarding {
+            let machine = try run.machine(of: scenario)
+            var engine: LiveEngine
+            do throws(Errno) {
+                engine = try LiveEngine.start(
+                    machine, configuration: Self.configuration(seed: scenario.seed, outputs.number)
+                ) { buffer.append($0) }
+            } catch {
+                throw ScenarioError.machine(what: "no engine starts on it (\(error.name))")
+            }
+            try runner.addFiles(scenario.machine, to: &engine)
+            return engine
+        }
+        let machine = engine.machine
+        let writer = try outputs.guarding { try run.firstGeneration() }
         try runner.run(scenario.steps, on: &engine) { errno in
             // A failed operation is durable before the next step.
             if errno != nil { try writer.append(buffer.take()) }
@@ -49,7 +57,7 @@ extension HandoverRun {
         guard let arena = finder.take(plan.tablePages), let page = finder.take(1)?.first else {
             throw ScenarioError.noFrames(needed: plan.tablePages + 1, found: finder.count)
         }
-        return try Machine(
+        return try Machine.described(
             memory: try memory(arena + [page]), ramRanges: plan.ram, arenaRanges: arena, handoverPage: page.first,
             units: plan.units.map { unit in
                 UnitDescription(

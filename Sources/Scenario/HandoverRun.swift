@@ -16,6 +16,8 @@ public struct HandoverRun {
         public var store: String
         /// Where the machine's memory lives as a shared file; `nil`: in this process only.
         public var memory: String?
+        /// Replace a memory file, and its description, that are there already.
+        public var force = false
         /// Skip the guards that a laboratory does not need (ATS, group, owner).
         public var lab = false
         /// More mapped pages than this of one device are not all asked by DMA, but sampled.
@@ -84,7 +86,7 @@ public struct HandoverRun {
         case .frozen(let cold): frozen = cold
         case .refused(_, let refusal):
             try writer.append(buffer.take())
-            throw ScenarioError.machine(what: "freeze was refused: \(refusal)")
+            throw ScenarioError.broken(what: "freeze: refused with \(refusal)")
         }
         var counts: [HandoverReport.Count] = [.init("entries cleared", frozen.cleared.count)]
         if !frozen.kept.isEmpty { counts.append(.init("kept (cannot be blocked)", frozen.kept.count)) }
@@ -103,6 +105,7 @@ public struct HandoverRun {
             try tell(.seal, &clock, notes: notes)
             throw error
         }
+        let location = try StoreLocation(options.store)
         let pages = sealed.tablePages.reduce(0) { $0 + $1.pages.count }
         try tell(
             .seal, &clock,
@@ -110,13 +113,12 @@ public struct HandoverRun {
                 .init("table pages", pages), .init("areas", sealed.areas.count),
                 .init("attachments", sealed.attachments.count),
             ],
-            notes: ["sealed as \(receipt.expected)"])
+            notes: ["sealed as \(receipt.expected) in \(location.path(of: receipt.generation))"])
 
         // The jump: the engine is gone, machine and file remain.
         let survivor = frozen.jump()
         let kept = carried
         try tell(.jump, &clock) { try witness.check(survivor, translating: kept, in: .jump) }
-        let location = try StoreLocation(options.store)
         try tamper?(survivor, location.path(of: receipt.generation), receipt)
 
         return try takeUp(
@@ -164,21 +166,21 @@ public struct HandoverRun {
         _ machine: Machine, in location: StoreLocation, generation: UInt64, witness: DMAWitness, untouched: Bool
     ) throws -> HandoverReport {
         report.generation = generation
-        let reader = try GenerationReader(path: location.path(of: generation))
         let checked: ManifestChecked
         do throws(RestoreRefusal) {
-            checked = try ManifestChecked.check(reader, memory: MemoryNonce(machine.nonce))
+            checked = try ManifestChecked.check(
+                path: location.path(of: generation), memory: MemoryNonce(machine.nonce))
         } catch {
-            report.verdict = error.verdict.rawValue
-            report.verdictRule = error.rule
-            return report
+            return report.refused(error)
         }
         let number = try location.nextNumber()
-        let parent = reader.seal.map { ParentGeneration(number: generation, root: $0.root) }
         let writer = try GenerationWriter(
-            creating: location.path(of: number), number: number, origin: .engine, parent: parent)
+            creating: location.path(of: number), number: number, origin: .engine,
+            parent: ParentGeneration(number: generation, root: checked.seal.root))
+        report.recorded = location.path(of: number)
         var recovery = Recovery(
-            checked: checked, machine: machine, evidence: .init(), witness: witness, untouched: untouched)
+            checked: checked, machine: machine, evidence: .init(), witness: witness, untouched: untouched,
+            origin: ["the next engine records in \(location.path(of: number))"])
         try recovery.run(&report, options: options) { try writer.append($0) }
         return report
     }
@@ -205,5 +207,16 @@ struct Clock {
         defer { last = now }
         let parts = (now - last).components
         return Double(parts.seconds) + Double(parts.attoseconds) / 1e18
+    }
+}
+
+extension HandoverReport {
+    /// This report with the verdict that nothing may be restored.
+    func refused(_ refusal: RestoreRefusal) -> HandoverReport {
+        var report = self
+        report.verdict = refusal.verdict.rawValue
+        report.verdictRule = refusal.rule
+        report.verdictReason = refusal.message
+        return report
     }
 }

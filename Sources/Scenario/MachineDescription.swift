@@ -1,6 +1,7 @@
 import Engine
 import FoundationEssentials
 import IOMMUModel
+import Import
 import PageTables
 
 /// What is beside a memory file: registers and topology of the machine, and where its nonce lies.
@@ -149,7 +150,8 @@ struct MachineDescription: Codable {
         do {
             return try JSONDecoder().decode(MachineDescription.self, from: Data(bytes))
         } catch let error as DecodingError {
-            throw .unreadable(file: file, place: error.place, what: error.sentence)
+            let problem = JSONProblem(error, in: bytes)
+            throw .unreadable(file: file, place: problem.place, what: problem.sentence)
         } catch {
             throw .unreadable(file: file, place: "", what: "\(error)")
         }
@@ -207,15 +209,9 @@ struct MachineDescription: Codable {
         for pair in ram { ramRanges.append(try range(pair, "ram")) }
         var arena: [PhysicalRange] = []
         for pair in machine.arena { arena.append(try range(pair, "machine.arena")) }
-        do {
-            return try Machine(
-                memory: memory, ramRanges: ramRanges, arenaRanges: arena,
-                handoverPage: .init(try number(machine.handoverPage, "machine.handover_page")), units: units,
-                devices: devices, reservedRegions: reserved)
-        } catch let error as ScenarioError {
-            throw error
-        } catch {
-            throw .machine(what: "\(error)")
-        }
+        return try Machine.described(
+            memory: memory, ramRanges: ramRanges, arenaRanges: arena,
+            handoverPage: .init(try number(machine.handoverPage, "machine.handover_page")), units: units,
+            devices: devices, reservedRegions: reserved)
     }
 }

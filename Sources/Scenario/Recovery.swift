@@ -14,6 +14,8 @@ struct Recovery {
     let witness: DMAWitness
     /// Nothing was tampered with: every probe must be right.
     let untouched: Bool
+    /// Where the record comes from and where the next one goes, in words.
+    var origin: [String] = []
 
     mutating func run(
         _ report: inout HandoverReport, options: HandoverRun.Options, carryOn: Bool = true,
@@ -55,7 +57,7 @@ struct Recovery {
         if !restored.foundReplaced.isEmpty {
             counts.append(.init("found on rebuilt tables", restored.foundReplaced.count))
         }
-        try tell(.restore, counts, probing: attached)
+        try tell(.restore, counts, notes: origin, probing: attached)
 
         // Audit: the record against memory, beside the running devices.
         let audit = Audit(recorded)
@@ -138,11 +140,15 @@ struct Recovery {
         var refusal: Refusal?
         do throws(Refusal) { try claimer.finish(&restored.engine) } catch { refusal = error }
         if refusal == nil { machine.setNonce(nil) }
+        restored.engine.note(
+            .verdict, report.verdict,
+            [.init("generation", checked.header.number)]
+                + (report.verdictRule.map { [.init("rule", $0.rawValue)] } ?? []))
         try record(buffer.take())
         let left = refusal.map { ["not finished: \($0)"] } ?? []
         try tell(.finish, [.init("sessions", restored.sessions.count)], notes: left, probing: attached)
         let problems = restored.engine.checkInvariants()
-        guard problems.isEmpty else { throw ScenarioError.machine(what: problems[0]) }
+        guard problems.isEmpty else { throw ScenarioError.broken(what: "finish: \(problems[0])") }
     }
 
     private func update(

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import IOMMUModel
+import Import
 
 /// A scenario: a machine, steps with what they must answer, and the verdict that the handover must come to.
 ///
@@ -48,7 +49,8 @@ public struct ScenarioFile: Sendable, Decodable {
         do {
             return try JSONDecoder().decode(ScenarioFile.self, from: Data(bytes))
         } catch let error as DecodingError {
-            throw .unreadable(file: file, place: error.place, what: error.sentence)
+            let problem = JSONProblem(error, in: bytes)
+            throw .unreadable(file: file, place: problem.place, what: problem.sentence)
         } catch {
             throw .unreadable(file: file, place: "", what: "\(error)")
         }

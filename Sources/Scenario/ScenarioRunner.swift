@@ -13,10 +13,19 @@ struct ScenarioRunner {
     static let ownerToken: UInt64 = 0x7666_696f
 
     /// Adds the machine's memory files.
-    mutating func addFiles(_ machine: ScenarioMachine, to engine: inout LiveEngine) throws {
-        for file in machine.memoryFiles {
-            files[file.id] = try engine.addBacking(
-                .memfd, base: file.base, byteCount: file.byteCount, sealed: file.sealed)
+    ///
+    /// - Throws: ``ScenarioError/inconsistent(place:what:)`` for one that the engine refuses.
+    mutating func addFiles(_ machine: ScenarioMachine, to engine: inout LiveEngine) throws(ScenarioError) {
+        for (index, file) in machine.memoryFiles.enumerated() {
+            do throws(Errno) {
+                files[file.id] = try engine.addBacking(
+                    .memfd, base: file.base, byteCount: file.byteCount, sealed: file.sealed)
+            } catch {
+                throw .inconsistent(
+                    place: "machine.memory_files[\(index)]",
+                    what: "found base \(file.base), bytes \(hex(file.byteCount)) (\(error.name)); "
+                        + "expected whole pages in RAM")
+            }
         }
     }
 

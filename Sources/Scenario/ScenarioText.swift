@@ -9,10 +9,12 @@ struct NumberText: Decodable {
             value = number
             return
         }
-        let text = try box.decode(String.self)
-        guard let number = parseInteger(text) else {
+        let text = try? box.decode(String.self)
+        guard let text, let number = parseInteger(text) else {
             throw DecodingError.dataCorruptedError(
-                in: box, debugDescription: "\"\(text)\" is no number (0x… or decimal, 64 bits)")
+                in: box,
+                debugDescription: "found \(text.map { "\"\($0)\"" } ?? "no number of 64 bits"); "
+                    + "expected a number (0x… or decimal, 64 bits)")
         }
         value = number
     }
@@ -32,7 +34,7 @@ extension TextValue {
         let text = try box.decode(String.self)
         guard let value = Self.parse(text) else {
             throw DecodingError.dataCorruptedError(
-                in: box, debugDescription: "\"\(text)\" found, \(Self.expected) expected")
+                in: box, debugDescription: "found \"\(text)\"; expected \(Self.expected)")
         }
         self.init(value: value)
     }
@@ -94,37 +96,5 @@ extension Decoder {
                     debugDescription: "unknown key \"\(first)\"; known are \(known.sorted().joined(separator: ", "))"))
         }
         return try container(keyedBy: Key.self)
-    }
-}
-
-extension DecodingError {
-    private var context: Context {
-        switch self {
-        case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context),
-            .dataCorrupted(let context):
-            context
-        @unknown default: Context(codingPath: [], debugDescription: "\(self)")
-        }
-    }
-
-    /// Where in the file, as `steps[3].iova`.
-    var place: String {
-        var text = ""
-        for key in context.codingPath {
-            if let index = key.intValue {
-                text += "[\(index)]"
-            } else {
-                text += text.isEmpty ? key.stringValue : ".\(key.stringValue)"
-            }
-        }
-        return text
-    }
-
-    /// What is wrong there, in words.
-    var sentence: String {
-        switch self {
-        case .keyNotFound(let key, _): "key \"\(key.stringValue)\" is missing"
-        default: context.debugDescription
-        }
     }
 }

@@ -13,17 +13,17 @@ public enum WholeFile {
         let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
             if errno == ELOOP {
-                throw .unreadable(file: path, place: "", what: "is a symbolic link; a regular file is expected")
+                throw .unreadable(file: path, place: "", what: "found a symbolic link; expected a regular file")
             }
             throw .io(operation: "open", path: path, errno: errno)
         }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw .unreadable(file: path, place: "", what: "is no regular file")
+            throw .unreadable(file: path, place: "", what: "found no regular file; expected one")
         }
         guard status.st_size <= limit else {
-            throw .unreadable(file: path, place: "", what: "\(status.st_size) bytes, at most \(limit) are expected")
+            throw .unreadable(file: path, place: "", what: "found \(status.st_size) bytes; expected at most \(limit)")
         }
         var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
         var done = 0

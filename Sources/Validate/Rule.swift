@@ -28,9 +28,9 @@ public struct Rule: Sendable, Hashable, Identifiable {
 }
 
 extension Rule: CustomStringConvertible {
-    /// Several lines: id and severity, the promise, the source, and what follows from a violation.
+    /// Several lines: id and severity, the promise, what to do, the source, and what follows from a violation.
     public var description: String {
-        var text = "\(id.rawValue) (\(severity.rawValue))\n  \(promise)\n  source: \(source)"
+        var text = "\(id.rawValue) (\(severity.rawValue))\n  \(promise)\n  \(advice)\n  source: \(source)"
         if !implied.isEmpty { text += "\n  implies: \(implied.map(\.rawValue).joined(separator: ", "))" }
         return text
     }

@@ -74,7 +74,7 @@ import Testing
         let pages = try Truth.runs(of: "vtd48").filter { Self.preserved.contains($0.bdf) }
             .reduce(0) { $0 + $1.length / 4096 }
         for phase in ["jump", "restore", "audit", "adopt", "replace", "finish"] {
-            let probes = try #require(run.report.phases.first { $0.name == phase }?.counts["DMA probes"])
+            let probes = try #require(run.report.phases.first { $0.name == phase }?.counts["dma_probes"])
             #expect(probes > pages, "\(phase)")
         }
     }
@@ -103,7 +103,7 @@ import Testing
         #expect(try roots(after).count == 5)
         #expect(try roots(after).isDisjoint(with: roots(sealed)))
         #expect(try pages(after).isDisjoint(with: pages(sealed)))
-        let freed = run.report.phases.first { $0.name == "replace" }?.counts["old table pages freed"]
+        let freed = run.report.phases.first { $0.name == "replace" }?.counts["old_table_pages_freed"]
         #expect(try UInt64(pages(sealed).count) == freed)
     }
 

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Testing
 
@@ -72,11 +73,52 @@ import Testing
         )
     }
 
+    @Test func messagesTakeTheColourThatWasAskedFor() throws {
+        #expect(try Binary.run(["info", "missing", "--color", "always"]).errors.hasPrefix("\u{1b}[1;31mdomstore:"))
+        #expect(try Binary.run(["info", "missing", "--color=always"]).errors.hasPrefix("\u{1b}[1;31mdomstore:"))
+        #expect(try Binary.run(["info", "missing", "--color", "never"]).errors.hasPrefix("domstore: missing"))
+    }
+
+    /// Runs what the script for bash says, without a terminal.
+    @Test(arguments: [
+        (["domstore", "hand"], ["handover"]), (["domstore", "veri"], ["verify-seal"]),
+        (["domstore", "handover", "--crash-at", "in-"], ["in-seal", "in-restore", "in-replace"]),
+        (["domstore", "import", "--iommu", "a"], ["amd-vi", "arm-smmuv3"]),
+        (["domstore", "rules", "preserve-s"], ["preserve-singleton-group"]),
+        (["domstore", "check", "--format", "j"], ["json", "jsonl"]),
+        (["domstore", "scenario", "c"], ["check"]),
+    ])
+    func bashCompletesVerbsAndValues(words: [String], expected: [String]) throws {
+        let folder = try ScratchFolder()
+        try folder.write(try Binary.run(["--generate-completion-script", "bash"]).output.utf8, to: "script")
+        let line = words.joined(separator: " ")
+        let program = """
+            source \(folder["script"])
+            COMP_WORDS=(\(line)); COMP_CWORD=\(words.count - 1); COMP_LINE="\(line)"; COMP_POINT=\(line.count)
+            _domstore domstore "\(words[words.count - 1])" "\(words[words.count - 2])"
+            printf '%s\\n' "${COMPREPLY[@]}"
+            """
+        let lines = try Binary.run(program: "bash", ["-c", program]).lines
+        #expect(lines.map { $0.trimmingCharacters(in: .whitespaces) } == expected)
+    }
+
+    @Test(arguments: ["zsh", "fish"])
+    func otherShellsGetAScriptThatNamesVerbsAndValues(shell: String) throws {
+        let run = try Binary.run(["--generate-completion-script", shell])
+        #expect(run.status == 0)
+        for word in ["handover", "verify-seal", "after-restore", "preserve-singleton-group"] {
+            #expect(run.output.contains(word), "\(word)")
+        }
+    }
+
     @Test func aTableFitsItsTerminalAndIsWholeInAPipe() throws {
         let terminal = try Binary.runOnTerminal(["rules", "--color", "never"], columns: 60)
         #expect(terminal.lines.count > 20)
         #expect(terminal.lines.allSatisfy { $0.count <= 60 })
-        #expect(terminal.output.contains("…"))
+        // Words are never cut, they move below their row.
+        #expect(!terminal.output.contains("…"))
+        let units = try Binary.runOnTerminal(["units", ImportedStore.path, "--color", "never"], columns: 60)
+        #expect(units.lines.allSatisfy { $0.count <= 60 } && units.output.contains("…"))
         let told = try Binary.runOnTerminal(
             ["rules", "--color", "never"], columns: 200, environment: ["COLUMNS": "70"])
         #expect(told.lines.allSatisfy { $0.count <= 70 })

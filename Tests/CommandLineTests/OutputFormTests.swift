@@ -73,13 +73,34 @@ import Testing
         #expect(layout.widths == [12, 5, 12, 5])
     }
 
-    @Test func aNarrowTerminalThenShortensTheLongestColumn() {
-        let rows = [[Cell.text("reserved"), .text("a message that goes on and on"), .integer(3)]]
-        let layout = TableLayout(columns: ["rule", "message", "n"], rows: rows, width: 30)
-        let line = layout.line(
-            rows[0].indices.map { layout.fitted(layout.text(rows[0][$0], column: $0), column: $0) })
-        #expect(line == "reserved  a message that g…  3")
-        #expect(layout.total == 30)
+    @Test func aNarrowTerminalThenPutsWordsBelowTheirRow() throws {
+        let rows = [
+            [Cell.text("reserved"), .text("a message that goes on and on"), .integer(3)],
+            [.text("x"), .null, .integer(4)],
+        ]
+        let output = try Captured.output { sink in
+            var form = TableForm(columns: ["rule", "message", "n"], width: 25, color: false)
+            for row in rows { try form.row(row, to: sink) }
+            try form.finish(to: sink)
+        }
+        #expect(
+            output == """
+                rule      n
+                    message
+                reserved  3
+                    a message that goes
+                    on and on
+                x         4
+
+                """)
+    }
+
+    @Test func theDevicesOfANarrowTerminalStayDistinguishable() {
+        let rows = (0..<3).map { [Cell.text("0000:00:06.\($0)"), .text("vfio-pci-driver"), .text("iommu-group")] }
+        let layout = TableLayout(columns: ["device", "driver", "group"], rows: rows, width: 24)
+        let cells = rows.map { layout.fitted(layout.text($0[0], column: 0), column: 0) }
+        #expect(cells == ["00:06.0", "00:06.1", "00:06.2"])
+        #expect(layout.fitted(layout.text(rows[0][1], column: 1), column: 1).hasSuffix("…"))
     }
 
     @Test func aTableThatIsPipedIsNeverCut() {

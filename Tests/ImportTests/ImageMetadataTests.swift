@@ -68,14 +68,14 @@ struct ImageMetadataTests {
     func errors() {
         let head = #"{"iommu": "intel-vtd", "registers": {}, "#
         let cases: [(String, String)] = [
-            ("", "the file: found unusable text"),
-            ("[]", "the file: found another type"),
+            ("", "line 1, offset 0: found the end of the file, expected JSON"),
+            ("[]", "the file: found a list, expected an object"),
             ("{}", "the file: found no \"registers\""),
             (#"{"registers": {}}"#, "iommu: found none, expected intel-vtd"),
             (#"{"iommu": "vax", "registers": {}}"#, "iommu: found \"vax\""),
             (#"{"iommu": "intel-vtd", "units": []}"#, "units: found none"),
             (#"{"iommu": "intel-vtd", "units": [{}]}"#, "units[0]: found no \"registers\""),
-            (#"{"iommu": "intel-vtd", "registers": {"cap": "0xzz"}}"#, "registers.cap: found unusable text"),
+            (#"{"iommu": "intel-vtd", "registers": {"cap": "0xzz"}}"#, "registers.cap: found an unusable value"),
             (#"{"iommu": "intel-vtd", "registers": {"cap": -1}}"#, "registers.cap"),
             (#"{"iommu": "intel-vtd", "registers": {"a b": 1}}"#, "registers: found \"a b\""),
             (#"{"iommu": "intel-vtd", "registers": {"Cap": 1, "cap": 2}}"#, "twice"),

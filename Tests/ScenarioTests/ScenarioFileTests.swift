@@ -46,7 +46,7 @@ struct ScenarioFileTests {
             ("\"EEXIST\"", "\"EEXISTS\"", "an error symbol"),
             ("\"do\": \"mark\"", "\"do\": \"marke\"", "unknown operation \"marke\""),
             ("\"token\": 7", "\"token\": -7", "steps["),
-            ("\"0x100008000\"", "\"0x10000800g\"", "is no number"),
+            ("\"0x100008000\"", "\"0x10000800g\"", "expected a number"),
             ("\"do\": \"claim\"", "\"do\": \"claim\", \"token\": 3", "takes no \"token\""),
             ("\"0000:00:04.0\"", "\"0000:00:44.0\"", "a device as SSSS:BB:DD.F"),
             ("\"0x7fffffff\"", "\"0x7ffffffe\"", "whole 4 KiB pages"),

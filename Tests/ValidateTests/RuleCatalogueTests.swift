@@ -11,6 +11,8 @@ import Testing
         #expect(rule.promise.hasSuffix(".") && rule.promise.count > 20)
         #expect(!rule.promise.dropLast().contains(". "))
         #expect(!rule.source.isEmpty)
+        #expect(rule.advice.hasSuffix(".") || rule.advice.hasSuffix("?"))
+        #expect(rule.advice.count > 20 && rule.description.contains(rule.advice))
         #expect(!rule.implied.contains(id))
         #expect(rule.description.contains(id.rawValue))
     }

@@ -58,8 +58,11 @@ struct OutputOptions: ParsableArguments {
             let layout = TableLayout(columns: [""], rows: [], width: nil)
             for (name, cell) in fields {
                 let label = DisplayWidth.padded(name, to: names, right: false)
-                let text = layout.text(cell, column: 0)
-                try sink.line("\(Style.header.applied(to: label, when: isColored))  \(text)")
+                let lines = Wrapping.lines(
+                    label + "  " + layout.text(cell, column: 0), width: Terminal.width(of: sink), indent: names + 2)
+                let first = lines[0].dropFirst(name.count)
+                try sink.line(Style.header.applied(to: name, when: isColored) + first)
+                for line in lines.dropFirst() { try sink.line(line) }
             }
             try sink.flush()
         }

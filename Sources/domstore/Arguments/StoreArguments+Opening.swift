@@ -8,7 +8,7 @@ extension StoreArguments {
         do throws(StoreError) {
             return try StoreLocation(store).resolve(generation: generation)
         } catch {
-            throw Failure(error, about: Self.unreadable(in: store, error) ?? store)
+            throw Failure(error, about: unreadable(error) ?? store)
         }
     }
 
@@ -35,8 +35,8 @@ extension StoreArguments {
     /// Its recorded pages as a machine that can be asked.
     func machine() throws -> RecordedMachine { try RecordedMachine(try snapshot()) }
 
-    /// The file of the directory `store` that `error` is about, where it does not say so itself.
-    private static func unreadable(in store: String, _ error: StoreError) -> String? {
+    /// The file of the directory that `error` is about, where it does not say so itself.
+    func unreadable(_ error: StoreError) -> String? {
         guard let location = try? StoreLocation(store), location.isDirectory,
             let generations = try? location.generations()
         else { return nil }

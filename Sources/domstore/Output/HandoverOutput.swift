@@ -1,27 +1,32 @@
 import Handover
 import IOMMUModel
+import Validate
 
-/// How a handover or a restore is told: a line per phase as it ends, a line per device, the verdict last; with JSON one
-/// object.
+/// How a handover or a restore is told: a line per phase as it ends, a line per device, what the rules among them promise,
+/// the verdict last; with JSON one object.
+///
+/// On a terminal long lines are broken at spaces; what is piped keeps one line per phase and per device.
 struct HandoverOutput {
     private let sink = OutputSink(descriptor: 1)
     private let isJSON: Bool
-    private let color: ColorMode
+    private let isColored: Bool
+    private let width: Int?
+
+    /// Where the text behind a phase's name begins.
+    private static let indent = 10
 
     init(isJSON: Bool, color: ColorMode) {
         self.isJSON = isJSON
-        self.color = color
+        isColored = Terminal.usesColor(color, isTerminal: sink.isTerminal)
+        width = Terminal.width(of: sink)
     }
 
     /// One line for a phase that has ended: name, counts, time; its notes below, indented.
     func phase(_ phase: HandoverReport.Phase) throws(OutputError) {
         guard !isJSON else { return }
-        let name = DisplayWidth.padded(phase.phase.rawValue, to: 9, right: false)
-        let counts = phase.counts.map { "\($0.value) \($0.name)" }.joined(separator: ", ")
-        let isColored = Terminal.usesColor(color, isTerminal: sink.isTerminal)
-        try sink.line(
-            "\(Style.header.applied(to: name, when: isColored)) \(counts)  [\(Self.milliseconds(phase.seconds))]")
-        for note in phase.notes { try sink.line("          \(Escaping.escaped(note))") }
+        let counts = phase.counts.map(\.text).joined(separator: ", ")
+        try line(phase.phase.rawValue, "\(counts)  [\(Self.milliseconds(phase.seconds))\(Wrapping.fixedSpace)ms]")
+        for note in phase.notes { try line("", Escaping.escaped(note)) }
         try sink.flush()
     }
 
@@ -30,28 +35,57 @@ struct HandoverOutput {
         if isJSON {
             try sink.write(Self.json(report))
         } else {
-            let isColored = Terminal.usesColor(color, isTerminal: sink.isTerminal)
-            for device in report.devices {
-                var line = DisplayWidth.padded(device.state.rawValue, to: 14, right: false) + " \(device.requester)"
-                if let pasid = device.pasid { line += "#\(pasid)" }
-                if let errno = device.errno { line += " \(errno.name)" }
-                if let rule = device.rule { line += " (\(rule.rawValue))" }
-                if !device.reason.isEmpty { line += ": \(Escaping.escaped(device.reason))" }
-                try sink.line(line)
-            }
+            for device in report.devices { try self.device(device) }
+            try explain(report)
+            if !report.verdictReason.isEmpty { try line("reason", Escaping.escaped(report.verdictReason)) }
             var verdict = "verdict: \(report.verdict)"
             if let generation = report.generation { verdict += " (generation \(generation))" }
             if let rule = report.verdictRule { verdict += " by rule \(rule.rawValue)" }
-            let good = report.verdict == "restored" || report.verdict == "reconstructed"
-            try sink.line(good ? verdict : Style.error.applied(to: verdict, when: isColored))
+            let isGood = report.verdict == "restored" || report.verdict == "reconstructed"
+            try sink.line(isGood ? verdict : Style.error.applied(to: verdict, when: isColored))
         }
         try sink.flush()
+    }
+
+    /// State, device, errno and rule in columns; below it what was found, if that is not the same for every device of the
+    /// rule.
+    private func device(_ device: HandoverReport.Device) throws(OutputError) {
+        var text = DisplayWidth.padded(device.state.rawValue, to: 14, right: false) + " "
+        let name = "\(device.requester)" + (device.pasid.map { "#\($0)" } ?? "")
+        text += device.errno == nil ? name : DisplayWidth.padded(name, to: 12, right: false)
+        if let errno = device.errno { text += "  " + DisplayWidth.padded(errno.name, to: 10, right: false) }
+        if let rule = device.rule { text += "  " + rule.rawValue }
+        try lines(text, indent: 15)
+        if !device.reason.isEmpty, device.state != .refused {
+            try lines(String(repeating: " ", count: 15) + Escaping.escaped(device.reason), indent: 15)
+        }
+    }
+
+    /// What the rules among the devices promise, each once.
+    private func explain(_ report: HandoverReport) throws(OutputError) {
+        var told: Set<RuleID> = []
+        for rule in report.devices.compactMap(\.rule) where told.insert(rule).inserted {
+            try lines("rule \(rule.rawValue): \(Rule.of(rule).promise)", indent: 5)
+        }
+    }
+
+    private func line(_ name: String, _ text: String) throws(OutputError) {
+        let margin = DisplayWidth.padded(name, to: Self.indent, right: false)
+        let lines = Wrapping.lines(margin + text, width: width, indent: Self.indent)
+        for (index, line) in lines.enumerated() {
+            let head = Style.header.applied(to: name, when: isColored && index == 0 && !name.isEmpty)
+            try sink.line(index == 0 ? head + line.dropFirst(name.count) : line)
+        }
+    }
+
+    private func lines(_ text: String, indent: Int) throws(OutputError) {
+        for line in Wrapping.lines(text, width: width, indent: indent) { try sink.line(line) }
     }
 
     private static func milliseconds(_ seconds: Double) -> String {
         let microseconds = UInt64(max(0, seconds) * 1_000_000)
         let fraction = String(microseconds % 1000 / 10)
-        return "\(microseconds / 1000).\(fraction.count < 2 ? "0" + fraction : fraction) ms"
+        return "\(microseconds / 1000).\(fraction.count < 2 ? "0" + fraction : fraction)"
     }
 
     /// `{phases: [{phase, seconds, counts, notes}], devices: [{device, pasid, state, errno, rule, reason}], verdict …}`.
@@ -59,7 +93,7 @@ struct HandoverOutput {
         let phases = report.phases.map { phase in
             JSONText.object(members: [
                 ("phase", JSONText.string(phase.phase.rawValue)), ("seconds", "\(phase.seconds)"),
-                ("counts", JSONText.object(phase.counts.map { ($0.name, Cell($0.value)) })),
+                ("counts", JSONText.object(phase.counts.map { ($0.key, Cell($0.value)) })),
                 ("notes", "[" + phase.notes.map(JSONText.string).joined(separator: ", ") + "]"),
             ])
         }
@@ -77,7 +111,9 @@ struct HandoverOutput {
               "phases": [\(list(phases))],
               "devices": [\(list(devices))],
               "generation": \(generation),
+              "recorded": \(JSONText.value(Cell(report.recorded))),
               "rule": \(rule),
+              "reason": \(JSONText.value(Cell(report.verdictReason.isEmpty ? nil : report.verdictReason))),
               "verdict": \(JSONText.string(report.verdict))
             }
 

@@ -1,8 +1,11 @@
 import ArgumentParser
 import Conformance
+import Engine
 import Glibc
+import IOMMUModel
 import Import
 import PageTables
+import Scenario
 import Store
 
 /// Turns whatever ended a verb into words and an exit code.
@@ -44,6 +47,10 @@ enum Report {
         case let error as ImportError:
             Failure(error.isInputOutput ? .inputOutput : .badInput, error.description)
         case let error as StoreError: Failure(error, about: "the store")
+        case let error as ScenarioError: Failure(error, about: "the scenario")
+        // An engine's answer that no verb expected: the run did not come to its end.
+        case let error as Refusal: Failure(.findings, "the engine answered \(error)")
+        case let error as Errno: Failure(.findings, "the engine answered \(error.name)")
         case let error as MemoryError: Failure(.inputOutput, "memory: \(error)")
         default: nil
         }

@@ -17,6 +17,10 @@ struct TableColumn {
     /// True when a cell holds words rather than one value.
     let isProse: Bool
     private(set) var hidden = Hidden.nothing
+    /// Its cells stand below their row.
+    var isHung = false
+    /// False for what tells rows apart.
+    var canBeCut: Bool { !isHung && !isDevices }
     private let name: String
     /// Zeros that all addresses of the column begin with; 0 when it holds anything else.
     private let commonZeros: Int

@@ -33,6 +33,8 @@ struct TableForm: RecordForm {
         self.layout = layout
         let header = layout.line(columns.enumerated().map { layout.fitted($1, column: $0) })
         try sink.line(Style.header.applied(to: header, when: color))
+        let below = layout.hung.map { columns[$0] }.joined(separator: ", ")
+        if !below.isEmpty { try hang(below, to: sink) }
         for row in held { try write(row, layout, to: sink) }
         held = []
     }
@@ -46,5 +48,14 @@ struct TableForm: RecordForm {
             }
         }
         try sink.line(layout.line(texts))
+        for column in layout.hung where cells[column] != .null {
+            try hang(layout.text(cells[column], column: column), to: sink)
+        }
+    }
+
+    /// Prints `text` below a row.
+    private func hang(_ text: String, to sink: OutputSink) throws(OutputError) {
+        let margin = String(repeating: " ", count: TableLayout.hungIndent)
+        for line in Wrapping.lines(margin + text, width: width, indent: TableLayout.hungIndent) { try sink.line(line) }
     }
 }

@@ -5,10 +5,18 @@ enum Talk {
     /// One line `domstore: …`. The text is escaped; it may quote an input.
     static func say(_ message: String) { write("domstore: " + Escaping.escapedLine(message) + "\n") }
 
-    /// One line `domstore: …` about a failure, in colour where that is wanted.
-    static func complain(_ message: String, color: ColorMode = .auto) {
+    /// One line `domstore: …` about a failure, in colour where that is wanted. The command line may have been refused:
+    /// `--color` is looked for in its words.
+    static func complain(_ message: String) {
+        let words = CommandLine.arguments
+        let color = words.indices.compactMap { index in
+            if words[index].hasPrefix("--color=") { return ColorMode(rawValue: String(words[index].dropFirst(8))) }
+            guard words[index] == "--color", index + 1 < words.count else { return nil }
+            return ColorMode(rawValue: words[index + 1])
+        }
         let isTerminal = isatty(STDERR_FILENO) == 1
-        let prefix = Style.error.applied(to: "domstore:", when: Terminal.usesColor(color, isTerminal: isTerminal))
+        let prefix = Style.error.applied(
+            to: "domstore:", when: Terminal.usesColor(color.last ?? .auto, isTerminal: isTerminal))
         write(prefix + " " + Escaping.escapedLine(message) + "\n")
     }
 

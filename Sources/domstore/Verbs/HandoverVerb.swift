@@ -13,34 +13,65 @@ struct HandoverVerb: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "handover",
         abstract: "Hand a machine's IOMMU domains over to the next engine, end to end.",
+        usage: """
+            domstore handover SCENARIO.json --store OUT [options]
+            domstore handover --image IMAGE --meta FILE.json --store OUT [options]
+            """,
         discussion: """
-            Preserve, freeze, seal, jump, restore, audit, claim, adopt, rebuild, compare, replace, finish, on a memory \
-            image of a real machine. Every device's DMA is asked at every stage. The store is a directory; two \
-            generations are added to it: the sealed one, and the open one of the engine after the jump.
+            Preserve, freeze, seal, jump, restore, audit, claim, adopt, rebuild, compare, replace, finish: on the \
+            machine of a scenario, or on a memory image of a real one. Devices do DMA at every stage, and what they \
+            reach is compared with what they reached before. The store is a directory; two generations are added to \
+            it: the sealed one, and the open one of the engine after the jump.
+
+            One line per phase, one per device, what the rules that refused a device promise, and the verdict. A \
+            refused device is an answer, no error: exit code 1 says that a device was quarantined, that nothing could \
+            be restored, or that a scenario did not come to what it expects.
+
+            After --crash-at with --memory, 'restore OUT --memory FILE --record OUT' goes on.
             """)
 
-    @Argument(help: "A scenario file, instead of an image.", completion: .file(extensions: ["json"]))
+    @Argument(
+        help: ArgumentHelp(
+            "A scenario file, instead of an image; 'scenario schema' prints its form.", valueName: "scenario"),
+        completion: .file(extensions: ["json"]))
     var scenario: String?
 
-    @Option(help: "A memory image: an ELF core.", completion: .file())
+    @Option(
+        help: ArgumentHelp("A memory image: an ELF core.", valueName: "file"), completion: .file())
     var image: String?
 
-    @Option(help: "The image's meta file: registers, topology.", completion: .file(extensions: ["json"]))
+    @Option(
+        help: ArgumentHelp("The image's meta file: registers, topology.", valueName: "file"),
+        completion: .file(extensions: ["json"]))
     var meta: String?
 
-    @Option(help: "The directory of generations to add to; made when it is not there.", completion: .directory)
+    @Option(
+        help: ArgumentHelp("The directory of generations to add to; made when it is not there.", valueName: "out"),
+        completion: .directory)
     var store: String
 
-    @Option(help: "Keep the machine's memory in this new file (an ELF core) from the start.", completion: .file())
+    @Option(
+        help: ArgumentHelp(
+            """
+            Keep the machine's memory in this new file (an ELF core) from the start; beside it, with .json at the end, \
+            its registers and topology.
+            """,
+            valueName: "file"), completion: .file())
     var memory: String?
 
-    @Option(help: "Areas that userspace declares: an independent witness.", completion: .file(extensions: ["csv"]))
+    @Flag(help: "Replace a memory file, and its description, that are there already.")
+    var force = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Areas that userspace declares: an independent witness of an image's tables.", valueName: "file"),
+        completion: .file(extensions: ["csv"]))
     var areas: String?
 
     @Flag(help: "Carry every function: do not ask the guards for ATS, group and DMA owner.")
     var lab = false
 
-    @Option(help: "Die by SIGKILL at this point.")
+    @Option(help: ArgumentHelp("Die by SIGKILL at this point.", valueName: "point"))
     var crashAt: CrashPoint?
 
     @Flag(help: "One JSON object instead of lines.")
@@ -59,6 +90,7 @@ struct HandoverVerb: ParsableCommand {
         let output = HandoverOutput(isJSON: json, color: colors.color)
         var options = HandoverRun.Options(store: store)
         options.memory = memory
+        options.force = force
         options.lab = lab
         options.tell = { try output.phase($0) }
         if let crashAt {
@@ -66,7 +98,13 @@ struct HandoverVerb: ParsableCommand {
                 if point == crashAt { kill(getpid(), SIGKILL) }
             }
         }
-        let report = try Failure.mapping {
+        let report = try run(options)
+        try output.end(report)
+        guard report.verdict == "restored" else { throw Failure.findings }
+    }
+
+    private func run(_ options: HandoverRun.Options) throws -> HandoverReport {
+        do {
             guard let image, let meta else {
                 let file = scenario ?? ""
                 return try HandoverRun.run(
@@ -76,34 +114,10 @@ struct HandoverVerb: ParsableCommand {
             let machine = try MachineImage(file: image, base: nil, metadata: metadata)
             let rows = try areas.map { try AreaCSV.read(file: $0) }
             return try HandoverRun.run(machine, areas: rows, options: options)
-        }
-        try output.end(report)
-        guard report.verdict == "restored" else { throw Failure.findings }
-    }
-}
-
-extension Failure {
-    /// Runs `body`; what its errors mean for the exit code.
-    static func mapping<R>(_ body: () throws -> R) throws -> R {
-        do {
-            return try body()
-        } catch let error as ImportError {
-            throw Failure(error.isInputOutput ? .inputOutput : .badInput, error.description)
-        } catch let error as StoreError {
-            throw Failure(error.status, error.description)
         } catch let error as ScenarioError {
-            if case .io = error { throw Failure(.inputOutput, error.description) }
-            throw Failure(.badInput, error.description)
-        }
-    }
-}
-
-extension StoreError {
-    /// The exit code: 3 for the system's errors, 2 for a file that is not what it must be.
-    var status: ExitStatus {
-        switch self {
-        case .cannotOpen, .io, .sqlite, .closed: .inputOutput
-        default: .badInput
+            throw Failure(error, about: scenario ?? image ?? store)
+        } catch let error as StoreError {
+            throw Failure(error, about: store)
         }
     }
 }

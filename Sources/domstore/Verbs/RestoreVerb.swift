@@ -4,6 +4,7 @@ import Handover
 import IOMMUModel
 import Scenario
 import Store
+import Validate
 
 /// `restore`: what the next kernel makes of a sealed generation.
 struct RestoreVerb: ParsableCommand {
@@ -11,33 +12,46 @@ struct RestoreVerb: ParsableCommand {
         commandName: "restore",
         abstract: "Restore and audit a sealed generation; with --record, go on from what a crash left.",
         discussion: """
-            Without --memory the state is built from the record alone: reconstructed, never more. With it, the nonce in \
-            memory must be that of the seal. Nothing is written without --record.
+            Starts from the newest generation whose seal counts, or from generation N. Without --memory the state is \
+            built from the record alone: 'reconstructed', never more. With it, the nonce in memory must be that of the \
+            seal. Nothing is written without --record; with it, the memory file is, and the next generation of the \
+            directory, whose parent is the one it starts from.
+
+            Verdicts: restored, degraded (a device was quarantined), reconstructed, cold-boot (nothing was handed \
+            over, or the memory is gone), stop (the record cannot be trusted). Exit code 0 for restored and \
+            reconstructed without findings, 2 when the file cannot be read as a generation, else 1.
             """)
 
-    @Argument(help: "A generation file, or a directory of them.", completion: .file())
-    var store: String
+    @OptionGroup var input: StoreArguments
 
-    @Option(help: "The generation to restore. Default: the newest sealed one that is not revoked.")
-    var generation: UInt64?
-
-    @Option(help: "The memory file that survived.", completion: .file())
+    @Option(
+        help: ArgumentHelp("The memory file that survived.", valueName: "file"), completion: .file())
     var memory: String?
 
     @Option(
-        help: "What is beside the memory file. Default: its name with .json.", completion: .file(extensions: ["json"]))
+        help: ArgumentHelp(
+            "What is beside the memory file. Default: its name with .json at the end.", valueName: "file"),
+        completion: .file(extensions: ["json"]))
     var meta: String?
 
-    @Option(help: "Refuse any other seal than GEN:ROOT.")
+    @Option(
+        help: ArgumentHelp("Refuse any other seal than this one, as 'handover' prints it.", valueName: "gen:root"))
     var expectSeal: ExpectedSeal?
 
     @Option(
-        help:
-            "Claim, adopt, rebuild, compare, replace and finish too; write memory and the next generation of this store.",
+        help: ArgumentHelp(
+            """
+            Claim, adopt, rebuild, compare, replace and finish too, and write the next generation of this directory, \
+            the one restored from.
+            """,
+            valueName: "dir"),
         completion: .directory)
     var record: String?
 
-    @Option(help: "Die by SIGKILL at this point.")
+    @Flag(help: "Write nothing. This is so without --record; say it to be sure.")
+    var dryRun = false
+
+    @Option(help: ArgumentHelp("Die by SIGKILL at this point.", valueName: "point"))
     var crashAt: CrashPoint?
 
     @Flag(help: "One JSON object instead of lines.")
@@ -49,16 +63,19 @@ struct RestoreVerb: ParsableCommand {
     private static let pagesPerDevice: UInt64 = 4096
 
     func validate() throws {
-        guard record == nil || memory != nil else { throw ValidationError("--record needs --memory.") }
-        guard record == nil || record == store else {
-            throw ValidationError("--record names the directory that is restored from.")
+        guard record == nil || !dryRun else { throw ValidationError("--dry-run and --record exclude each other.") }
+        guard record == nil || memory != nil else {
+            throw ValidationError("--record needs --memory: only domains whose memory survived can be taken over.")
+        }
+        guard record.map({ Self.trimmed($0) == Self.trimmed(input.store) }) ?? true else {
+            throw ValidationError("--record names the directory that is restored from, \(input.store).")
         }
         guard meta == nil || memory != nil else { throw ValidationError("--meta goes with --memory.") }
     }
 
     func run() throws {
         let output = HandoverOutput(isJSON: json, color: colors.color)
-        var options = HandoverRun.Options(store: store)
+        var options = HandoverRun.Options(store: input.store)
         options.tell = { try output.phase($0) }
         options.pagesPerDevice = Self.pagesPerDevice
         if let crashAt {
@@ -66,14 +83,57 @@ struct RestoreVerb: ParsableCommand {
                 if point == crashAt { kill(getpid(), SIGKILL) }
             }
         }
-        var request = HandoverRun.RestoreRequest(store: store)
-        request.generation = generation
+        var request = HandoverRun.RestoreRequest(store: input.store)
+        request.generation = input.generation
         request.memory = memory
         request.description = meta
         request.record = record != nil
         request.expected = expectSeal
-        let report = try Failure.mapping { try HandoverRun.restore(request, options: options) }
+        let report: HandoverReport
+        do {
+            report = try HandoverRun.restore(request, options: options)
+        } catch let error as ScenarioError {
+            throw Failure(error, about: memory ?? input.store)
+        } catch let error as StoreError {
+            let failure = Failure(error, about: input.unreadable(error) ?? input.store)
+            // Bytes that cannot be trusted are a verdict, too: devices may still write into the memory they speak of.
+            if error.isDamage {
+                try output.end(HandoverReport(stoppedBy: error, reason: json ? failure.message : nil))
+            }
+            throw failure
+        }
         try output.end(report)
-        guard report.verdict == "restored" || report.verdict == "reconstructed" else { throw Failure.findings }
+        // A reconstruction can have findings, too.
+        let isGood = RestoreVerdict(rawValue: report.verdict)?.isSuccess == true && report.verdictRule == nil
+        guard isGood else { throw Failure.findings }
+    }
+
+    /// `path` without slashes at its end.
+    private static func trimmed(_ path: String) -> Substring {
+        var path = path[...]
+        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        return path
+    }
+}
+
+extension HandoverReport {
+    /// The verdict on a generation that cannot be read.
+    fileprivate init(stoppedBy error: StoreError, reason: String?) {
+        self.init()
+        verdict = RestoreVerdict.stop.rawValue
+        verdictRule = error.brokenRule
+        verdictReason = reason ?? ""
+    }
+}
+
+extension StoreError {
+    /// True when the bytes of a generation are not what they must be; false for a wrong path or a failing system.
+    fileprivate var isDamage: Bool {
+        switch self {
+        case .notOurs, .tooNew, .tooOld, .unknownFeature, .headerDamaged, .schemaDiffers, .journalDamaged,
+            .recordDamaged:
+            true
+        default: false
+        }
     }
 }

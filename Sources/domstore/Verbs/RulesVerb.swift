@@ -6,9 +6,12 @@ import Validate
 struct RulesVerb: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rules", abstract: "List the rules that a store is checked against, or explain one.",
-        discussion:
-            "The table leaves out where a rule comes from and what follows from it; 'rules ID' and the other forms do not."
-    )
+        discussion: """
+            'rules ID' tells all of one rule: what holds when there is no finding (promise), what to do about one \
+            (advice), where the promise comes from (source: a section of the vendor's manual, or of the design notes \
+            that the project was built from), and which rules' findings follow from it by themselves (implies). The \
+            table of all rules has the promises only; the other forms have everything.
+            """)
 
     @Argument(
         help: ArgumentHelp("Explain this rule only.", valueName: "id"),
@@ -17,7 +20,7 @@ struct RulesVerb: ParsableCommand {
 
     @OptionGroup var output: OutputOptions
 
-    static let columns = ["rule", "severity", "promise", "source", "implies"]
+    static let columns = ["rule", "severity", "promise", "advice", "source", "implies"]
 
     func validate() throws {
         if let rule, RuleID(rawValue: rule) == nil {
@@ -35,7 +38,8 @@ struct RulesVerb: ParsableCommand {
 
     static func row(_ rule: Rule) -> [Cell] {
         [
-            .text(rule.id.rawValue), .text(rule.severity.rawValue), .text(rule.promise), .text(rule.source),
+            .text(rule.id.rawValue), .text(rule.severity.rawValue), .text(rule.promise), .text(rule.advice),
+            .text(rule.source),
             Cell(rule.implied.isEmpty ? nil : rule.implied.map(\.rawValue).joined(separator: " ")),
         ]
     }

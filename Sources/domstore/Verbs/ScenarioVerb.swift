@@ -17,21 +17,26 @@ struct ScenarioVerb: ParsableCommand {
 
         func run() throws {
             let sink = OutputSink(descriptor: 1)
-            var failed = 0
+            var worst: ExitStatus?
             for file in files {
                 do {
-                    let scenario = try Failure.mapping {
-                        try ScenarioFile.read(try WholeFile.read(file), file: file)
-                    }
+                    let scenario = try Self.read(file)
                     try sink.line(Escaping.escaped("\(file): \(scenario.name), \(scenario.steps.count) steps"))
                 } catch let failure as Failure {
-                    failed += 1
+                    worst = [worst ?? failure.status, failure.status].max { $0.rawValue < $1.rawValue }
                     Talk.complain(failure.description)
-                    if files.count == 1 { throw Failure(failure.status) }
                 }
             }
             try sink.flush()
-            if failed > 0 { throw Failure(.badInput) }
+            if let worst { throw Failure(worst) }
+        }
+
+        private static func read(_ file: String) throws(Failure) -> ScenarioFile {
+            do throws(ScenarioError) {
+                return try ScenarioFile.read(try WholeFile.read(file), file: file)
+            } catch {
+                throw Failure(error, about: file)
+            }
         }
     }
 

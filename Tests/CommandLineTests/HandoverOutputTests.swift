@@ -1,0 +1,63 @@
+import Foundation
+import Testing
+
+@testable import domstore
+
+/// How a handover is told to people and to programs.
+@Suite struct HandoverOutputTests {
+    @Test func `a narrow terminal gets no line that is wider than it, a pipe one line per phase`() throws {
+        let made = try SmallHandover()
+        let run = try Binary.runOnTerminal(
+            ["handover", made.scenario, "--store", made.store, "--color", "never"], columns: 60)
+        #expect(run.status == 0, "\(run.errors)")
+        #expect(run.lines.allSatisfy { $0.count <= 60 || $0.contains(made.store) }, "\(run.output)")
+        let piped = try made.run().lines
+        let phases = [
+            "start", "preserve", "freeze", "seal", "jump", "restore", "audit", "claim", "adopt", "rebuild", "compare",
+            "replace", "finish",
+        ]
+        #expect(piped.filter { $0.hasSuffix(" ms]") }.map { $0.prefix { $0 != " " } } == phases.map { $0[...] })
+        #expect(piped.filter { $0.first != " " }.count == phases.count + 6 + 4 + 1)
+    }
+
+    @Test func `each refusal has its errno and rule, and each rule is explained once`() throws {
+        let lines = try SmallHandover().run().lines
+        let refused = lines.filter { $0.hasPrefix("refused ") }.map { $0.split(separator: " ").map(String.init) }
+        #expect(
+            refused == [
+                ["refused", "0000:00:05.0", "EOPNOTSUPP", "preserve-ats"],
+                ["refused", "0000:00:06.0", "EOPNOTSUPP", "preserve-singleton-group"],
+                ["refused", "0000:00:06.1", "EOPNOTSUPP", "preserve-singleton-group"],
+                ["refused", "0000:00:08.0", "EINVAL", "preserve-dma-owner"],
+                ["refused", "0000:03:00.0", "ENODEV", "preserve-no-function"],
+            ])
+        let rules = lines.filter { $0.hasPrefix("rule ") }
+        #expect(rules.count == 4)
+        #expect(rules[1] == "rule preserve-singleton-group: A preserved device is alone in its group (EOPNOTSUPP).")
+        #expect(lines.last == "verdict: restored (generation 1)")
+        #expect(lines.contains { $0.hasPrefix("claim     1 device  [") })
+    }
+
+    @Test func `json is one object whose keys are plain words`() throws {
+        let run = try SmallHandover().run("--json")
+        let value = try JSONSerialization.jsonObject(with: Data(run.output.utf8))
+        let object = try #require(value as? [String: Any])
+        #expect(
+            Set(object.keys) == ["phases", "devices", "generation", "recorded", "rule", "reason", "verdict"])
+        let phases = try #require(object["phases"] as? [[String: Any]])
+        let keys = Set(phases.flatMap { ($0["counts"] as? [String: Any] ?? [:]).keys })
+        #expect(keys.isSuperset(of: ["dma_probes", "old_table_pages_freed", "table_pages"]))
+        #expect(keys.allSatisfy { $0.allSatisfy { $0.isLowercase || $0 == "_" } }, "\(keys)")
+        let devices = try #require(object["devices"] as? [[String: Any]])
+        #expect(devices.allSatisfy { Set($0.keys) == ["device", "pasid", "state", "errno", "rule", "reason"] })
+    }
+
+    @Test(arguments: [
+        ("a bb ccc", 80, ["a bb ccc"]), ("a bb ccc", 5, ["a bb", "  ccc"]), ("aaaaaaaaa b", 5, ["aaaaaaaaa", "  b"]),
+        ("name  one two three", 12, ["name  one", "  two three"]),
+    ])
+    func `lines break at spaces and no word is cut`(text: String, width: Int, expected: [String]) {
+        #expect(Wrapping.lines(text, width: width, indent: 2) == expected)
+        #expect(Wrapping.lines(text, width: nil, indent: 2) == [text])
+    }
+}

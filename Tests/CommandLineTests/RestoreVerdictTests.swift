@@ -1,0 +1,110 @@
+import Foundation
+import Glibc
+import Testing
+
+/// `restore` tells its verdict, why, and where it goes on (store.md, the table of verdicts).
+@Suite struct RestoreVerdictTests {
+    static let crashed = Result<SmallHandover, any Error> {
+        let made = try SmallHandover()
+        let run = try made.run("--memory", made.memory, "--crash-at", "after-restore")
+        guard run.status == 137 else { throw Binary.Problem(call: "handover: \(run.errors)") }
+        return made
+    }
+
+    static func json(_ arguments: [String]) throws -> (run: Binary.Outcome, object: [String: Any]) {
+        let run = try Binary.run(["restore"] + arguments + ["--json"])
+        let value = try JSONSerialization.jsonObject(with: Data(run.output.utf8))
+        return (run, value as? [String: Any] ?? [:])
+    }
+
+    @Test func `a restore names the generation it starts from and those it passes over`() throws {
+        let made = try Self.crashed.get()
+        let run = try Binary.run(["restore", made.store, "--memory", made.memory])
+        #expect(run.status == 0, "\(run.errors)")
+        let info = try Binary.run(["info", made.store, "--jsonl"]).output
+        let seal = try #require(info.firstMatch(of: /"root": "(.*?)"/)).1
+        #expect(run.output.contains("from generation 1 (1:\(seal)), the newest whose seal counts\n"))
+        #expect(run.output.contains("later, and without one: 2\n"))
+        #expect(run.output.contains("nothing is recorded\n"))
+        #expect(run.lines.last == "verdict: restored (generation 1)")
+        #expect(made.folder.names == ["memory.elf", "memory.json", "small.json", "store"])
+    }
+
+    @Test func `with --record it names the file it writes, whose verdict the list of generations shows`() throws {
+        let made = try SmallHandover()
+        _ = try made.run("--memory", made.memory, "--crash-at", "after-seal")
+        let (run, object) = try Self.json([made.store, "--memory", made.memory, "--record", made.store + "/"])
+        #expect(run.status == 0, "\(run.errors)")
+        #expect(object["verdict"] as? String == "restored")
+        let file = try #require(object["recorded"] as? String)
+        let list = try Binary.run(["generations", made.store, "--format", "csv"]).lines
+        let last = try #require(list.last?.split(separator: ",", omittingEmptySubsequences: false).map(String.init))
+        #expect(file == made.store + "/\(last[0]).domstore")
+        #expect([last[1], last[2], last[3], last[6]] == ["open", "engine", "1", "restored"])
+        // The nonce is wiped at the end: what was handed over is taken, once.
+        let again = try Binary.run(["restore", made.store, "--memory", made.memory])
+        #expect(again.status == 1)
+        #expect(again.lines.last == "verdict: cold-boot (generation 1) by rule nonce-absent")
+        #expect(again.lines.first == "reason    memory holds no handover nonce: what was handed over is gone")
+    }
+
+    @Test func `another seal than the expected one is a stop that says both`() throws {
+        let made = try Self.crashed.get()
+        let (run, object) = try Self.json([made.store, "--expect-seal", "1:0011223344556677"])
+        #expect(run.status == 1)
+        #expect(object["verdict"] as? String == "stop")
+        #expect(object["rule"] as? String == "root-digest-differs")
+        let reason = try #require(object["reason"] as? String)
+        #expect(reason.contains("1:0011223344556677") && reason.contains("the seal is 1:"))
+    }
+
+    @Test func `a damaged record is a stop that names it, a damaged header one that also exits 2`() throws {
+        let made = try Self.crashed.get()
+        var bytes = try ScratchFolder.bytes(at: made.store + "/1.domstore")
+        let folder = try ScratchFolder()
+        bytes[18] ^= 0xff
+        try folder.write(bytes, to: "header.domstore")
+        let (header, verdict) = try Self.json([folder["header.domstore"]])
+        #expect(header.status == 2)
+        #expect(header.errors.hasPrefix("domstore: \(folder["header.domstore"]): offset 18: "))
+        #expect(header.errors.split(separator: "\n").count == 1)
+        #expect(verdict["verdict"] as? String == "stop")
+        #expect(verdict["rule"] as? String == "store-application")
+        bytes[18] ^= 0xff
+        // The name of a driver, in a row of the table of devices.
+        let name = try #require(bytes.firstRange(of: Array("vfio-pci".utf8)))
+        bytes[name.lowerBound] ^= 0x01
+        try folder.write(bytes, to: "record.domstore")
+        let record = try Binary.run(["restore", folder["record.domstore"]])
+        #expect(record.status == 1)
+        #expect(record.lines.last == "verdict: stop (generation 1) by rule record-checksum")
+        #expect(record.lines.first?.hasPrefix("reason    record-checksum: device segment=0 rid=") == true)
+    }
+
+    @Test(arguments: [("missing", 3), ("text", 2), ("link", 2), ("empty", 2), ("fifo", 2)] as [(String, Int32)])
+    func `what is no store gives one line with its path and no trap`(name: String, status: Int32) throws {
+        let folder = try ScratchFolder()
+        try folder.write("no store".utf8, to: "text")
+        symlink(folder["text"], folder["link"])
+        mkdir(folder["empty"], 0o755)
+        mkfifo(folder["fifo"], 0o644)
+        let run = try Binary.run(["restore", folder[name]])
+        #expect(run.status == status)
+        #expect(run.errors.hasPrefix("domstore: \(folder[name]): "), "\(run.errors)")
+        #expect(run.errors.contains("expected"))
+        #expect(run.errors.split(separator: "\n").count == 1)
+        #expect(run.output == (name == "text" ? "verdict: stop by rule store-application\n" : ""))
+    }
+
+    @Test func `only the directory that is restored from can take the record`() throws {
+        let made = try Self.crashed.get()
+        let other = try Binary.run(["restore", made.store, "--memory", made.memory, "--record", made.folder.path])
+        #expect(other.status == 64)
+        let dry = try Binary.run(["restore", made.store, "--memory", made.memory, "--record", made.store, "--dry-run"])
+        #expect(dry.status == 64)
+        let file = made.store + "/1.domstore"
+        let single = try Binary.run(["restore", file, "--memory", made.memory, "--record", file])
+        #expect(single.status == 2)
+        #expect(single.errors.hasPrefix("domstore: \(file): found one generation; expected their directory"))
+    }
+}
