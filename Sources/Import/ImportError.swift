@@ -20,11 +20,11 @@ public enum ImportError: Error, Sendable, Hashable {
     case metadata(path: String, place: String, found: String, expected: String)
     /// Units are told apart by the addresses of their registers.
     case registerBase(path: String, unit: Int, what: String)
-    case missingRegister(unit: Int, name: String)
+    case missingRegister(path: String, unit: Int, name: String)
     /// The root register of a unit points to a page that the image does not hold.
-    case rootOutsideMemory(unit: Int, register: String, value: UInt64, page: PhysicalAddress)
+    case rootOutsideMemory(path: String, unit: Int, register: String, value: UInt64, page: PhysicalAddress)
     /// Recognised, but this version does not read it.
-    case notBuilt(what: String)
+    case notBuilt(path: String, what: String)
     case noSuchDamage(name: String, known: [String])
     /// A patch whose old value is not there; `found` is `nil` when the image does not hold the word.
     case patchDiffers(name: String, address: PhysicalAddress, found: UInt64?, expected: UInt64)
@@ -48,10 +48,10 @@ extension ImportError: CustomStringConvertible {
         case .metadata(let path, let place, let found, let expected):
             "\(path): \(place): found \(found), expected \(expected)"
         case .registerBase(let path, let unit, let what): "\(path): unit \(unit): \(what)"
-        case .missingRegister(let unit, let name): "unit \(unit): register \(name) is missing"
-        case .rootOutsideMemory(let unit, let register, let value, let page):
-            "unit \(unit): \(register) = \(hex(value)): page \(page) is not in the image"
-        case .notBuilt(let what): "\(what) is not built yet"
+        case .missingRegister(let path, let unit, let name): "\(path): unit \(unit): register \(name) is missing"
+        case .rootOutsideMemory(let path, let unit, let register, let value, let page):
+            "\(path): unit \(unit): \(register) = \(hex(value)): page \(page) is not in the image"
+        case .notBuilt(let path, let what): "\(path): \(what) is not built yet"
         case .noSuchDamage(let name, let known):
             "no damage \"\(name)\", the meta file knows \(known.isEmpty ? "none" : known.joined(separator: ", "))"
         case .patchDiffers(let name, let address, let found, let expected):

@@ -19,7 +19,7 @@ struct ImportedUnit {
         let given = image.metadata.units
         for (index, unit) in given.enumerated() {
             guard unit.kind == .intelVTd else {
-                throw .notBuilt(what: "unit \(index): import of \(unit.kind.rawValue)")
+                throw .notBuilt(path: image.metadata.path, what: "unit \(index): import of \(unit.kind.rawValue)")
             }
             units.append(try ImportedUnit(unit, index: index, count: given.count, image: image, options: options))
         }
@@ -62,19 +62,21 @@ struct ImportedUnit {
             hardware = VTDUnitHardware(
                 registers: try VTDRegisters(hostAddressWidth: min(width, 52)) { unit[register: $0] })
         } catch {
-            throw .missingRegister(unit: index, name: error.name)
+            throw .missingRegister(path: image.metadata.path, unit: index, name: error.name)
         }
         let root = hardware.registers.rootTableAddress
         guard hardware.registers.globalStatus.translationEnabled else { return }
         switch root.mode {
-        case .scalable: throw .notBuilt(what: "unit \(index): scalable mode (rtaddr \(hex(root.rawValue)), TTM 1)")
+        case .scalable:
+            throw .notBuilt(
+                path: image.metadata.path, what: "unit \(index): scalable mode (rtaddr \(hex(root.rawValue)), TTM 1)")
         case .reserved, .abortDMA: return
         case .legacy:
             let found = VTDLegacyLookup(hardware, memory: image.memory.view)
             guard !found.rootTableIsAbsent else {
                 throw .rootOutsideMemory(
-                    unit: index, register: VTDRegisters.Name.rootTableAddress, value: root.rawValue,
-                    page: found.rootTable)
+                    path: image.metadata.path, unit: index, register: VTDRegisters.Name.rootTableAddress,
+                    value: root.rawValue, page: found.rootTable)
             }
             lookup = found
         }

@@ -30,14 +30,16 @@ extension HandoverRun {
             return engine
         }
         let machine = engine.machine
-        let writer = try outputs.guarding { try run.firstGeneration() }
+        let writer = try outputs.guarding {
+            try run.describe(machine, name: scenario.name)
+            return try run.firstGeneration()
+        }
         try runner.run(scenario.steps, on: &engine) { errno in
             // A failed operation is durable before the next step.
             if errno != nil { try writer.append(buffer.take()) }
         }
         let session = try engine.createSession("scenario")
         try writer.append(buffer.take())
-        try run.describe(machine, name: scenario.name)
         try run.tell(
             .start, &clock, [.init("devices", machine.devices.count), .init("steps", scenario.steps.count)])
         let names = ScenarioNames(scenario, runner)

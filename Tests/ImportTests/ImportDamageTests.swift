@@ -135,16 +135,19 @@ struct ImportDamageTests {
 
     @Test("Registers decide: missing, outside memory, scalable, aborting, switched off")
     func registers() throws {
+        let path = Fixtures.image("vtd48.json")
         for name in ["rtaddr", "cap", "ecap"] {
-            #expect(throws: ImportError.missingRegister(unit: 0, name: name)) {
+            #expect(throws: ImportError.missingRegister(path: path, unit: 0, name: name)) {
                 try Importer.importMachine(try Self.image { $0[name] = nil })
             }
         }
         #expect(
             throws: ImportError.rootOutsideMemory(
-                unit: 0, register: "rtaddr", value: 0x77_7000_0000, page: PhysicalAddress(0x77_7000_0000))
+                path: path, unit: 0, register: "rtaddr", value: 0x77_7000_0000, page: PhysicalAddress(0x77_7000_0000))
         ) { try Importer.importMachine(try Self.image { $0["rtaddr"] = 0x77_7000_0000 }) }
-        #expect(throws: ImportError.notBuilt(what: "unit 0: scalable mode (rtaddr 0x0000000143ff5400, TTM 1)")) {
+        #expect(
+            throws: ImportError.notBuilt(path: path, what: "unit 0: scalable mode (rtaddr 0x0000000143ff5400, TTM 1)")
+        ) {
             try Importer.importMachine(try Self.image { $0["rtaddr"] = 0x1_43ff_5400 })
         }
         for change: (String, UInt64) in [
@@ -158,7 +161,9 @@ struct ImportDamageTests {
         #expect(assumed.attachments.count == 20)
         var other = try Fixtures.vtd48()
         other.metadata.units[0].kind = .amdVi
-        #expect(throws: ImportError.notBuilt(what: "unit 0: import of amd-vi")) { try Importer.importMachine(other) }
+        #expect(throws: ImportError.notBuilt(path: path, what: "unit 0: import of amd-vi")) {
+            try Importer.importMachine(other)
+        }
         var wide = try Fixtures.vtd48()
         wide.metadata.units[0].hostAddressWidth = 20
         #expect(throws: ImportError.self) { try Importer.importMachine(wide) }
