@@ -1,5 +1,6 @@
 import CReference
 import IOMMUModel
+import Measurement
 import PageTables
 
 /// The memory that both sides put their tables into, in turn: the same frames, so that neither has the luckier pages.
@@ -85,26 +86,84 @@ final class TableGround {
             &referenceConfiguration, referenceRoot, &referenceMemory, &referenceArena, iova, pa, byteCount, count)
     }
 
-    /// Mixes what the last round on the side of Swift has left: see ``digest(root:count:stride:)``.
-    func subjectDigest(count: Int, stride: UInt64) -> UInt64 {
-        digest(root: table.root.rawValue, count: count, stride: stride) &+ UInt64(arena.dirtyFrames.count)
-    }
-
-    /// Mixes what the last round on the side of C has left.
-    func referenceDigest(count: Int, stride: UInt64) -> UInt64 {
-        let dirty = (0..<referenceArena.frame_count).reduce(UInt64(0)) { $0 &+ UInt64(referenceArena.dirty![$1]) }
-        return digest(root: referenceRoot, count: count, stride: stride) &+ dirty
-    }
-
-    /// Mixes the results of `count` translations by the walk in C from `root`, `stride` bytes apart.
-    private func digest(root: UInt64, count: Int, stride: UInt64) -> UInt64 {
-        var digest: UInt64 = 0
-        for number in 0..<UInt64(count) {
-            let result = ref_translate(&referenceConfiguration, root, &referenceMemory, number &* stride, true)
-            let parts = UInt64(result.status.rawValue) << 56 | UInt64(truncatingIfNeeded: result.level) << 48
-            digest = (digest ^ parts ^ result.pa) &* 0x9e37_79b9_7f4a_7c15
+    /// Mixes what the last run on the side of Swift has left, bit by bit, and how it refuses.
+    func subjectDigest() -> UInt64 {
+        let dirty = Set(arena.dirtyFrames)
+        var digest = Digest()
+        for frame in arena.allocatedFrames { mix(frame.rawValue, isDirty: dirty.contains(frame), into: &digest) }
+        refuse(root: table.root.rawValue, into: &digest) { request in
+            do throws(MapError) {
+                try table.map(
+                    iova: IOVA(request.iova), pa: PhysicalAddress(request.pa), byteCount: request.byteCount,
+                    protection: Protection(rawValue: request.rights), memory: memory.view, arena: &arena)
+                return 0
+            } catch {
+                return UInt64(error.errno.rawValue)
+            }
         }
-        return digest
+        return digest.value
+    }
+
+    /// Mixes what the last run on the side of C has left, bit by bit, and how it refuses.
+    func referenceDigest() -> UInt64 {
+        var digest = Digest()
+        for index in 0..<referenceArena.frame_count where referenceArena.used![index] == 1 {
+            let frame = Self.arenaBase + UInt64(index) << 12
+            mix(frame, isDirty: referenceArena.dirty![index] == 1, into: &digest)
+        }
+        refuse(root: referenceRoot, into: &digest) { request in
+            UInt64(
+                ref_map(
+                    &referenceConfiguration, referenceRoot, &referenceMemory, &referenceArena, request.iova, request.pa,
+                    request.byteCount, request.rights, false))
+        }
+        return digest.value
+    }
+
+    /// A frame in use: where it is, its mark and its 512 words.
+    private func mix(_ frame: UInt64, isDirty: Bool, into digest: inout Digest) {
+        digest.mix(frame | (isDirty ? 1 : 0))
+        guard let words = memory.page(at: PhysicalAddress(frame)) else { return digest.mix(.max) }
+        for index in 0..<512 { digest.mix(words[index]) }
+    }
+}
+
+/// A mapping that has to be refused.
+private struct Request {
+    /// 1 GiB inside the first gibibyte's mappings, whatever their size.
+    var iova: UInt64 = 0
+    var pa: UInt64 = 0x2_0000_0000
+    var byteCount: UInt64 = 4096
+    var rights: UInt8 = 3
+}
+
+extension TableGround {
+    /// Mixes the error numbers of requests that no healthy tables, or no tables at all, can take. What is below the first
+    /// input address is mapped; nothing changes.
+    private func refuse(root: UInt64, into digest: inout Digest, _ map: (Request) -> UInt64) {
+        let requests = [
+            // Mapped already: as a page, as a larger leaf over tables, as a range.
+            Request(), Request(byteCount: 2 << 20), Request(byteCount: 1 << 30), Request(byteCount: 3 << 12),
+            // Nothing, misaligned, no rights.
+            Request(byteCount: 0), Request(iova: 1), Request(pa: 1), Request(byteCount: 1), Request(rights: 0),
+            // Too wide: input addresses, output addresses, either by its end alone.
+            Request(iova: 1 << 48), Request(iova: 1 << 48 - 4096, byteCount: 8192), Request(iova: 1 << 40, pa: 1 << 46),
+            Request(iova: 1 << 40, pa: 1 << 46 - 4096, byteCount: 8192), Request(iova: ~0xfff, byteCount: 8192),
+            // More tables than there are frames.
+            Request(iova: 1 << 40, pa: 0x2_0000_1000, byteCount: 1 << 34),
+        ]
+        for request in requests { digest.mix(map(request)) }
+        guard let words = memory.page(at: PhysicalAddress(root)) else { return digest.mix(.max) }
+        let entry = words[0]
+        // The first entry with a reserved address bit, with bits that only a leaf has, leading out of memory, a leaf
+        // where there is none, not present.
+        let damages: [UInt64] = [entry | 1 << 47, entry | 1 << 11, 1 << 45 | 3, entry | 1 << 7]
+        for damaged in damages {
+            words[0] = damaged
+            digest.mix(map(Request()))
+            digest.mix(map(Request(byteCount: 3 << 12)))
+        }
+        words[0] = entry
     }
 }
 
