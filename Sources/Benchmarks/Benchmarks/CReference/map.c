@@ -287,11 +287,17 @@ NOINLINE int ref_map(const struct ref_config *config, uint64_t root, const struc
 
 uint64_t ref_map_each(const struct ref_config *config, uint64_t root, const struct ref_memory *memory,
                       struct ref_arena *arena, uint64_t iova, uint64_t pa, uint64_t byte_count, size_t count) {
+    // On the stack, as on the other side: where these are decides a sixth of the time.
+    const struct ref_config own_config = *config;
+    const struct ref_memory own_memory = *memory;
+    struct ref_arena own_arena = *arena;
     uint64_t errors = 0;
     for (size_t index = 0; index < count; index++) {
-        errors += (uint64_t)ref_map(config, root, memory, arena, iova, pa, byte_count, REF_READ_WRITE, false);
+        errors += (uint64_t)ref_map(&own_config, root, &own_memory, &own_arena, iova, pa, byte_count, REF_READ_WRITE,
+                                    false);
         iova += byte_count;
         pa += byte_count;
     }
+    *arena = own_arena;
     return errors;
 }

@@ -20,7 +20,9 @@ public struct Runner {
         var subject: [Double] = []
         var reference: [Double] = []
         for number in 0..<rounds {
-            let times = try round(benchmark, subjectFirst: number % 2 == 0)
+            let times = try StackDepth.call(depth: number % 64) {
+                try round(benchmark, subjectFirst: number % 2 == 0)
+            }
             subject.append(times.subject)
             reference.append(times.reference)
         }

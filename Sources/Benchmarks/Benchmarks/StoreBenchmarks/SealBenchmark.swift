@@ -3,7 +3,8 @@ import Measurement
 extension Benchmark {
     /// The seal of profile S, nothing written before it, beside as many bytes in one bare write + fdatasync.
     ///
-    /// The generation is open on one side, an empty file on the other; both grow. No goal is set for this profile.
+    /// The generation is open on one side, an empty file on the other; both grow. No time is set as a goal for this
+    /// profile; the design says four syncs.
     public static func sealSmallHost() throws -> Benchmark {
         let ground = try SealGround(SmallHost.snapshot())
         return Benchmark(

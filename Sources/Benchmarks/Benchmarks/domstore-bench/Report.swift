@@ -43,7 +43,9 @@ struct Report: Encodable {
             table.text, "",
             "\(goals.count(where: \.isMet)) of \(goals.count) goals met.",
         ]
-        if rounds > 1 { lines.append("ours, reference: medians of the rounds. ratio: the median of the rounds' ratios.") }
+        if rounds > 1 {
+            lines.append("ours, reference: medians of the rounds. ratio: the median of the rounds' ratios.")
+        }
         return (lines + [""] + summaries + facts).joined(separator: "\n")
     }
 
