@@ -97,10 +97,16 @@ final class TableGround {
     /// Mixes what the last run on the side of Swift has left, bit by bit, and how it refuses.
     func subjectDigest() -> UInt64 {
         guard var own = arena.take() else { preconditionFailure("a digest within a run") }
+        let digest = subjectDigest(&own)
+        arena = consume own
+        return digest
+    }
+
+    private func subjectDigest(_ own: inout TableArena) -> UInt64 {
         let dirty = Set(own.dirtyFrames)
         var digest = Digest()
         for frame in own.allocatedFrames { mix(frame.rawValue, isDirty: dirty.contains(frame), into: &digest) }
-        refuse(root: table.root.rawValue, into: &digest) { request in
+        func map(_ request: Request) -> UInt64 {
             do throws(MapError) {
                 try table.map(
                     iova: IOVA(request.iova), pa: PhysicalAddress(request.pa), byteCount: request.byteCount,
@@ -110,7 +116,12 @@ final class TableGround {
                 return UInt64(error.errno.rawValue)
             }
         }
-        arena = consume own
+        refuse(root: table.root.rawValue, into: &digest, map)
+        for request in Request.next {
+            own.clearDirty()
+            digest.mix(map(request))
+            for frame in own.dirtyFrames { digest.mix(frame.rawValue) }
+        }
         return digest.value
     }
 
@@ -121,11 +132,19 @@ final class TableGround {
             let frame = Self.arenaBase + UInt64(index) << 12
             mix(frame, isDirty: referenceArena.dirty![index] == 1, into: &digest)
         }
-        refuse(root: referenceRoot, into: &digest) { request in
+        func map(_ request: Request) -> UInt64 {
             UInt64(
                 ref_map(
                     &referenceConfiguration, referenceRoot, &referenceMemory, &referenceArena, request.iova, request.pa,
                     request.byteCount, request.rights, false))
+        }
+        refuse(root: referenceRoot, into: &digest, map)
+        for request in Request.next {
+            for index in 0..<referenceArena.frame_count { referenceArena.dirty![index] = 0 }
+            digest.mix(map(request))
+            for index in 0..<referenceArena.frame_count where referenceArena.dirty![index] == 1 {
+                digest.mix(Self.arenaBase + UInt64(index) << 12)
+            }
         }
         return digest.value
     }
@@ -138,13 +157,20 @@ final class TableGround {
     }
 }
 
-/// A mapping that has to be refused.
+/// A mapping to ask for; what is not said is one page at 0, where every benchmark has mapped something.
 private struct Request {
-    /// 1 GiB inside the first gibibyte's mappings, whatever their size.
     var iova: UInt64 = 0
     var pa: UInt64 = 0x2_0000_0000
     var byteCount: UInt64 = 4096
     var rights: UInt8 = 3
+
+    /// Mappings that succeed one after the other, far from all others: with new tables and without, as one leaf and as a
+    /// range. Each shows which frames it marks as written.
+    static let next = [
+        Request(iova: 1 << 40), Request(iova: 1 << 40 + 4096), Request(iova: 1 << 40 + 8192, byteCount: 5 << 12),
+        Request(iova: 1 << 40 + 2 << 20, byteCount: 2 << 20), Request(iova: 1 << 40 + 4 << 20, byteCount: 3 << 21),
+        Request(iova: 1 << 40 + 63 << 20, pa: 0x2_0000_1000, byteCount: 3 << 20),
+    ]
 }
 
 extension TableGround {

@@ -8,8 +8,8 @@ struct DomstoreBench: ParsableCommand {
         commandName: "domstore-bench",
         abstract: "Measures the library beside the same work done otherwise, both sides in turn.",
         discussion: """
-            Both sides run in one process, in turn, round by round; the ratio is the median of the rounds' ratios. Before
-            that, both sides must leave the same behind, bit by bit, and refuse the same requests.
+            Both sides run in one process, in turn, round by round; the ratio is the median of the rounds' ratios. \
+            Before that, both sides must leave the same behind, bit by bit, and refuse the same requests.
 
             Exit status: 0 every goal was met, 1 one was missed (unless --report-only), 64 a wrong argument.
             """)
