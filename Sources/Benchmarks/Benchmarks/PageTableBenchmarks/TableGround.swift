@@ -167,9 +167,9 @@ private struct Request {
     /// Mappings that succeed one after the other, far from all others: with new tables and without, as one leaf and as a
     /// range. Each shows which frames it marks as written.
     static let next = [
-        Request(iova: 1 << 40), Request(iova: 1 << 40 + 4096), Request(iova: 1 << 40 + 8192, byteCount: 5 << 12),
-        Request(iova: 1 << 40 + 2 << 20, byteCount: 2 << 20), Request(iova: 1 << 40 + 4 << 20, byteCount: 3 << 21),
-        Request(iova: 1 << 40 + 63 << 20, pa: 0x2_0000_1000, byteCount: 3 << 20),
+        Request(iova: 1 << 46), Request(iova: 1 << 46 + 4096), Request(iova: 1 << 46 + 8192, byteCount: 5 << 12),
+        Request(iova: 1 << 46 + 2 << 20, byteCount: 2 << 20), Request(iova: 1 << 46 + 4 << 20, byteCount: 3 << 21),
+        Request(iova: 1 << 46 + 63 << 20, pa: 0x2_0000_1000, byteCount: 3 << 20),
     ]
 }
 
@@ -183,10 +183,10 @@ extension TableGround {
             // Nothing, misaligned, no rights.
             Request(byteCount: 0), Request(iova: 1), Request(pa: 1), Request(byteCount: 1), Request(rights: 0),
             // Too wide: input addresses, output addresses, either by its end alone.
-            Request(iova: 1 << 48), Request(iova: 1 << 48 - 4096, byteCount: 8192), Request(iova: 1 << 40, pa: 1 << 46),
-            Request(iova: 1 << 40, pa: 1 << 46 - 4096, byteCount: 8192), Request(iova: ~0xfff, byteCount: 8192),
+            Request(iova: 1 << 48), Request(iova: 1 << 48 - 4096, byteCount: 8192), Request(iova: 1 << 46, pa: 1 << 46),
+            Request(iova: 1 << 46, pa: 1 << 46 - 4096, byteCount: 8192), Request(iova: ~0xfff, byteCount: 8192),
             // More tables than there are frames.
-            Request(iova: 1 << 40, pa: 0x2_0000_1000, byteCount: 1 << 34),
+            Request(iova: 1 << 46, pa: 0x2_0000_1000, byteCount: 1 << 34),
         ]
         for request in requests { digest.mix(map(request)) }
         guard let words = memory.page(at: PhysicalAddress(root)) else { return digest.mix(.max) }
