@@ -147,24 +147,13 @@ extension Mapper {
         }
     }
 
-    /// Consecutive leaves of one table page, eight at a time.
+    /// Consecutive leaves of one table page. So plain that the compiler writes several at a time.
     @inline(__always)
     private static func writeLeaves(
         _ words: UnsafeMutablePointer<UInt64>, _ count: Int, _ first: UInt64, _ size: UInt64
     ) {
         var word = first
         var index = 0
-        if count >= 8 {
-            var lanes = SIMD8<UInt64>(repeating: first)
-            for lane in 1..<8 { lanes[lane] = lanes[lane &- 1] &+ size }
-            let step = SIMD8<UInt64>(repeating: size &<< 3)
-            while index &+ 8 <= count {
-                UnsafeMutableRawPointer(words + index).storeBytes(of: lanes, as: SIMD8<UInt64>.self)
-                lanes &+= step
-                index &+= 8
-            }
-            word = lanes[0]
-        }
         while index < count {
             words[index] = word
             word &+= size

@@ -34,14 +34,17 @@ enum Mapper<Format: PageTableFormat> {
         guard var words = memory.primaryWords(ofPage: root) else { return false }
         var table = root
         var shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* top)
+        // The nine bits of the level's index on top: shifts by a constant are cheaper.
+        var indices = iova &<< (55 &- shift)
         while shift != target {
-            let word = words[Int(truncatingIfNeeded: iova &>> shift & 511)]
+            let word = words[Int(truncatingIfNeeded: indices &>> 55)]
             table = Format.tableAddress(word, rules)
             guard Format.isTable(word, rules), let below = memory.primaryWords(ofPage: table) else { return false }
             words = below
+            indices &<<= 9
             shift &-= 9
         }
-        let index = Int(truncatingIfNeeded: iova &>> target & 511)
+        let index = Int(truncatingIfNeeded: indices &>> 55)
         guard !Format.isPresent(words[index]), arena.markPrimaryDirty(table) else { return false }
         words[index] = leaf
         return true

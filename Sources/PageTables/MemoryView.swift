@@ -21,7 +21,8 @@ public struct MemoryView: @unchecked Sendable {
     private let base: UInt64
     /// Offsets below this one begin a whole page (4,096 bytes) in the largest segment.
     private let pageLimit: UInt64
-    private let pointer: UnsafeMutableRawPointer
+    /// The pointer to the largest segment less ``base``.
+    private let bias: UInt
     private let segments: UnsafePointer<Segment>
     private let count: Int
 
@@ -30,7 +31,7 @@ public struct MemoryView: @unchecked Sendable {
         let primary = segments[primary]
         self.base = primary.base
         self.pageLimit = primary.byteCount >= 4096 ? primary.byteCount - 4095 : 0
-        self.pointer = primary.pointer
+        self.bias = UInt(bitPattern: primary.pointer) &- UInt(truncatingIfNeeded: primary.base)
         self.segments = segments
         self.count = count
     }
@@ -47,7 +48,8 @@ public struct MemoryView: @unchecked Sendable {
     func primaryWords(ofPage base: UInt64) -> UnsafeMutablePointer<UInt64>? {
         let offset = base &- self.base
         guard offset < pageLimit else { return nil }
-        return (pointer + Int(truncatingIfNeeded: offset)).assumingMemoryBound(to: UInt64.self)
+        // Not `pointer + offset`: the sum waits for the page's address only, not for the offset first.
+        return UnsafeMutablePointer(bitPattern: bias &+ UInt(truncatingIfNeeded: base)).unsafelyUnwrapped
     }
 
     /// Where the `bytes` bytes at `address` are, or `nil` when they are not all in one segment.

@@ -11,7 +11,7 @@ struct ref_config ref_make_config(int top_level, int address_bits, int host_addr
         .top_level = top_level,
         .address_bits = address_bits,
         .snoop_control = snoop_control,
-        .leaf_levels = 7,
+        .page_sizes = (uint64_t)1 << 12 | (uint64_t)1 << 21 | (uint64_t)1 << 30,
         .address_mask = inside & ~(uint64_t)0xfff,
         .table_reserved = (field & ~inside) | REF_SNOOP | transient,
         .leaf_reserved = (field & ~inside) | (snoop_control ? 0 : REF_SNOOP) | (device_tlb ? 0 : transient),
@@ -46,75 +46,85 @@ NOINLINE uint64_t *ref_search(const struct ref_memory *memory, uint64_t page) {
     return (uint64_t *)(void *)(segment->pointer + offset);
 }
 
-// Sets the accessed bit in every entry that a walk known to succeed uses, and `dirty` in its leaf.
-NOINLINE static void mark_used(const struct ref_config *config, uint64_t root, const struct ref_memory *memory,
-                               uint64_t iova, int leaf_level, uint64_t dirty) {
+// What a walk ends in whose last entry is `word`, which is not a table; `rights` are those of the levels above.
+__attribute__((always_inline)) static inline struct ref_translation
+leaf_result(uint64_t word, uint64_t entry_address, int level, uint8_t rights, const struct ref_config *config,
+            uint64_t iova, bool is_write) {
+    struct ref_translation result = {.level = level, .entry_address = entry_address};
+    enum ref_kind kind = ref_entry_kind(word, level, config);
+    if (kind != REF_KIND_LEAF) {
+        result.status = kind == REF_KIND_RESERVED ? REF_RESERVED : REF_NOT_PRESENT;
+        return result;
+    }
+    rights &= word & REF_READ_WRITE;
+    if ((rights & (is_write ? 2 : 1)) == 0) {
+        result.status = REF_PERMISSION;
+        return result;
+    }
+    int shift = 12 + 9 * level;
+    result.pa = (word & config->address_mask) | (iova & (((uint64_t)1 << shift) - 1));
+    result.page_size_log2 = shift;
+    result.rights = rights;
+    return result;
+}
+
+// Any walk, without setting bits.
+NOINLINE static struct ref_translation general_translate(const struct ref_config *config, uint64_t root,
+                                                         const struct ref_memory *memory, uint64_t iova,
+                                                         bool is_write) {
+    if (iova >> config->address_bits != 0) return (struct ref_translation){.status = REF_OUT_OF_RANGE, .level = -1};
     uint64_t table = root;
-    for (int level = config->top_level; level >= leaf_level; level--) {
+    uint8_t rights = REF_READ_WRITE;
+    for (int level = config->top_level;; level--) {
         uint64_t *words = ref_words(memory, table);
-        if (words == NULL) return;
-        uint64_t word = words[ref_index(iova, level)];
-        words[ref_index(iova, level)] = word | REF_ACCESSED | (level == leaf_level ? dirty : 0);
+        if (words == NULL)
+            return (struct ref_translation){.status = REF_ABSENT, .level = level, .entry_address = table};
+        int index = ref_index(iova, level);
+        uint64_t word = words[index];
+        if (ref_entry_kind(word, level, config) != REF_KIND_TABLE)
+            return leaf_result(word, table | (uint64_t)index << 3, level, rights, config, iova, is_write);
+        rights &= word & REF_READ_WRITE;
         table = word & config->address_mask;
     }
 }
 
-// The walk; `updates` is a constant at each of its two uses.
-__attribute__((always_inline)) static inline struct ref_translation
-walk(const struct ref_config *config, uint64_t root, const struct ref_memory *memory, uint64_t iova, bool is_write,
-     bool updates) {
-    if (iova >> config->address_bits != 0) return (struct ref_translation){.status = REF_OUT_OF_RANGE, .level = -1};
+// As general_translate, then sets the bits that the hardware sets: accessed in every entry, dirty in a leaf written.
+NOINLINE static struct ref_translation updating_translate(const struct ref_config *config, uint64_t root,
+                                                          const struct ref_memory *memory, uint64_t iova,
+                                                          bool is_write) {
+    struct ref_translation result = general_translate(config, root, memory, iova, is_write);
+    if (result.status != REF_OK) return result;
     uint64_t table = root;
-    uint8_t rights = REF_READ_WRITE;
-    uint64_t all_words = ~(uint64_t)0;
-    int level = config->top_level;
-    for (;;) {
+    for (int level = config->top_level; level >= result.level; level--) {
         uint64_t *words = ref_words(memory, table);
-        if (__builtin_expect(words == NULL, 0))
-            return (struct ref_translation){.status = REF_ABSENT, .level = level, .entry_address = table};
-        int index = ref_index(iova, level);
-        uint64_t word = words[index];
-        if (level > 0 && ref_is_table(word, config)) {
-            rights &= word & REF_READ_WRITE;
-            if (updates) all_words &= word;
-            table = word & config->address_mask;
-            level--;
-            continue;
-        }
-        struct ref_translation result = {.level = level, .entry_address = table | (uint64_t)index << 3};
-        enum ref_kind kind = ref_entry_kind(word, level, config);
-        if (kind != REF_KIND_LEAF) {
-            result.status = kind == REF_KIND_EMPTY ? REF_NOT_PRESENT : REF_RESERVED;
-            return result;
-        }
-        rights &= word & REF_READ_WRITE;
-        if ((rights & (is_write ? 2 : 1)) == 0) {
-            result.status = REF_PERMISSION;
-            return result;
-        }
-        if (updates) {
-            uint64_t dirty = is_write ? REF_DIRTY : 0;
-            uint64_t wanted = REF_ACCESSED | dirty;
-            if (((all_words | dirty) & word & wanted) != wanted) mark_used(config, root, memory, iova, level, dirty);
-        }
-        int shift = 12 + 9 * level;
-        result.pa = (word & config->address_mask) | (iova & (((uint64_t)1 << shift) - 1));
-        result.page_size_log2 = shift;
-        result.rights = rights;
-        return result;
+        if (words == NULL) return result;
+        uint64_t word = words[ref_index(iova, level)];
+        uint64_t marked = word | REF_ACCESSED | (level == result.level && is_write ? REF_DIRTY : 0);
+        if (marked != word) words[ref_index(iova, level)] = marked;
+        table = word & config->address_mask;
     }
-}
-
-NOINLINE static struct ref_translation updating_walk(const struct ref_config *config, uint64_t root,
-                                                     const struct ref_memory *memory, uint64_t iova, bool is_write) {
-    return walk(config, root, memory, iova, is_write, true);
+    return result;
 }
 
 NOINLINE struct ref_translation ref_translate(const struct ref_config *config, uint64_t root,
                                               const struct ref_memory *memory, uint64_t iova, bool is_write) {
     root &= ~(uint64_t)0xfff;
-    if (config->accessed_dirty) return updating_walk(config, root, memory, iova, is_write);
-    return walk(config, root, memory, iova, is_write, false);
+    if (config->accessed_dirty) return updating_translate(config, root, memory, iova, is_write);
+    if (iova >> config->address_bits != 0 || !ref_is_primary(memory, root))
+        return general_translate(config, root, memory, iova, is_write);
+    const uint64_t address_mask = config->address_mask, not_table = ref_not_table(config);
+    uint64_t table = root;
+    uint8_t rights = REF_READ_WRITE;
+    for (int shift = 12 + 9 * config->top_level; shift != 12; shift -= 9) {
+        uint64_t word = ref_primary_words(memory, table)[iova >> shift & 511];
+        table = word & address_mask;
+        if (!ref_is_table(word, not_table) || !ref_is_primary(memory, table))
+            return general_translate(config, root, memory, iova, is_write);
+        rights &= word & REF_READ_WRITE;
+    }
+    const uint64_t *words = ref_primary_words(memory, table);
+    int index = ref_index(iova, 0);
+    return leaf_result(words[index], table | (uint64_t)index << 3, 0, rights, config, iova, is_write);
 }
 
 uint64_t ref_translate_each(const struct ref_config *config, uint64_t root, const struct ref_memory *memory,

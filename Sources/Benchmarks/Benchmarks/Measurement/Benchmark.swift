@@ -7,24 +7,48 @@ public struct Benchmark {
     /// The most that the median ratio may be; `nil` when the figure is for information only.
     public let goal: Double?
     public let clock: Clock
+    /// How often each side runs in one round, both in turn; a round's time is the sum. For work that is over too soon.
+    public let repetitions: Int
     /// What is measured.
     public let subject: Side
     /// What it is compared with.
     public let reference: Side
-    /// What it can tell beside times, in words; asked for after the rounds.
+    /// What was counted rather than timed; asked for after the rounds.
+    public let counts: () throws -> [Count]
+    /// What it can tell beside figures, in words; asked for after the rounds.
     public let facts: () throws -> [String]
 
     public init(
-        name: String, summary: String, goal: Double?, clock: Clock = .processor, subject: Side, reference: Side,
+        name: String, summary: String, goal: Double?, clock: Clock = .processor, repetitions: Int = 1, subject: Side,
+        reference: Side, counts: @escaping () throws -> [Count] = { [] },
         facts: @escaping () throws -> [String] = { [] }
     ) {
         self.name = name
         self.summary = summary
         self.goal = goal
         self.clock = clock
+        self.repetitions = repetitions
         self.subject = subject
         self.reference = reference
+        self.counts = counts
         self.facts = facts
+    }
+}
+
+/// Something that both sides were seen to do a number of times: the same in every round, so no clock is needed.
+public struct Count {
+    /// What was counted: `syncs`, `bytes`.
+    public let unit: String
+    public let subject: Int
+    public let reference: Int
+    /// The most that subject over reference may be; `nil` when the figure is for information only.
+    public let goal: Double?
+
+    public init(unit: String, subject: Int, reference: Int, goal: Double? = nil) {
+        self.unit = unit
+        self.subject = subject
+        self.reference = reference
+        self.goal = goal
     }
 }
 
@@ -32,13 +56,14 @@ public struct Benchmark {
 public struct Side {
     /// For example `swift` or `c`.
     public let label: String
-    /// The operations of one round.
+    /// The operations of one run.
     public let operations: Int
     /// Brings the side into its first state; not timed.
     public let prepare: () throws -> Void
     /// Does that many operations and answers a sum of the results, equal on both sides.
     public let run: (_ operations: Int) throws -> UInt64
-    /// A digest of what a round has left behind, equal on both sides; not timed, asked for once.
+    /// A digest of what a run has left behind and of how requests are answered that are refused, equal on both sides;
+    /// not timed, asked for once.
     public let digest: () throws -> UInt64
 
     public init(

@@ -20,7 +20,9 @@ public struct Runner {
         var subject: [Double] = []
         var reference: [Double] = []
         for number in 0..<rounds {
-            let times = try round(benchmark, subjectFirst: number % 2 == 0)
+            let times = try StackDepth.call(depth: number % 64) {
+                try round(benchmark, subjectFirst: number % 2 == 0)
+            }
             subject.append(times.subject)
             reference.append(times.reference)
         }
@@ -39,13 +41,20 @@ public struct Runner {
     }
 
     private func round(_ benchmark: Benchmark, subjectFirst: Bool) throws -> (subject: Double, reference: Double) {
-        let first = try time(subjectFirst ? benchmark.subject : benchmark.reference, benchmark.clock)
-        let second = try time(subjectFirst ? benchmark.reference : benchmark.subject, benchmark.clock)
-        let (subject, reference) = subjectFirst ? (first, second) : (second, first)
-        guard subject.sum == reference.sum else {
-            throw Disagreement(benchmark: benchmark.name, sums: (subject.sum, reference.sum))
+        var subject = 0.0
+        var reference = 0.0
+        for number in 0..<benchmark.repetitions {
+            let subjectFirst = subjectFirst == (number % 2 == 0)
+            let first = try time(subjectFirst ? benchmark.subject : benchmark.reference, benchmark.clock)
+            let second = try time(subjectFirst ? benchmark.reference : benchmark.subject, benchmark.clock)
+            guard first.sum == second.sum else {
+                let sums = subjectFirst ? (first.sum, second.sum) : (second.sum, first.sum)
+                throw Disagreement(benchmark: benchmark.name, sums: sums)
+            }
+            subject += subjectFirst ? first.nanoseconds : second.nanoseconds
+            reference += subjectFirst ? second.nanoseconds : first.nanoseconds
         }
-        return (subject.nanoseconds, reference.nanoseconds)
+        return (subject / Double(benchmark.repetitions), reference / Double(benchmark.repetitions))
     }
 
     /// Nanoseconds per operation, and the sum.

@@ -1,5 +1,6 @@
 import CReference
 import IOMMUModel
+import Measurement
 import PageTables
 
 /// The memory that both sides put their tables into, in turn: the same frames, so that neither has the luckier pages.
@@ -13,7 +14,8 @@ final class TableGround {
     let configuration: PageTableConfiguration
     let memory: PhysicalMemory
     let arenaRange: PhysicalRange
-    private var arena: TableArena
+    /// `nil` only while a run has it.
+    private var arena: TableArena?
     private var table: PageTable
     var referenceConfiguration: ref_config
     var referenceMemory: ref_memory
@@ -63,14 +65,21 @@ final class TableGround {
 
     /// Makes an empty arena and takes a root from it, on the side of Swift.
     func prepareSubject() throws {
-        arena = try TableArena(ranges: [arenaRange], memory: memory.view)
-        table = try PageTable.create(configuration, arena: &arena, memory: memory.view)
+        var fresh = try TableArena(ranges: [arenaRange], memory: memory.view)
+        table = try PageTable.create(configuration, arena: &fresh, memory: memory.view)
+        arena = consume fresh
     }
 
     /// `count` calls of ``PageTable/map(iova:pa:byteCount:protection:options:memory:arena:)``, `byteCount` each, from
     /// `iova` and `pa` on. The sum of their error numbers.
     func subjectMap(_ count: Int, byteCount: UInt64, iova: UInt64 = 0, pa: UInt64) -> UInt64 {
-        mapEach(&table, memory.view, &arena, iova: iova, pa: pa, byteCount: byteCount, count: count)
+        // On the stack while it runs, as on the other side: where these are decides a sixth of the time.
+        guard var own = arena.take() else { preconditionFailure("a run within a run") }
+        var ownTable = table
+        let errors = mapEach(&ownTable, memory.view, &own, iova: iova, pa: pa, byteCount: byteCount, count: count)
+        table = ownTable
+        arena = consume own
+        return errors
     }
 
     /// Empties the arena and takes a root from it, on the side of C.
@@ -85,26 +94,112 @@ final class TableGround {
             &referenceConfiguration, referenceRoot, &referenceMemory, &referenceArena, iova, pa, byteCount, count)
     }
 
-    /// Mixes what the last round on the side of Swift has left: see ``digest(root:count:stride:)``.
-    func subjectDigest(count: Int, stride: UInt64) -> UInt64 {
-        digest(root: table.root.rawValue, count: count, stride: stride) &+ UInt64(arena.dirtyFrames.count)
-    }
-
-    /// Mixes what the last round on the side of C has left.
-    func referenceDigest(count: Int, stride: UInt64) -> UInt64 {
-        let dirty = (0..<referenceArena.frame_count).reduce(UInt64(0)) { $0 &+ UInt64(referenceArena.dirty![$1]) }
-        return digest(root: referenceRoot, count: count, stride: stride) &+ dirty
-    }
-
-    /// Mixes the results of `count` translations by the walk in C from `root`, `stride` bytes apart.
-    private func digest(root: UInt64, count: Int, stride: UInt64) -> UInt64 {
-        var digest: UInt64 = 0
-        for number in 0..<UInt64(count) {
-            let result = ref_translate(&referenceConfiguration, root, &referenceMemory, number &* stride, true)
-            let parts = UInt64(result.status.rawValue) << 56 | UInt64(truncatingIfNeeded: result.level) << 48
-            digest = (digest ^ parts ^ result.pa) &* 0x9e37_79b9_7f4a_7c15
-        }
+    /// Mixes what the last run on the side of Swift has left, bit by bit, and how it refuses.
+    func subjectDigest() -> UInt64 {
+        guard var own = arena.take() else { preconditionFailure("a digest within a run") }
+        let digest = subjectDigest(&own)
+        arena = consume own
         return digest
+    }
+
+    private func subjectDigest(_ own: inout TableArena) -> UInt64 {
+        let dirty = Set(own.dirtyFrames)
+        var digest = Digest()
+        for frame in own.allocatedFrames { mix(frame.rawValue, isDirty: dirty.contains(frame), into: &digest) }
+        func map(_ request: Request) -> UInt64 {
+            do throws(MapError) {
+                try table.map(
+                    iova: IOVA(request.iova), pa: PhysicalAddress(request.pa), byteCount: request.byteCount,
+                    protection: Protection(rawValue: request.rights), memory: memory.view, arena: &own)
+                return 0
+            } catch {
+                return UInt64(error.errno.rawValue)
+            }
+        }
+        refuse(root: table.root.rawValue, into: &digest, map)
+        for request in Request.next {
+            own.clearDirty()
+            digest.mix(map(request))
+            for frame in own.dirtyFrames { digest.mix(frame.rawValue) }
+        }
+        return digest.value
+    }
+
+    /// Mixes what the last run on the side of C has left, bit by bit, and how it refuses.
+    func referenceDigest() -> UInt64 {
+        var digest = Digest()
+        for index in 0..<referenceArena.frame_count where referenceArena.used![index] == 1 {
+            let frame = Self.arenaBase + UInt64(index) << 12
+            mix(frame, isDirty: referenceArena.dirty![index] == 1, into: &digest)
+        }
+        func map(_ request: Request) -> UInt64 {
+            UInt64(
+                ref_map(
+                    &referenceConfiguration, referenceRoot, &referenceMemory, &referenceArena, request.iova, request.pa,
+                    request.byteCount, request.rights, false))
+        }
+        refuse(root: referenceRoot, into: &digest, map)
+        for request in Request.next {
+            for index in 0..<referenceArena.frame_count { referenceArena.dirty![index] = 0 }
+            digest.mix(map(request))
+            for index in 0..<referenceArena.frame_count where referenceArena.dirty![index] == 1 {
+                digest.mix(Self.arenaBase + UInt64(index) << 12)
+            }
+        }
+        return digest.value
+    }
+
+    /// A frame in use: where it is, its mark and its 512 words.
+    private func mix(_ frame: UInt64, isDirty: Bool, into digest: inout Digest) {
+        digest.mix(frame | (isDirty ? 1 : 0))
+        guard let words = memory.page(at: PhysicalAddress(frame)) else { return digest.mix(.max) }
+        for index in 0..<512 { digest.mix(words[index]) }
+    }
+}
+
+/// A mapping to ask for; what is not said is one page at 0, where every benchmark has mapped something.
+private struct Request {
+    var iova: UInt64 = 0
+    var pa: UInt64 = 0x2_0000_0000
+    var byteCount: UInt64 = 4096
+    var rights: UInt8 = 3
+
+    /// Mappings that succeed one after the other, far from all others: with new tables and without, as one leaf and as a
+    /// range. Each shows which frames it marks as written.
+    static let next = [
+        Request(iova: 1 << 46), Request(iova: 1 << 46 + 4096), Request(iova: 1 << 46 + 8192, byteCount: 5 << 12),
+        Request(iova: 1 << 46 + 2 << 20, byteCount: 2 << 20), Request(iova: 1 << 46 + 4 << 20, byteCount: 3 << 21),
+        Request(iova: 1 << 46 + 63 << 20, pa: 0x2_0000_1000, byteCount: 3 << 20),
+    ]
+}
+
+extension TableGround {
+    /// Mixes the error numbers of requests that no healthy tables, or no tables at all, can take. What is below the first
+    /// input address is mapped; nothing changes.
+    private func refuse(root: UInt64, into digest: inout Digest, _ map: (Request) -> UInt64) {
+        let requests = [
+            // Mapped already: as a page, as a larger leaf over tables, as a range.
+            Request(), Request(byteCount: 2 << 20), Request(byteCount: 1 << 30), Request(byteCount: 3 << 12),
+            // Nothing, misaligned, no rights.
+            Request(byteCount: 0), Request(iova: 1), Request(pa: 1), Request(byteCount: 1), Request(rights: 0),
+            // Too wide: input addresses, output addresses, either by its end alone.
+            Request(iova: 1 << 48), Request(iova: 1 << 48 - 4096, byteCount: 8192), Request(iova: 1 << 46, pa: 1 << 46),
+            Request(iova: 1 << 46, pa: 1 << 46 - 4096, byteCount: 8192), Request(iova: ~0xfff, byteCount: 8192),
+            // More tables than there are frames.
+            Request(iova: 1 << 46, pa: 0x2_0000_1000, byteCount: 1 << 34),
+        ]
+        for request in requests { digest.mix(map(request)) }
+        guard let words = memory.page(at: PhysicalAddress(root)) else { return digest.mix(.max) }
+        let entry = words[0]
+        // The first entry with a reserved address bit, with bits that only a leaf has, leading out of memory, a leaf
+        // where there is none, not present.
+        let damages: [UInt64] = [entry | 1 << 47, entry | 1 << 11, 1 << 45 | 3, entry | 1 << 7]
+        for damaged in damages {
+            words[0] = damaged
+            digest.mix(map(Request()))
+            digest.mix(map(Request(byteCount: 3 << 12)))
+        }
+        words[0] = entry
     }
 }
 

@@ -12,8 +12,11 @@ final class SealGround {
     private var bareFile: Int32 = -1
     /// What the bare side writes.
     private var bytes: [UInt8] = []
-    /// What one seal asked the kernel for.
+    /// What one seal asked the kernel for, and one bare write.
     private(set) var cost = SystemCost()
+    private(set) var bareCost = SystemCost()
+    /// Size in bytes of a generation that is open, before its seal.
+    private(set) var openBytes = 0
 
     private var generation: String { "\(directory)/1.domstore" }
     private var bare: String { "\(directory)/bare" }
@@ -28,10 +31,11 @@ final class SealGround {
         }
         directory = String(cString: made)
         try prepareSeal()
-        let before = SystemCost.now
-        try seal()
-        cost = SystemCost.now - before
+        openBytes = fileBytes
+        cost = try SystemCost.of(seal)
         bytes = Self.contents(of: generation, count: cost.bytes)
+        try prepareBare()
+        bareCost = try SystemCost.of(writeBare)
     }
 
     deinit {
@@ -40,7 +44,7 @@ final class SealGround {
         rmdir(directory)
     }
 
-    /// Size of the sealed file in bytes.
+    /// Size of the generation in bytes.
     var fileBytes: Int {
         var status = stat()
         return stat(generation, &status) == 0 ? Int(status.st_size) : 0

@@ -10,8 +10,24 @@ struct SystemCost {
     /// Bytes given to them (`wchar`).
     var bytes = 0
 
+    /// A kernel that does not count writes, or `fsync` not being this program's: no figure can be had.
+    struct Uncounted: Error, CustomStringConvertible {
+        var description: String { "writes or syncs are not counted: /proc/self/io is needed" }
+    }
+
+    /// What `work` asked for.
+    static func of(_ work: () throws -> Void) throws -> SystemCost {
+        let before = now
+        try work()
+        let after = now
+        let cost = SystemCost(
+            syncs: after.syncs - before.syncs, writes: after.writes - before.writes, bytes: after.bytes - before.bytes)
+        guard cost.syncs > 0, cost.writes > 0, cost.bytes > 0 else { throw Uncounted() }
+        return cost
+    }
+
     /// Since the process began.
-    static var now: SystemCost {
+    private static var now: SystemCost {
         var cost = SystemCost(syncs: Int(ref_sync_count()))
         for line in Machine.lines(of: "/proc/self/io") {
             let parts = line.split(separator: " ")
@@ -20,9 +36,5 @@ struct SystemCost {
             if parts[0] == "wchar:" { cost.bytes = value }
         }
         return cost
-    }
-
-    static func - (a: Self, b: Self) -> Self {
-        SystemCost(syncs: a.syncs - b.syncs, writes: a.writes - b.writes, bytes: a.bytes - b.bytes)
     }
 }

@@ -2,46 +2,61 @@ import Foundation
 import Measurement
 
 /// All results with what they depend on, as text or as JSON.
-enum Report {
-    static func text(_ results: [Result]) -> String {
-        var table = Table(head: ["benchmark", "goal", "ratio", "min", "max", "met", "subject", "reference", "unit/op"])
+struct Report: Encodable {
+    let date = Machine.date
+    let compiler = Self.compiler
+    let processor = Machine.processor
+    /// The machine's load average when the last figure was there.
+    let load = Machine.loadAverage
+    let results: [Result]
+    /// What the benchmarks tell beside figures, each after its benchmark's name.
+    let facts: [String]
+
+    init(_ results: [Result], facts: [String]) {
+        self.results = results
+        self.facts = facts
+    }
+
+    var isMet: Bool { results.allSatisfy(\.isMet) }
+
+    var text: String {
+        var table = Table(head: ["figure", "ours", "reference", "unit", "ratio", "(min", "max)", "goal", "verdict"])
         for result in results {
+            let several = result.rounds > 1
             table.append([
-                result.name, result.goal.map { "<= " + Table.number($0, digits: 2) } ?? "-",
-                Table.number(result.ratio, digits: 3), Table.number(result.lowestRatio, digits: 3),
-                Table.number(result.highestRatio, digits: 3), result.goal == nil ? "-" : result.isMet ? "yes" : "NO",
-                figure(result.subject), figure(result.reference), result.unit,
+                result.name, figure(result.ours), figure(result.reference), result.unit,
+                Table.number(result.ratio, digits: 3), several ? Table.number(result.lowestRatio, digits: 3) : "",
+                several ? Table.number(result.highestRatio, digits: 3) : "",
+                result.goal.map { "<= " + Table.number($0, digits: 2) } ?? "none",
+                result.goal == nil ? "-" : result.isMet ? "met" : "NOT MET",
             ])
         }
-        let facts = results.flatMap { result in result.facts.map { "\(result.name): \($0)" } }
         let rounds = results.map(\.rounds).max() ?? 0
-        return
-            ([
-                "\(Machine.date), \(compiler), \(Machine.processor), load \(Machine.loadAverage)"
-                    + (rounds > 1 ? ", \(rounds) rounds" : ""), "",
-                table.text,
-            ] + (facts.isEmpty ? [] : [""] + facts)).joined(separator: "\n")
+        var summaries: [String] = []
+        for result in results {
+            let line = "\(result.name.split(separator: " ")[0]): \(result.summary)"
+            if summaries.last != line { summaries.append(line) }
+        }
+        let goals = results.filter { $0.goal != nil }
+        var lines = [
+            "\(date), \(compiler), \(processor), load \(load)" + (rounds > 1 ? ", \(rounds) rounds" : ""), "",
+            table.text, "",
+            "\(goals.count(where: \.isMet)) of \(goals.count) goals met.",
+        ]
+        if rounds > 1 {
+            lines.append("ours, reference: medians of the rounds. ratio: the median of the rounds' ratios.")
+        }
+        return (lines + [""] + summaries + facts).joined(separator: "\n")
     }
 
-    static func json(_ results: [Result]) throws -> String {
-        struct Document: Encodable {
-            let date: String
-            let compiler: String
-            let processor: String
-            let load: String
-            let results: [Result]
-        }
+    func json() throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let document = Document(
-            date: Machine.date, compiler: compiler, processor: Machine.processor, load: Machine.loadAverage,
-            results: results)
-        return String(decoding: try encoder.encode(document), as: UTF8.self)
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
     }
 
-    private static func figure(_ figure: Result.Figure) -> String {
-        let digits = figure.perOperation < 1000 ? 2 : 0
-        return "\(figure.side) \(Table.number(figure.perOperation, digits: digits))"
+    private func figure(_ value: Double) -> String {
+        Table.number(value, digits: value < 1000 && value != value.rounded() ? 2 : 0)
     }
 
     /// The compiler that built this program, as far as it tells its program.

@@ -2,56 +2,70 @@ import Measurement
 
 /// One row of the table.
 struct Result: Encodable {
+    /// The benchmark's name, then what was counted where it was not timed.
     let name: String
     let summary: String
-    /// `ns` or `instructions`.
+    /// `ns/op`, `instructions/op`, or what was counted once.
     let unit: String
-    let goal: Double?
-    /// The median of the ratios; its extremes are equal to it where there is one count only.
+    /// Per operation: the median of the rounds, or the count.
+    let ours: Double
+    let reference: Double
+    /// The sides' labels, for `--side`.
+    let sides: Sides
+    /// The median of the rounds' ratios; its extremes are equal to it where there is one count only.
     let ratio: Double
     let lowestRatio: Double
     let highestRatio: Double
     let rounds: Int
-    /// Label and median per operation.
-    let subject: Figure
-    let reference: Figure
-    /// What else the benchmark can tell, in words.
-    let facts: [String]
+    /// The most that ``ratio`` may be; `nil` when the figure is for information only.
+    let goal: Double?
+    let isMet: Bool
 
-    struct Figure: Encodable {
-        let side: String
-        let perOperation: Double
+    struct Sides: Encodable {
+        let ours: String
+        let reference: String
     }
 
-    var isMet: Bool { goal.map { ratio <= $0 } ?? true }
-
-    init(_ measurement: Measurement, facts: [String]) {
-        let benchmark = measurement.benchmark
+    init(_ measurement: Measurement) {
         let ratios = measurement.ratios.sorted()
-        name = benchmark.name
-        summary = benchmark.summary
-        unit = "ns"
-        goal = benchmark.goal
-        ratio = measurement.ratio
-        lowestRatio = ratios[0]
-        highestRatio = ratios[ratios.count - 1]
-        rounds = ratios.count
-        subject = Figure(side: benchmark.subject.label, perOperation: Measurement.median(measurement.subject))
-        reference = Figure(side: benchmark.reference.label, perOperation: Measurement.median(measurement.reference))
-        self.facts = facts
+        self.init(
+            measurement.benchmark, name: measurement.benchmark.name, unit: "ns/op",
+            ours: Measurement.median(measurement.subject), reference: Measurement.median(measurement.reference),
+            ratios: ratios, goal: measurement.benchmark.goal)
     }
 
-    init(_ benchmark: Benchmark, _ counts: (subject: Double, reference: Double)) {
-        name = benchmark.name
-        summary = benchmark.summary
-        unit = "instructions"
-        goal = benchmark.goal
-        ratio = counts.subject / counts.reference
-        lowestRatio = ratio
-        highestRatio = ratio
-        rounds = 1
-        subject = Figure(side: benchmark.subject.label, perOperation: counts.subject)
-        reference = Figure(side: benchmark.reference.label, perOperation: counts.reference)
-        facts = []
+    /// `counts` is instructions per operation of both sides.
+    init(_ benchmark: Benchmark, instructions counts: (subject: Double, reference: Double)) {
+        self.init(
+            benchmark, name: benchmark.name, unit: "instructions/op", ours: counts.subject, reference: counts.reference,
+            ratios: [counts.subject / counts.reference], goal: benchmark.goal)
+    }
+
+    init(_ benchmark: Benchmark, _ count: Count) {
+        self.init(
+            benchmark, name: "\(benchmark.name) \(count.unit)", unit: count.unit, ours: Double(count.subject),
+            reference: Double(count.reference), ratios: [Double(count.subject) / Double(count.reference)],
+            goal: count.goal)
+    }
+
+    /// `ratios` ascending, at least one.
+    private init(
+        _ benchmark: Benchmark, name: String, unit: String, ours: Double, reference: Double, ratios: [Double],
+        goal: Double?
+    ) {
+        self.name = name
+        self.summary = benchmark.summary
+        self.unit = unit
+        self.ours = ours
+        self.reference = reference
+        self.sides = Sides(ours: benchmark.subject.label, reference: benchmark.reference.label)
+        let ratio = Measurement.median(ratios)
+        self.ratio = ratio
+        self.lowestRatio = ratios[0]
+        self.highestRatio = ratios[ratios.count - 1]
+        self.rounds = ratios.count
+        self.goal = goal
+        // The figure that is printed is the one that is judged.
+        self.isMet = goal.map { (ratio * 1000).rounded() <= ($0 * 1000).rounded() } ?? true
     }
 }

@@ -15,7 +15,12 @@
 //               empty tables replaced by leaves and freed; a dirty byte set for every table frame written.
 //               One leaf: one walk. A range: one pass that checks, one that writes; both recursive by level.
 //
-// Both run with a configuration that is only known at run time, through a call that is not inlined into the caller.
+// Both are laid out the same way, so that languages are compared and not layouts: what is nearly always asked for (tables
+// in the largest segment, one leaf) is a loop without a call in it that gives up, nothing written, on whatever is not so
+// simple; a general path behind it does all of it. A range writes its lowest tables without a call.
+//
+// Both run with a configuration that is only known at run time, through a call that is not inlined into the caller, and
+// with the bounds that the library has against damaged tables (`REF_VISIT_LIMIT`).
 #ifndef CREFERENCE_H
 #define CREFERENCE_H
 
@@ -45,7 +50,8 @@ struct ref_config {
     int address_bits;
     bool accessed_dirty;
     bool snoop_control;
-    uint8_t leaf_levels;
+    // Bit `k`: leaves of `2^k` bytes exist.
+    uint64_t page_sizes;
     uint64_t address_mask;
     uint64_t table_reserved;
     uint64_t leaf_reserved;
