@@ -276,6 +276,34 @@ import Testing
         #expect(engine.checkInvariants() == [])
     }
 
+    @Test func `what the caches hold of an entry that nobody took over is invalidated`() throws {
+        let handed = try handOver()
+        #expect(reaches(handed.machine, one) && reaches(handed.machine, two))
+        // Both have their entries in one context table, which stays: that of 00:04.0 is cleared in it.
+        let restored = try restore(handed, attach: [one])
+        #expect(reaches(handed.machine, one))
+        #expect(handed.machine.dma(two, iova: IOVA(0x1008), access: .write) == .fault(.contextNotPresent))
+        #expect(restored.engine.checkInvariants() == [])
+    }
+
+    @Test func `an entry that stands elsewhere than recorded is not taken over`() throws {
+        let handed = try handOver()
+        var restoring = try RestoringEngine(machine: handed.machine, source: .handedOver) { _ in }
+        try restoring.takeOver(unit: TestMachine.unit, rootTable: handed.root)
+        restoring.hold(frames: handed.pages)
+        try restoring.reserveTag(unit: TestMachine.unit, tag: handed.tag)
+        let domain = try restoring.adoptDomain(
+            kind: .paging, geometry: handed.geometry,
+            cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.tag)])
+        let device = try unwrapped(handed.machine.device(one))
+        let place = try unwrapped(restoring.engine.contextEntryAddress(device))
+        #expect(
+            refusal { () throws(Refusal) in
+                try restoring.attachRestored(one, domain: domain, entryAddress: place.advanced(16))
+            } == Refusal(.EINVAL, .attachmentEntryDiffers, requester: one))
+        try restoring.attachRestored(one, domain: domain, entryAddress: place)
+    }
+
     @Test func `a unit that changed is not taken over`() throws {
         let handed = try handOver()
         var restoring = try RestoringEngine(machine: handed.machine, source: .handedOver) { _ in }
