@@ -120,6 +120,7 @@ import Testing
         #expect(map(0x1f000, 0x12000) == .EINVAL)
         #expect(map(0x3f000, 0x1000) == nil)
         #expect(map(0x40000, 0x1000) == .EINVAL)
+        #expect(map(0x3f000, 0x2000) == .EINVAL, "what may not be mapped at all is asked before what is mapped")
     }
 
     @Test func `attaching refuses what the IOAS maps in a reserved region, and the region is free after the detach`()
@@ -189,6 +190,47 @@ import Testing
         try engine.releaseOwner(GroupID(5))
         #expect(errno { () throws(Errno) in try engine.releaseOwner(GroupID(5)) } == .EINVAL)
         #expect(engine.checkInvariants() == [])
+    }
+
+    @Test func `a replace takes the group's reservations along`() throws {
+        var engine = try LiveEngine.start(try TestMachine.make()) { _ in }
+        let (old, first) = try engine.space()
+        let (new, second) = try engine.space()
+        let backing = try engine.addBacking(.physical)
+        let device = TestMachine.rid("00:03.0")
+        try engine.own(device, on: first)
+        func map(_ ioas: IOASID) -> Errno? {
+            errno { () throws(Errno) in
+                try engine.map(
+                    ioas: ioas, iova: IOVA(0xfee0_0000), byteCount: 0x1000, backing: backing, offset: 0,
+                    protection: .read)
+            }
+        }
+        #expect(map(old) == .EINVAL)
+        try engine.replace(device, with: second)
+        #expect(map(new) == .EINVAL)
+        #expect(map(old) == nil)
+        #expect(errno { () throws(Errno) in try engine.replace(device, with: first) } == .EADDRINUSE)
+        #expect(engine.group(GroupID(3))!.hwpt == second)
+        #expect(engine.checkInvariants() == [])
+    }
+
+    @Test func `an attach that fails at a group's second device leaves the first one where it was`() throws {
+        // One context table fits: root table, the tables' root, and one frame more.
+        let arena = PhysicalRange(first: PhysicalAddress(0x20_0000), bytes: 4096 * 3)!
+        let devices = [TestMachine.device("01:00.0", group: 5), TestMachine.device("02:00.0", group: 5)]
+        var engine = try LiveEngine.start(try TestMachine.make(devices: devices, arena: arena)) { _ in }
+        let (ioas, hwpt) = try engine.space()
+        let reserved = engine.ioas(ioas)!.reserved
+        try engine.claimOwner(GroupID(5), token: 1)
+        let attachments = engine.attachments
+        #expect(errno { () throws(Errno) in try engine.attach(devices[0].requester, to: hwpt) } == .ENOMEM)
+        #expect(engine.attachments == attachments)
+        #expect(engine.group(GroupID(5))!.hwpt == nil)
+        #expect(engine.ioas(ioas)!.reserved == reserved)
+        #expect(engine.arena.availableCount == 1)
+        #expect(engine.checkInvariants() == [])
+        try engine.destroyHWPT(hwpt)
     }
 
     @Test func `a group that a kernel driver owns cannot be claimed, nor one that must not be blocked`() throws {

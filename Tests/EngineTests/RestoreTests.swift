@@ -20,9 +20,9 @@ import Testing
         var pages: [PhysicalRange]
     }
 
-    private func handOver(both: Bool = true) throws -> Handed {
+    private func handOver(both: Bool = true, devices: [MachineDevice] = TestMachine.devices) throws -> Handed {
         var engine = try LiveEngine.start(
-            try TestMachine.make(), configuration: .init(defaultDomain: .identity)
+            try TestMachine.make(devices: devices), configuration: .init(defaultDomain: .identity)
         ) { _ in }
         let (ioas, hwpt) = try engine.space()
         try engine.own(one, on: hwpt)
@@ -35,8 +35,10 @@ import Testing
         let session = try engine.createSession("s")
         try engine.preserve(one, in: session)
         if both { try engine.preserve(two, in: session) }
-        try engine.claimOwner(GroupID(6), token: 1)
-        try engine.releaseOwner(GroupID(6))
+        let through = devices.last!.requester
+        let group = try unwrapped(engine.group(of: through)?.id)
+        try engine.claimOwner(group, token: 1)
+        try engine.releaseOwner(group)
         try engine.preserve(through, in: session, options: .init(lab: true))
         let domain = try unwrapped(engine.domain(engine.hwpt(hwpt)!.domain))
         let shape = try #require(domain.table?.configuration)
@@ -72,6 +74,7 @@ import Testing
         for device in attach ?? [one, two] {
             try restoring.attachRestored(device, domain: domain, session: session, ownerToken: 9)
         }
+        let through = handed.machine.devices.last!.requester
         try restoring.attachRestored(through, domain: identity, session: session, ownerToken: 9)
         return Restored(engine: try restoring.start(), session: session, domain: domain)
     }
@@ -274,6 +277,34 @@ import Testing
         #expect(engine.group(GroupID(5))?.hwpt == nil)
         try engine.destroyHWPT(hwpt)
         #expect(engine.checkInvariants() == [])
+    }
+
+    @Test func `what the caches hold of an entry that nobody took over is invalidated`() throws {
+        // All entries are in one context table, which stays; no table goes that would have everything invalidated.
+        let handed = try handOver(devices: TestMachine.devices.prefix(2) + [TestMachine.device("00:05.0", group: 6)])
+        #expect(reaches(handed.machine, one) && reaches(handed.machine, two))
+        let restored = try restore(handed, attach: [one])
+        #expect(reaches(handed.machine, one))
+        #expect(handed.machine.dma(two, iova: IOVA(0x1008), access: .write) == .fault(.contextNotPresent))
+        #expect(restored.engine.checkInvariants() == [])
+    }
+
+    @Test func `an entry that stands elsewhere than recorded is not taken over`() throws {
+        let handed = try handOver()
+        var restoring = try RestoringEngine(machine: handed.machine, source: .handedOver) { _ in }
+        try restoring.takeOver(unit: TestMachine.unit, rootTable: handed.root)
+        restoring.hold(frames: handed.pages)
+        try restoring.reserveTag(unit: TestMachine.unit, tag: handed.tag)
+        let domain = try restoring.adoptDomain(
+            kind: .paging, geometry: handed.geometry,
+            cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.tag)])
+        let device = try unwrapped(handed.machine.device(one))
+        let place = try unwrapped(restoring.engine.contextEntryAddress(device))
+        #expect(
+            refusal { () throws(Refusal) in
+                try restoring.attachRestored(one, domain: domain, entryAddress: place.advanced(16))
+            } == Refusal(.EINVAL, .attachmentEntryDiffers, requester: one))
+        try restoring.attachRestored(one, domain: domain, entryAddress: place)
     }
 
     @Test func `a unit that changed is not taken over`() throws {

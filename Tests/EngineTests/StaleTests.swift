@@ -56,6 +56,20 @@ import Testing
         #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .fault(.contextNotPresent))
     }
 
+    @Test func `nothing is cached under the tag of a domain that is destroyed`() throws {
+        var engine = try LiveEngine.start(try TestMachine.make()) { _ in }
+        let (_, hwpt) = try engine.space()
+        let unit = engine.machine.units[0]
+        let tag = try unwrapped(engine.domain(engine.hwpt(hwpt)!.domain)?.cacheTags.first?.cacheTag)
+        // As a walk in flight at the detach could leave it.
+        unit.iotlb.fill(
+            tag: tag, iova: IOVA(0x1000), pa: PhysicalAddress(0x9000), protection: .read, isDirty: false, requester: one
+        )
+        #expect(unit.iotlb.entries.count == 1)
+        try engine.destroyHWPT(hwpt)
+        #expect(unit.iotlb.entries.isEmpty)
+    }
+
     @Test func `a tampered leaf, tag or area is a violation`() throws {
         let running = try start()
         var engine = running.engine

@@ -226,6 +226,26 @@ struct ImportDamageTests {
         #expect(snapshot.devices.count == 20)
     }
 
+    @Test("One root at two depths is two domains")
+    func depths() throws {
+        let image = try Fixtures.vtd48()
+        let before = try Importer.importMachine(image)
+        let place = try #require(before.attachments.first { $0.requester == RequesterID("00:04.0") }?.entryAddress)
+        let second = PhysicalAddress(place.rawValue + 8)
+        let word = try #require(image.memory.word(at: second))
+        #expect(word & 7 == 2)
+        #expect(image.memory.setWord(word & ~7 | 1, at: second))
+        let after = try Importer.importMachine(image)
+        func tables(_ text: String) throws -> DomainUnitRecord.Geometry? {
+            let attachment = try #require(after.attachments.first { $0.requester == RequesterID(text) })
+            return try #require(after.domainUnits.first { $0.domain == attachment.domain }).tables
+        }
+        #expect(after.domains.count == before.domains.count + 1)
+        #expect(try tables("00:03.0")?.topLevel == 3)
+        #expect(try tables("00:04.0")?.topLevel == 2)
+        #expect(try tables("00:03.0")?.root == tables("00:04.0")?.root)
+    }
+
     @Test("RAM ranges shrink to whole pages, however odd they are")
     func ram() {
         func pages(_ ranges: [(UInt64, UInt64)]) -> [String] {
