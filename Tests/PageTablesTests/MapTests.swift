@@ -252,7 +252,7 @@ struct MapTests {
             let root = domain.table.root
             for index in 0..<512 { domain.machine.set(root, index, root.rawValue | 3) }
             switch operation {
-            case 0: #expect(domain.unmap(0, 1 << UInt64(bits)) >= 0)
+            case 0: _ = domain.unmap(0, 1 << UInt64(bits))
             case 1:
                 #expect(domain.failure { () throws(MapError) in try domain.map(0, 0, 1 << 30) } != nil)
             case 2:

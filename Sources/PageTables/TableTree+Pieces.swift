@@ -1,0 +1,93 @@
+import IOMMUModel
+
+extension TableTree {
+    /// Leaves of one table page that continue each other.
+    struct Piece {
+        var first: UInt64
+        /// Clipped to the input width.
+        var last: UInt64
+        var pa: UInt64
+        var count: Int
+        var pageSizeLog2: Int
+        /// The rights of all entries on the way, ANDed; never none.
+        var rights: UInt8
+    }
+
+    /// A place in the enumeration of one tree, ascending by input address. Holds the tree, and one place per level; nothing
+    /// is listed ahead. A page that is used again is told again, as the hardware would translate.
+    struct PieceCursor {
+        private let tree: TableTree
+        private let lastIOVA: UInt64
+        /// Where the next piece comes from.
+        private var current = Place(item: 0, end: 0, base: 0, shift: 12, rights: 0)
+        /// The tables above it; levels fall by at least one, so it never grows past the number of levels.
+        private var above: [Place] = []
+        private var left: Int
+        /// Set once ``ScanBudget/runs`` is spent: nothing from this input address on is told.
+        private(set) var budgetExceededAt: IOVA?
+
+        /// Where the enumeration is in one table.
+        private struct Place {
+            var item: Int
+            var end: Int
+            var base: UInt64
+            var shift: UInt64
+            var rights: UInt8
+        }
+
+        init(_ tree: TableTree) {
+            self.tree = tree
+            lastIOVA = tree.configuration.lastIOVA.rawValue
+            left = tree.budget.runs
+            guard let root = tree.records.first, root.hasLeaf else { return }
+            above.reserveCapacity(tree.configuration.topLevel + 1)
+            current = Self.place(root, base: 0, rights: 3)
+        }
+
+        private static func place(_ record: Record, base: UInt64, rights: UInt8) -> Place {
+            Place(
+                item: record.firstItem, end: record.firstItem + Int(record.itemCount), base: base,
+                shift: UInt64(12 + 9 * Int(record.level)), rights: rights)
+        }
+
+        /// The next piece; `nil` at the end, and when the budget is spent.
+        mutating func next() -> Piece? {
+            while true {
+                guard current.item < current.end else {
+                    guard let upper = above.popLast() else { return nil }
+                    current = upper
+                    continue
+                }
+                let item = tree.items[current.item]
+                current.item &+= 1
+                let first = current.base &+ UInt64(item.index) &<< current.shift
+                guard first <= lastIOVA else { return end() }
+                let rights = current.rights & item.rights
+                if rights == 0 { continue }
+                let record: Record? = item.isTable ? tree.records[Int(truncatingIfNeeded: item.value)] : nil
+                if let record, !record.hasLeaf { continue }
+                guard left > 0 else {
+                    budgetExceededAt = IOVA(first)
+                    return end()
+                }
+                left &-= 1
+                if let record {
+                    above.append(current)
+                    current = Self.place(record, base: first, rights: rights)
+                } else {
+                    let last = first &+ UInt64(item.count) &<< current.shift &- 1
+                    return Piece(
+                        first: first, last: min(last, lastIOVA), pa: item.value, count: Int(item.count),
+                        pageSizeLog2: Int(truncatingIfNeeded: current.shift), rights: rights)
+                }
+            }
+        }
+
+        /// Nothing more is told.
+        private mutating func end() -> Piece? {
+            above.removeAll()
+            current.end = 0
+            return nil
+        }
+    }
+}
