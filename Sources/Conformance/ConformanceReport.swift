@@ -7,12 +7,6 @@ public struct ConformanceReport: Sendable, Hashable {
         public var expected: String
         public var got: String
 
-        public init(id: String, expected: String, got: String) {
-            self.id = id
-            self.expected = expected
-            self.got = got
-        }
-
         public var description: String { "\(id): expected \(expected), got \(got)" }
     }
 
@@ -21,8 +15,6 @@ public struct ConformanceReport: Sendable, Hashable {
     /// In the order of the file.
     public private(set) var failures: [Failure] = []
     public var failed: Int { failures.count }
-
-    public init() {}
 
     mutating func skip(_ count: Int = 1) { skipped += count }
 

@@ -28,16 +28,6 @@ public struct Translation: Sendable, Hashable {
     public let protection: Protection
     /// Where the leaf's word is.
     public let entryAddress: PhysicalAddress
-
-    public init(
-        pa: PhysicalAddress, pageSizeLog2: Int, level: Int, protection: Protection, entryAddress: PhysicalAddress
-    ) {
-        self.pa = pa
-        self.pageSizeLog2 = pageSizeLog2
-        self.level = level
-        self.protection = protection
-        self.entryAddress = entryAddress
-    }
 }
 
 /// What a walk ended in.

@@ -7,15 +7,15 @@ import PageTables
 /// either the announced one, or damage.
 public struct ReplaceEvidence: Sendable, Hashable {
     /// Where a device's requests were about to go.
-    public struct Target: Sendable, Hashable {
-        public var root: PhysicalAddress
-        public var topLevel: UInt8
-        public var addressBits: UInt8
-        public var cacheTag: UInt32
+    struct Target: Sendable, Hashable {
+        var root: PhysicalAddress
+        var topLevel: UInt8
+        var addressBits: UInt8
+        var cacheTag: UInt32
     }
 
     /// The name of the event that announces a switch.
-    public static let eventName = "replacing"
+    static let eventName = "replacing"
 
     private var targets: [RequesterID: [Target]] = [:]
 
@@ -35,7 +35,7 @@ public struct ReplaceEvidence: Sendable, Hashable {
     }
 
     /// The arguments of the event that announces the switch of `requester` to `table` under `tag`.
-    public static func arguments(
+    static func arguments(
         _ requester: RequesterID, table: PageTable, tag: UInt32
     ) -> [Event.Argument] {
         [
@@ -45,7 +45,7 @@ public struct ReplaceEvidence: Sendable, Hashable {
     }
 
     /// The announced target of `requester` with this root and tag.
-    public func target(of requester: RequesterID, root: PhysicalAddress, tag: UInt32) -> Target? {
+    func target(of requester: RequesterID, root: PhysicalAddress, tag: UInt32) -> Target? {
         targets[requester]?.last { $0.root == root && $0.cacheTag == tag }
     }
 }

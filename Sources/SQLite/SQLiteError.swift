@@ -7,7 +7,7 @@ public struct SQLiteError: Error, Sendable, Hashable, CustomStringConvertible {
     /// SQLite's own words.
     public var message: String
 
-    public init(extendedCode: Int32, message: String) {
+    init(extendedCode: Int32, message: String) {
         self.extendedCode = extendedCode
         self.message = message
     }

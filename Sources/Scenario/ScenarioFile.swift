@@ -8,20 +8,23 @@ import Import
 /// since a misspelt expectation would otherwise pass for ever.
 public struct ScenarioFile: Sendable, Decodable {
     /// The schema version that this code reads.
-    public static let supportedSchema = 0
+    static let supportedSchema = 0
 
     /// The JSON Schema of such files.
     public static var schemaText: String { String(decoding: PackageResources.scenario_schema_json, as: UTF8.self) }
 
-    public var schema: Int
+    var schema: Int
     public var name: String
-    public var about: String?
+    var about: String?
     /// Seed of the engine's random state (nonce, choices); the same seed gives the same bytes.
-    public var seed: UInt64
-    public var machine: ScenarioMachine
-    public var steps: [ScenarioStep]
-    public var tamper: [ScenarioTamper]
-    public var expect: ScenarioExpectation?
+    var seed: UInt64
+    var machine: ScenarioMachine
+    var steps: [ScenarioStep]
+    var tamper: [ScenarioTamper]
+    var expect: ScenarioExpectation?
+
+    /// The number of its steps.
+    public var stepCount: Int { steps.count }
 
     enum CodingKeys: String, CodingKey, CaseIterable { case schema, name, about, seed, machine, steps, tamper, expect }
 
@@ -58,19 +61,19 @@ public struct ScenarioFile: Sendable, Decodable {
 }
 
 /// What a scenario's handover must come to.
-public struct ScenarioExpectation: Sendable, Decodable {
-    public var verdict: String?
-    public var rule: RuleID?
-    public var preserved: [RequesterID]?
-    public var refused: [Refusal]?
-    public var quarantined: [RequesterID]?
+struct ScenarioExpectation: Sendable, Decodable {
+    var verdict: String?
+    var rule: RuleID?
+    var preserved: [RequesterID]?
+    var refused: [Refusal]?
+    var quarantined: [RequesterID]?
 
     /// A device that the preserve refuses, with the answer.
-    public struct Refusal: Sendable, Decodable {
-        public var device: RequesterID
-        public var errno: Errno
+    struct Refusal: Sendable, Decodable {
+        var device: RequesterID
+        var errno: Errno
         enum CodingKeys: String, CodingKey, CaseIterable { case device, errno }
-        public init(from decoder: any Decoder) throws {
+        init(from decoder: any Decoder) throws {
             let box = try decoder.strictContainer(CodingKeys.self)
             device = try box.decode(RequesterText.self, forKey: .device).value
             errno = try box.decode(ErrnoText.self, forKey: .errno).value
@@ -79,7 +82,7 @@ public struct ScenarioExpectation: Sendable, Decodable {
 
     enum CodingKeys: String, CodingKey, CaseIterable { case verdict, rule, preserved, refused, quarantined }
 
-    public init(from decoder: any Decoder) throws {
+    init(from decoder: any Decoder) throws {
         let box = try decoder.strictContainer(CodingKeys.self)
         verdict = try box.decodeIfPresent(String.self, forKey: .verdict)
         rule = try box.decodeIfPresent(RuleText.self, forKey: .rule)?.value

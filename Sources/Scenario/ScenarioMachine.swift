@@ -1,25 +1,25 @@
 import IOMMUModel
 
 /// The machine of a scenario.
-public struct ScenarioMachine: Sendable, Decodable {
+struct ScenarioMachine: Sendable, Decodable {
     /// RAM in whole pages, both ends included.
-    public var ram: [PhysicalRange]
+    var ram: [PhysicalRange]
     /// How many frames new table pages may be taken from; at the end of the last RAM range.
-    public var tablePages: UInt64
-    public var units: [Unit]
-    public var devices: [Device]
-    public var memoryFiles: [MemoryFile]
+    var tablePages: UInt64
+    var units: [Unit]
+    var devices: [Device]
+    var memoryFiles: [MemoryFile]
 
     /// A VT-d unit.
-    public struct Unit: Sendable, Decodable {
-        public var id: UnitID
-        public var segment: UInt32
-        public var registerBase: PhysicalAddress
-        public var hostAddressWidth: UInt8
-        public var capability: UInt64
-        public var extendedCapability: UInt64
+    struct Unit: Sendable, Decodable {
+        var id: UnitID
+        var segment: UInt32
+        var registerBase: PhysicalAddress
+        var hostAddressWidth: UInt8
+        var capability: UInt64
+        var extendedCapability: UInt64
         /// The hardware sets accessed and dirty bits.
-        public var accessedDirty: Bool
+        var accessedDirty: Bool
 
         enum CodingKeys: String, CodingKey, CaseIterable {
             case id, segment
@@ -29,7 +29,7 @@ public struct ScenarioMachine: Sendable, Decodable {
             case accessedDirty = "accessed_dirty"
         }
 
-        public init(from decoder: any Decoder) throws {
+        init(from decoder: any Decoder) throws {
             let box = try decoder.strictContainer(CodingKeys.self)
             id = UnitID(try box.decode(UInt32.self, forKey: .id))
             segment = try box.decodeIfPresent(UInt32.self, forKey: .segment) ?? 0
@@ -43,22 +43,22 @@ public struct ScenarioMachine: Sendable, Decodable {
     }
 
     /// A device behind a unit.
-    public struct Device: Sendable, Decodable {
-        public var requester: RequesterID
-        public var unit: UnitID
-        public var group: GroupID
-        public var hasFunction: Bool
-        public var driver: String
-        public var ats: Bool
-        public var pri: Bool
-        public var reserved: [Reserved]
+    struct Device: Sendable, Decodable {
+        var requester: RequesterID
+        var unit: UnitID
+        var group: GroupID
+        var hasFunction: Bool
+        var driver: String
+        var ats: Bool
+        var pri: Bool
+        var reserved: [Reserved]
 
         /// A reserved region of the device's group.
-        public struct Reserved: Sendable, Decodable {
-            public var kind: ReservedRegionKind
-            public var range: IOVARange
+        struct Reserved: Sendable, Decodable {
+            var kind: ReservedRegionKind
+            var range: IOVARange
             enum CodingKeys: String, CodingKey, CaseIterable { case kind, iova, last }
-            public init(from decoder: any Decoder) throws {
+            init(from decoder: any Decoder) throws {
                 let box = try decoder.strictContainer(CodingKeys.self)
                 kind = try box.decode(ReservedKindText.self, forKey: .kind).value
                 let first = IOVA(try box.decode(NumberText.self, forKey: .iova).value)
@@ -75,7 +75,7 @@ public struct ScenarioMachine: Sendable, Decodable {
             case device, unit, group, function, driver, ats, pri, reserved
         }
 
-        public init(from decoder: any Decoder) throws {
+        init(from decoder: any Decoder) throws {
             let box = try decoder.strictContainer(CodingKeys.self)
             requester = try box.decode(RequesterText.self, forKey: .device).value
             unit = UnitID(try box.decodeIfPresent(UInt32.self, forKey: .unit) ?? 1)
@@ -89,15 +89,15 @@ public struct ScenarioMachine: Sendable, Decodable {
     }
 
     /// A memory file: contiguous in the simulated machine.
-    public struct MemoryFile: Sendable, Decodable {
-        public var id: BackingID
-        public var base: PhysicalAddress
-        public var byteCount: UInt64
-        public var sealed: Bool
+    struct MemoryFile: Sendable, Decodable {
+        var id: BackingID
+        var base: PhysicalAddress
+        var byteCount: UInt64
+        var sealed: Bool
 
         enum CodingKeys: String, CodingKey, CaseIterable { case id, base, bytes, sealed }
 
-        public init(from decoder: any Decoder) throws {
+        init(from decoder: any Decoder) throws {
             let box = try decoder.strictContainer(CodingKeys.self)
             id = BackingID(try box.decode(UInt32.self, forKey: .id))
             base = PhysicalAddress(try box.decode(NumberText.self, forKey: .base).value)
@@ -113,7 +113,7 @@ public struct ScenarioMachine: Sendable, Decodable {
         case memoryFiles = "memory_files"
     }
 
-    public init(from decoder: any Decoder) throws {
+    init(from decoder: any Decoder) throws {
         let box = try decoder.strictContainer(CodingKeys.self)
         ram = try box.decode([[NumberText]].self, forKey: .ram).map { pair in
             guard pair.count == 2,

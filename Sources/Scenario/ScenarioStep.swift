@@ -1,9 +1,9 @@
 import IOMMUModel
 
 /// One step of a scenario: an operation with its arguments, and what it must answer.
-public struct ScenarioStep: Sendable, Decodable {
+struct ScenarioStep: Sendable, Decodable {
     /// What the step does; each case names what it needs.
-    public enum Operation: Sendable {
+    enum Operation: Sendable {
         case createIOAS(IOASID)
         case createHWPT(HWPTID, ioas: IOASID, unit: UnitID, addressBits: Int)
         case claim(RequesterID)
@@ -17,17 +17,17 @@ public struct ScenarioStep: Sendable, Decodable {
     }
 
     /// Where a DMA must end.
-    public enum Landing: Sendable, Hashable {
+    enum Landing: Sendable, Hashable {
         case address(PhysicalAddress)
         /// A VT-d fault reason.
         case fault(UInt8)
     }
 
     /// The operation's name, as in the file.
-    public var name: String
-    public var operation: Operation
+    var name: String
+    var operation: Operation
     /// The error it must answer with; `nil`: it must succeed.
-    public var expect: Errno?
+    var expect: Errno?
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case `do`
@@ -35,7 +35,7 @@ public struct ScenarioStep: Sendable, Decodable {
             expect
     }
 
-    public init(from decoder: any Decoder) throws {
+    init(from decoder: any Decoder) throws {
         let box = try decoder.strictContainer(CodingKeys.self)
         name = try box.decode(String.self, forKey: .do)
         expect = try box.decodeIfPresent(ErrnoText.self, forKey: .expect)?.value

@@ -2,8 +2,8 @@ import IOMMUModel
 
 /// One change made between seal and restore that no correct engine makes; checksums in the file are made good again,
 /// so that a rule and not a checksum has to find it.
-public struct ScenarioTamper: Sendable, Decodable {
-    public enum Change: Sendable {
+struct ScenarioTamper: Sendable, Decodable {
+    enum Change: Sendable {
         /// Flips bits of the leaf that translates `iova` for `device`, in memory.
         case leaf(RequesterID, iova: IOVA, flip: UInt64)
         /// Flips bits of one word (0 or 1) of the device's context entry, in memory.
@@ -14,11 +14,11 @@ public struct ScenarioTamper: Sendable, Decodable {
         case attachment(RequesterID, of: RequesterID)
     }
 
-    public var change: Change
+    var change: Change
 
     enum CodingKeys: String, CodingKey, CaseIterable { case what, device, iova, flip, word, ioas, offset, of }
 
-    public init(from decoder: any Decoder) throws {
+    init(from decoder: any Decoder) throws {
         let box = try decoder.strictContainer(CodingKeys.self)
         func number(_ key: CodingKeys) throws -> UInt64 { try box.decode(NumberText.self, forKey: key).value }
         func device() throws -> RequesterID { try box.decode(RequesterText.self, forKey: .device).value }

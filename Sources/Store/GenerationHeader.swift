@@ -17,11 +17,6 @@ public struct Feature: Sendable, Hashable {
     public var bit: Int64
     public var name: String
     public var isRequired: Bool
-    public init(bit: Int64, name: String, isRequired: Bool) {
-        self.bit = bit
-        self.name = name
-        self.isRequired = isRequired
-    }
 
     /// Table pages are stored as runs of words.
     public static let pageRuns = Feature(bit: 0, name: "page-runs", isRequired: true)

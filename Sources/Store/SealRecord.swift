@@ -5,12 +5,6 @@ public struct SealReceipt: Sendable, Hashable {
     public var nonce: HandoverNonce?
     public var root: RootDigest
 
-    public init(generation: UInt64, nonce: HandoverNonce?, root: RootDigest) {
-        self.generation = generation
-        self.nonce = nonce
-        self.root = root
-    }
-
     /// The form that `restore --expect-seal` takes.
     public var expected: ExpectedSeal { ExpectedSeal(generation: generation, root: root) }
 }

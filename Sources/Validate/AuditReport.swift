@@ -30,11 +30,6 @@ public struct AuditReport: Sendable, Hashable {
     /// the number listed here.
     public var findings: [Finding] = []
 
-    public init(domain: DomainID, witness: Witness) {
-        self.domain = domain
-        self.witness = witness
-    }
-
     /// True when nothing of severity `error` was found.
     public var isClean: Bool { !findings.contains { $0.severity == .error } }
 }

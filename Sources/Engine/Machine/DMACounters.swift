@@ -7,5 +7,4 @@ public struct DMACounters: Sendable, Hashable {
     public var interrupts: UInt64 = 0
     public var faults: UInt64 = 0
     public var unknown: UInt64 = 0
-    public init() {}
 }

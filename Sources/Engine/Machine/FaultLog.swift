@@ -9,14 +9,6 @@ public struct FaultRecord: Sendable, Hashable {
     public var iova: IOVA
     public var access: Access
     public var reason: VTDFaultReason
-
-    public init(requester: RequesterID, pasid: PASID?, iova: IOVA, access: Access, reason: VTDFaultReason) {
-        self.requester = requester
-        self.pasid = pasid
-        self.iova = iova
-        self.access = access
-        self.reason = reason
-    }
 }
 
 /// The fault recording registers of one unit: a bounded queue that drops the newest when full, as the hardware does
@@ -27,7 +19,7 @@ public struct FaultLog: Sendable, Hashable {
     /// Faults that found the queue full.
     public private(set) var overflowCount: UInt64 = 0
 
-    public init(capacity: Int = 256) { self.capacity = capacity }
+    init(capacity: Int = 256) { self.capacity = capacity }
 
     mutating func append(_ record: FaultRecord) {
         if records.count < capacity { records.append(record) } else { overflowCount &+= 1 }

@@ -5,18 +5,18 @@ import IOMMUModel
 /// Tags of a former kernel are reserved exactly, before anything else is allocated (lifecycle.md, "cache tags"); a tag
 /// that is in use or reserved is never handed out. Allocation takes the lowest free tag, so equal histories give equal
 /// tags.
-public struct CacheTagAllocator: Sendable, Hashable {
+struct CacheTagAllocator: Sendable, Hashable {
     /// Tags are 0 to `capacity - 1` (VT-d: `2^(4 + 2 * CAP.ND)`).
-    public let capacity: UInt32
+    let capacity: UInt32
     /// Tags below this are never handed out: 1 on VT-d, where 0 is reserved in caching mode (VT-d 6.2.1).
-    public let firstAllocatable: UInt32
+    let firstAllocatable: UInt32
     /// Set once a tag was allocated: exact reservations come too late from then on.
-    public private(set) var hasAllocated = false
+    private(set) var hasAllocated = false
     private var words: [UInt64]
     /// No free tag lies below.
     private var hint: UInt32
 
-    public init(capacity: UInt32, firstAllocatable: UInt32 = 1) {
+    init(capacity: UInt32, firstAllocatable: UInt32 = 1) {
         precondition(capacity > firstAllocatable)
         self.capacity = capacity
         self.firstAllocatable = firstAllocatable
@@ -25,7 +25,7 @@ public struct CacheTagAllocator: Sendable, Hashable {
     }
 
     /// True while `tag` is allocated or reserved.
-    public func isInUse(_ tag: UInt32) -> Bool {
+    func isInUse(_ tag: UInt32) -> Bool {
         tag < capacity && words[Int(tag / 64)] & (1 &<< UInt64(tag % 64)) != 0
     }
 
@@ -33,7 +33,7 @@ public struct CacheTagAllocator: Sendable, Hashable {
     ///
     /// - Throws: `EINVAL` for a tag that the unit does not have, `EEXIST` when it is taken, `EBUSY` after the first
     ///   ``allocate()``.
-    public mutating func reserve(_ tag: UInt32) throws(Errno) {
+    mutating func reserve(_ tag: UInt32) throws(Errno) {
         guard !hasAllocated else { throw .EBUSY }
         guard tag < capacity else { throw .EINVAL }
         guard !isInUse(tag) else { throw .EEXIST }
@@ -43,7 +43,7 @@ public struct CacheTagAllocator: Sendable, Hashable {
     /// Takes the lowest free tag.
     ///
     /// - Throws: `ENOSPC` when none is left.
-    public mutating func allocate() throws(Errno) -> UInt32 {
+    mutating func allocate() throws(Errno) -> UInt32 {
         var tag = hint
         while tag < capacity {
             let free = ~words[Int(tag / 64)] & (UInt64.max &<< UInt64(tag % 64))
@@ -61,14 +61,14 @@ public struct CacheTagAllocator: Sendable, Hashable {
     }
 
     /// Gives `tag` back; it must be in use.
-    public mutating func free(_ tag: UInt32) {
+    mutating func free(_ tag: UInt32) {
         precondition(isInUse(tag), "tag \(tag) is not in use")
         words[Int(tag / 64)] &= ~(1 &<< UInt64(tag % 64))
         hint = min(hint, max(tag, firstAllocatable))
     }
 
     /// Every tag in use, ascending.
-    public var inUse: [UInt32] {
+    var inUse: [UInt32] {
         var result: [UInt32] = []
         for (index, word) in words.enumerated() {
             var rest = word

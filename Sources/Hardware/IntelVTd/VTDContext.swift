@@ -15,12 +15,6 @@ public struct VTDContext: Sendable, Hashable {
         case tables(PageTableConfiguration, root: PhysicalAddress)
     }
 
-    public init(entry: VTDContextEntry, entryAddress: PhysicalAddress, translation: Translation) {
-        self.entry = entry
-        self.entryAddress = entryAddress
-        self.translation = translation
-    }
-
     /// The tag of the unit's caches.
     public var domainID: UInt16 { entry.domainID }
 }

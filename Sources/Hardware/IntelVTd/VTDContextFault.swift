@@ -8,7 +8,7 @@ public struct VTDContextFault: Error, Sendable, Hashable {
     /// Fault Processing Disable of the context entry: the hardware does not record the fault.
     public var isRecorded: Bool
 
-    public init(_ reason: VTDFaultReason, at entryAddress: PhysicalAddress?, isRecorded: Bool = true) {
+    init(_ reason: VTDFaultReason, at entryAddress: PhysicalAddress?, isRecorded: Bool = true) {
         self.reason = reason
         self.entryAddress = entryAddress
         self.isRecorded = isRecorded

@@ -21,7 +21,7 @@ struct ScenarioVerb: ParsableCommand {
             for file in files {
                 do {
                     let scenario = try Self.read(file)
-                    try sink.line(Escaping.escaped("\(file): \(scenario.name), \(scenario.steps.count) steps"))
+                    try sink.line(Escaping.escaped("\(file): \(scenario.name), \(scenario.stepCount) steps"))
                 } catch let failure as Failure {
                     worst = [worst ?? failure.status, failure.status].max { $0.rawValue < $1.rawValue }
                     Talk.complain(failure.description)
