@@ -108,7 +108,7 @@ extension LiveEngine {
         }
     }
 
-    /// What replay needs beside the records: clock, random state, last object id.
+    /// What replay needs beside the records: clock, random state, number of the last event.
     private borrowing func stateRecords() -> [EngineStateRecord] {
         func record(_ name: String, _ value: UInt64) -> EngineStateRecord {
             EngineStateRecord(name: name, bytes: withUnsafeBytes(of: value.bigEndian) { Array($0) })

@@ -8,8 +8,9 @@ import Validate
 
 /// Takes the pre-existing domains over and attaches them, before anything else sees the devices (D4 → D6).
 ///
-/// O(devices and PASIDs): of the tables only the roots are looked at. Nothing in memory changes but the entries of
-/// devices that are quarantined, and of those that nobody handed over.
+/// O(devices and PASIDs): of the tables only the roots are looked at, but for those that a dead engine had built, which
+/// are in no record. Nothing in memory changes but the entries of devices that are quarantined, and of those that nobody
+/// handed over.
 public enum Restorer {
     /// A new engine with every preserved device attached or quarantined.
     public struct Restored: ~Copyable {

@@ -71,7 +71,7 @@ public struct ReservedRegionRecord: Sendable, Hashable {
 /// A live-update session.
 public struct SessionRecord: Sendable, Hashable {
     public var id: SessionID
-    /// At most 63 bytes.
+    /// 1 to 63 bytes.
     public var name: String
     public init(id: SessionID, name: String) {
         self.id = id

@@ -21,7 +21,7 @@ public struct DomainUnitRecord: Sendable, Hashable {
     public var unit: UnitID
     /// The tag that the unit's caches are keyed by (VT-d: DID).
     public var cacheTag: UInt32
-    /// `nil` for a domain without tables.
+    /// `nil` for a domain without tables, and for an imported one whose context entry the hardware refuses.
     public var tables: Geometry?
 
     /// Root and shape of a domain's page tables.

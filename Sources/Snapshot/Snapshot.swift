@@ -29,7 +29,7 @@ public struct Snapshot: Sendable, Hashable {
     public var attachments: [AttachmentRecord] = []
     /// Pages of root, context and other lookup tables, per unit; sorted by unit.
     public var lookupPages: [UnitPages] = []
-    /// Page-table pages per domain and unit geometry; sorted by domain.
+    /// Page-table pages per paging domain, all its trees together; sorted by domain.
     public var tablePages: [DomainPages] = []
     /// Whatever bit-for-bit replay of the engine needs beside the records, as name → bytes, sorted by name.
     public var engineState: [EngineStateRecord] = []

@@ -62,7 +62,7 @@ public struct MemoryRangeRecord: Sendable, Hashable {
     }
 }
 
-/// One piece of engine state that only replay needs: allocators, clock, random state.
+/// One piece of engine state that only replay needs: clock, random state, number of the last event.
 public struct EngineStateRecord: Sendable, Hashable {
     public var name: String
     public var bytes: [UInt8]

@@ -37,7 +37,8 @@ public struct Audit: Sendable {
         index.snapshot.domains.filter { $0.kind == .paging && tablePages[$0.id] != nil }.map(\.id)
     }
 
-    /// Audits one domain against `memory`, which must live as long as the call, and which nobody else writes but the hardware its accessed and dirty bits.
+    /// Audits one domain against `memory`, which must live as long as the call, and which nobody else writes but the
+    /// hardware its accessed and dirty bits.
     public func run(_ domain: DomainID, memory: MemoryView) -> AuditReport {
         let records = (index.domainUnits[domain] ?? []).filter { $0.tables != nil }
         var targets: [TableTarget] = []
@@ -87,7 +88,7 @@ public struct Audit: Sendable {
         }
     }
 
-    /// Differences of the tables nearest to the leaves first, then by IOVA; those that no IOVA reaches last.
+    /// By first IOVA, of one the table nearest to the leaves first; those that no IOVA reaches last.
     private static func byIOVA(_ a: TableDifference, _ b: TableDifference) -> Bool {
         guard let first = a.range?.first, let second = b.range?.first else {
             return a.range != nil || (b.range == nil && a.entryAddress < b.entryAddress)

@@ -5,7 +5,7 @@ public struct VTDContextFault: Error, Sendable, Hashable {
     public var reason: VTDFaultReason
     /// The root or context entry at fault; `nil` when RTADDR itself is.
     public var entryAddress: PhysicalAddress?
-    /// Fault Processing Disable of the context entry: the hardware does not record the fault.
+    /// False when the context entry has Fault Processing Disable set: the hardware does not record the fault.
     public var isRecorded: Bool
 
     init(_ reason: VTDFaultReason, at entryAddress: PhysicalAddress?, isRecorded: Bool = true) {
