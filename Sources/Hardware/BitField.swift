@@ -12,6 +12,7 @@ public struct BitField: Sendable, Hashable {
     /// True for an address: its bits keep their place, so that the value is the address itself.
     public let isAddress: Bool
 
+    /// Bits `high` down to `low` of `word`; 63 ≥ `high` ≥ `low` ≥ 0 is not checked.
     @inlinable public init(_ name: String, word: Int = 0, _ high: Int, _ low: Int, isAddress: Bool = false) {
         self.name = name
         self.word = word
@@ -50,16 +51,21 @@ public struct BitField: Sendable, Hashable {
 /// Bits `high` down to `low` of word `word`.
 @frozen
 public struct BitRange: Sendable, Hashable {
+    /// Index of the little-endian 64-bit word inside the structure.
     public let word: Int
+    /// Highest bit, 0 to 63.
     public let high: Int
+    /// Lowest bit, 0 to ``high``.
     public let low: Int
 
+    /// 63 ≥ `high` ≥ `low` ≥ 0 is not checked.
     @inlinable public init(word: Int = 0, _ high: Int, _ low: Int) {
         self.word = word
         self.high = high
         self.low = low
     }
 
+    /// The bits of the word that belong to the range.
     @inlinable public var mask: UInt64 {
         (~0 &>> UInt64(truncatingIfNeeded: 63 &- high &+ low)) &<< UInt64(truncatingIfNeeded: low)
     }

@@ -6,12 +6,14 @@ public struct StructureLayout: Sendable, Hashable {
     public let name: String
     /// Size in 64-bit words.
     public let wordCount: Int
+    /// Ascending by word and bit; a bit is in one field or reserved range at most.
     public let fields: [BitField]
     /// Bits that must be zero whatever the hardware's capabilities are.
     public let reserved: [BitRange]
     /// Where the layout is specified, for example `VT-d 9.3`.
     public let source: String
 
+    /// All as given; that fields and reserved ranges do not overlap is not checked.
     public init(name: String, wordCount: Int, fields: [BitField], reserved: [BitRange], source: String) {
         self.name = name
         self.wordCount = wordCount

@@ -7,6 +7,7 @@ public struct Address<Space: AddressSpace>: Hashable, Comparable, Sendable {
     /// The address in bytes.
     public var rawValue: UInt64
 
+    /// Any 64 bits; neither width nor alignment is checked.
     @inlinable public init(_ rawValue: UInt64) { self.rawValue = rawValue }
 
     /// The address of 4 KiB page `number`; only the low 52 bits of `number` count.
@@ -33,6 +34,7 @@ public struct Address<Space: AddressSpace>: Hashable, Comparable, Sendable {
     /// The number of bytes from `other` up to this address; `other` must not be higher.
     @inlinable public func distance(from other: Self) -> UInt64 { rawValue - other.rawValue }
 
+    /// By ``rawValue``, unsigned.
     @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 

@@ -29,10 +29,13 @@ public struct AddressRange<Space: AddressSpace>: Hashable, Sendable {
     /// The number of bytes, or `nil` for the whole 64-bit space.
     @inlinable public var byteCount: UInt64? { lastOffset == .max ? nil : lastOffset &+ 1 }
 
+    /// True for both ends and all between.
     @inlinable public func contains(_ address: Address<Space>) -> Bool { first <= address && address <= last }
 
+    /// True when no address of `other` lies outside; every range contains itself.
     @inlinable public func contains(_ other: Self) -> Bool { first <= other.first && other.last <= last }
 
+    /// True when the ranges share at least one address.
     @inlinable public func overlaps(_ other: Self) -> Bool { first <= other.last && other.first <= last }
 
     /// The part that both ranges cover, or `nil`.
@@ -53,9 +56,11 @@ public typealias IOVARange = AddressRange<IOVASpace>
 public typealias PhysicalRange = AddressRange<PhysicalSpace>
 
 extension AddressRange: Comparable {
+    /// By first address, then by last.
     @inlinable public static func < (a: Self, b: Self) -> Bool { (a.first, a.last) < (b.first, b.last) }
 }
 
 extension AddressRange: CustomStringConvertible {
+    /// `FIRST-LAST`, both as ``Address/description`` has them.
     public var description: String { "\(first)-\(last)" }
 }

@@ -16,9 +16,13 @@ public enum PageTableFormatKind: String, Sendable, Hashable, CaseIterable {
 
 /// A kind of IOMMU, named as the command line and the meta files name it.
 public enum IOMMUKind: String, Sendable, Hashable, CaseIterable {
+    /// Intel VT-d.
     case intelVTd = "intel-vtd"
+    /// AMD-Vi.
     case amdVi = "amd-vi"
+    /// Arm SMMUv3.
     case armSMMUv3 = "arm-smmuv3"
+    /// RISC-V IOMMU.
     case riscv = "riscv"
 }
 
@@ -46,10 +50,22 @@ public enum AreaOrigin: String, Sendable, Hashable, CaseIterable {
 
 /// Who answers for a restored domain at one instant (lifecycle.md, "who is responsible").
 public enum DomainHolder: String, Sendable, Hashable, CaseIterable {
-    case iommufd, session, record, core
+    /// An HWPT object of userspace.
+    case iommufd
+    /// A live-update session that preserves it.
+    case session
+    /// Nothing but the sealed record: no kernel runs.
+    case record
+    /// The IOMMU core, which attached it at boot, or whose own it is.
+    case core
 }
 
 /// Who owns the DMA of a group.
 public enum DMAOwner: String, Sendable, Hashable, CaseIterable {
-    case none, token, vfio
+    /// Nobody: the kernel's own drivers may use the devices.
+    case none
+    /// Whoever brings the token of the session: nobody else gets the group.
+    case token
+    /// VFIO, for userspace.
+    case vfio
 }

@@ -1,5 +1,5 @@
-/// The error numbers that iommufd, VFIO, LUO and the page-table code answer with, in Linux's numbering.
 // swift-format-ignore: AlwaysUseLowerCamelCase
+/// The error numbers that iommufd, VFIO, LUO and the page-table code answer with, in Linux's numbering.
 public enum Errno: Int32, Error, Sendable, Hashable, CaseIterable {
     case EPERM = 1
     case ENOENT = 2

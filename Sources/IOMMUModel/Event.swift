@@ -20,12 +20,16 @@ public struct Event: Sendable, Hashable {
 
     /// One named argument. The name is not empty and has neither a space nor `=`; the value has no space.
     public struct Argument: Sendable, Hashable {
+        /// What the value is of, for example `iova`.
         public var name: String
+        /// As it is printed.
         public var value: String
+        /// Both as given; nothing is checked.
         public init(_ name: String, _ value: String) {
             self.name = name
             self.value = value
         }
+        /// The value by its `description`.
         public init(_ name: String, _ value: some CustomStringConvertible) { self.init(name, value.description) }
     }
 
@@ -33,13 +37,16 @@ public struct Event: Sendable, Hashable {
     public var sequence: UInt64
     /// Engine time in nanoseconds: a parameter of the engine, not of the host.
     public var timeNanoseconds: UInt64
+    /// What happened.
     public var kind: Kind
     /// The operation, phase or fault by name, for example `map` or `freeze`.
     public var name: String
+    /// In the order of the operation's parameters, results last.
     public var arguments: [Argument]
     /// The error number the operation answered with; `nil` for success.
     public var errno: Errno?
 
+    /// All as given; nothing is checked.
     public init(
         sequence: UInt64, timeNanoseconds: UInt64, kind: Kind, name: String, arguments: [Argument] = [],
         errno: Errno? = nil

@@ -3,21 +3,32 @@
 /// As in iommufd, ids are not ABI: they identify a record inside one generation, tokens identify it across generations.
 @frozen
 public struct ObjectID<Kind: ObjectKind>: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// Any 32 bits: 0 is not special.
     public let rawValue: UInt32
+    /// Any 32 bits; the object need not exist.
     @inlinable public init(_ rawValue: UInt32) { self.rawValue = rawValue }
+    /// By number.
     @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    /// Decimal.
     public var description: String { String(rawValue) }
 }
 
 /// A marker for one kind of object; never instantiated.
 public protocol ObjectKind: Sendable {}
 
+/// The marker of ``UnitID``.
 public enum UnitKind: ObjectKind {}
+/// The marker of ``GroupID``.
 public enum GroupKind: ObjectKind {}
+/// The marker of ``DomainID``.
 public enum DomainObjectKind: ObjectKind {}
+/// The marker of ``IOASID``.
 public enum IOASKind: ObjectKind {}
+/// The marker of ``HWPTID``.
 public enum HWPTKind: ObjectKind {}
+/// The marker of ``BackingID``.
 public enum BackingKind: ObjectKind {}
+/// The marker of ``SessionID``.
 public enum SessionKind: ObjectKind {}
 
 /// An IOMMU unit (a remapping hardware unit of VT-d, an IOMMU of AMD).

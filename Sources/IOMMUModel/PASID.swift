@@ -16,8 +16,10 @@ public struct PASID: Hashable, Comparable, Sendable, CustomStringConvertible {
         self.rawValue = rawValue
     }
 
+    /// By number.
     @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 
+    /// `0x` and as few lower-case hex digits as it takes.
     public var description: String { hex(UInt64(rawValue), digits: 1) }
 }
 

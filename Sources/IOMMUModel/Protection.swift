@@ -3,11 +3,16 @@
 /// The constants are computed so that they fold into callers in other modules; a global would be reached by a call.
 @frozen
 public struct Protection: OptionSet, Hashable, Sendable, CustomStringConvertible {
+    /// Bit 0 is read, bit 1 write; nothing else is defined.
     public let rawValue: UInt8
+    /// Any 8 bits; those above bit 1 are kept.
     @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
 
+    /// Bit 0.
     @inlinable public static var read: Protection { Protection(rawValue: 1) }
+    /// Bit 1; it does not imply ``read``.
     @inlinable public static var write: Protection { Protection(rawValue: 2) }
+    /// Both bits.
     @inlinable public static var readWrite: Protection { Protection(rawValue: 3) }
 
     /// `r`, `w`, `rw`, or `-` for none.
@@ -34,7 +39,10 @@ public struct Protection: OptionSet, Hashable, Sendable, CustomStringConvertible
 /// One access of a device.
 @frozen
 public enum Access: Sendable, Hashable {
-    case read, write
+    /// The device reads memory.
+    case read
+    /// The device writes memory.
+    case write
 
     /// The protection that the access needs.
     @inlinable public var needs: Protection { self == .read ? .read : .write }

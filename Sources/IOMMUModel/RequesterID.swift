@@ -3,10 +3,12 @@
 /// The segment has 32 bits: VMD and Hyper-V number their segments from 0x10000 on (live-update.md 2.3).
 @frozen
 public struct RequesterID: Hashable, Comparable, Sendable {
+    /// The PCI segment (domain in Linux).
     public let segment: UInt32
     /// Bus 15:8, device 7:3, function 2:0.
     public let rid: UInt16
 
+    /// Any 32 and 16 bits.
     @inlinable public init(segment: UInt32, rid: UInt16) {
         self.segment = segment
         self.rid = rid
@@ -18,12 +20,16 @@ public struct RequesterID: Hashable, Comparable, Sendable {
         self.init(segment: segment, rid: UInt16(bus) << 8 | UInt16(device) << 3 | UInt16(function))
     }
 
+    /// 0 to 255.
     @inlinable public var bus: UInt8 { UInt8(truncatingIfNeeded: rid >> 8) }
+    /// 0 to 31.
     @inlinable public var device: UInt8 { UInt8(truncatingIfNeeded: rid >> 3) & 31 }
+    /// 0 to 7.
     @inlinable public var function: UInt8 { UInt8(truncatingIfNeeded: rid) & 7 }
     /// Device and function, the index of a VT-d context table.
     @inlinable public var devfn: UInt8 { UInt8(truncatingIfNeeded: rid) }
 
+    /// By segment, then by ``rid``: the order of every listing.
     @inlinable public static func < (a: Self, b: Self) -> Bool {
         a.segment != b.segment ? a.segment < b.segment : a.rid < b.rid
     }

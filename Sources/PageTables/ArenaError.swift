@@ -4,6 +4,7 @@ import IOMMUModel
 public enum ArenaError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A range that does not begin and end on a 4 KiB boundary.
     case misaligned(PhysicalRange)
+    /// A range that shares a frame with an earlier one.
     case overlap(PhysicalRange, with: PhysicalRange)
     /// A frame that is not in memory.
     case notInMemory(PhysicalAddress)
@@ -12,6 +13,7 @@ public enum ArenaError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A recorded state that no arena wrote; the index of the value at fault.
     case malformedState(index: Int)
 
+    /// One line.
     public var description: String {
         switch self {
         case .misaligned(let range): "range \(range) is not made of 4 KiB frames"

@@ -20,6 +20,7 @@ public enum MapError: Error, Sendable, Hashable, CustomStringConvertible {
     /// (the root's own address when that is absent).
     case damaged(entryAddress: PhysicalAddress)
 
+    /// What the page-table code of Linux answers; an IOAS's differs (lifecycle.md, "Everyday errno of an IOAS").
     public var errno: Errno {
         switch self {
         case .misaligned, .noAccess: .EINVAL
@@ -31,6 +32,7 @@ public enum MapError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// One line.
     public var description: String {
         switch self {
         case .misaligned(let iova, let pa, let bytes): "\(bytes) bytes at \(iova) to \(pa) are not 4 KiB pages"
@@ -47,7 +49,9 @@ public enum MapError: Error, Sendable, Hashable, CustomStringConvertible {
 
 /// What a mapping asks for besides its protection.
 public struct MapOptions: OptionSet, Sendable, Hashable {
+    /// Bit 0: ``snoop``.
     public let rawValue: UInt8
+    /// Any 8 bits; those above bit 0 mean nothing.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// Accesses snoop the processor caches whatever the device asks for (VT-d: SNP).

@@ -17,6 +17,7 @@ public enum MemoryError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A segment that overlaps one that is there already.
     case overlap(PhysicalRange, with: PhysicalRange)
 
+    /// One line.
     public var description: String {
         switch self {
         case .system(let call, let errno): "\(call) failed with errno \(errno)"

@@ -4,6 +4,7 @@ import IOMMUModel
 ///
 /// The one mapper of the project. Memory and arena are parameters, so that a table is a value that can be recorded.
 public struct PageTable: Sendable, Hashable {
+    /// The shape of the tree; it never grows or shrinks.
     public let configuration: PageTableConfiguration
     /// The root table, 4 KiB aligned.
     public private(set) var root: PhysicalAddress

@@ -4,6 +4,7 @@ import IOMMUModel
 ///
 /// A value of this type is always usable; what no hardware has cannot be made (the initialiser answers `nil`).
 public struct PageTableConfiguration: Sendable, Hashable {
+    /// What the bits of a word mean.
     public let format: PageTableFormatKind
     /// Level of the root table; level 0 maps 4 KiB. VT-d: 2, 3 or 4.
     public let topLevel: Int

@@ -2,6 +2,7 @@ import IOMMUModel
 
 /// One table word and what it means, for display, lint and conformance. Not for hot loops.
 public struct PageTableEntry: Sendable, Hashable {
+    /// What the hardware makes of a word.
     public enum Kind: Sendable, Hashable {
         /// Maps nothing.
         case empty
@@ -13,8 +14,11 @@ public struct PageTableEntry: Sendable, Hashable {
         case invalid(TranslationFault)
     }
 
+    /// As read.
     public let word: UInt64
+    /// Of the table that the word stands in; level 0 maps 4 KiB.
     public let level: Int
+    /// What the hardware makes of it at this level.
     public let kind: Kind
     /// The rights that this entry alone grants; none unless a table or a leaf.
     public let protection: Protection

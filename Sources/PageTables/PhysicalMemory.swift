@@ -6,6 +6,7 @@ import IOMMUModel
 public struct PhysicalMemory: @unchecked Sendable {
     private var table = SegmentTable(capacity: 4)
 
+    /// No segments: every address is absent.
     public init() {}
 
     /// Adds `byteCount` bytes at physical `address`: those of `region` from `regionOffset` on.
@@ -50,9 +51,11 @@ public struct PhysicalMemory: @unchecked Sendable {
 
     /// One segment: where it is and its bytes.
     public struct Segment {
+        /// Where the bytes are; not necessarily whole pages.
         public let range: PhysicalRange
         /// Valid while the memory it came from lives.
         public let bytes: UnsafeMutableRawBufferPointer
+        /// What keeps the bytes alive.
         public let region: MappedRegion
     }
 

@@ -7,6 +7,7 @@ public struct ScanBudget: Sendable, Hashable {
     /// Defects listed one by one.
     public var defects: Int
 
+    /// All as given; the defaults suffice for some 8 TiB mapped by 4 KiB pages.
     public init(pages: Int = 1 << 22, runs: Int = 1 << 26, defects: Int = 1 << 16) {
         self.pages = pages
         self.runs = runs

@@ -2,6 +2,7 @@ import IOMMUModel
 
 /// Something wrong, or suspicious, in one word of a tree of page tables.
 public struct TableDefect: Sendable, Hashable {
+    /// What is wrong, or why the list ends.
     public enum Kind: Sendable, Hashable {
         /// Present with a reserved bit set: every access through it faults.
         case reservedBits
@@ -17,6 +18,7 @@ public struct TableDefect: Sendable, Hashable {
         case defectBudgetExceeded
     }
 
+    /// What is wrong.
     public let kind: Kind
     /// Where the word is; `nil` only when the root page itself is absent.
     public let entryAddress: PhysicalAddress?
@@ -27,6 +29,7 @@ public struct TableDefect: Sendable, Hashable {
     /// The input addresses that the word decides about, at the first use of its table.
     public let range: IOVARange
 
+    /// All as given; nothing is checked.
     public init(kind: Kind, entryAddress: PhysicalAddress?, value: UInt64, level: Int, range: IOVARange) {
         self.kind = kind
         self.entryAddress = entryAddress

@@ -9,6 +9,7 @@ public struct TranslatedRun: Sendable, Hashable {
     /// The rights of all entries on the way, ANDed; never empty.
     public let protection: Protection
 
+    /// All as given; nothing is checked.
     public init(range: IOVARange, pa: PhysicalAddress, protection: Protection) {
         self.range = range
         self.pa = pa
@@ -18,7 +19,9 @@ public struct TranslatedRun: Sendable, Hashable {
 
 /// One leaf entry as the hardware uses it.
 public struct TranslatedLeaf: Sendable, Hashable {
+    /// The first address that it maps, a multiple of its size.
     public let iova: IOVA
+    /// What ``iova`` translates to, a multiple of its size.
     public let pa: PhysicalAddress
     /// It maps `2^pageSizeLog2` bytes.
     public let pageSizeLog2: Int
@@ -28,6 +31,7 @@ public struct TranslatedLeaf: Sendable, Hashable {
 
 /// How an enumeration ended.
 public enum EnumerationEnd: Sendable, Hashable {
+    /// Everything was told.
     case complete
     /// The body answered false.
     case stopped

@@ -4,9 +4,11 @@ import IOMMUModel
 ///
 /// Holds no pointer into memory: runs and leaves are told from what was decoded, however often a page is used.
 public struct TableTree: Sendable {
+    /// What the words were decoded by.
     public let configuration: PageTableConfiguration
     /// The root table, 4 KiB aligned.
     public let root: PhysicalAddress
+    /// What the scan was given; each enumeration of runs or leaves has its ``ScanBudget/runs`` anew.
     public let budget: ScanBudget
     /// What is wrong, from the top level down, in the order of first use.
     public internal(set) var defects: [TableDefect] = []
@@ -22,15 +24,18 @@ public struct TableTree: Sendable {
     public struct Node: Sendable, Hashable {
         /// 4 KiB aligned.
         public let page: PhysicalAddress
+        /// Level 0 maps 4 KiB.
         public let level: Int
     }
 
     /// A page that more than one entry uses as a table, at one level or at several.
     public struct PageReuse: Sendable, Hashable {
+        /// 4 KiB aligned.
         public let page: PhysicalAddress
         /// All uses, by level from the top, then in the order of the scan.
         public let uses: [Use]
 
+        /// One entry that points to the page.
         public struct Use: Sendable, Hashable {
             /// The level of the table that the page is used as.
             public let level: Int

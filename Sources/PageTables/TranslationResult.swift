@@ -32,6 +32,7 @@ public struct Translation: Sendable, Hashable {
 
 /// What a walk ended in.
 public enum TranslationResult: Sendable, Hashable {
+    /// The access reaches memory.
     case translated(Translation)
     /// The hardware refuses. `level` and `entryAddress` are of the entry at fault (permissions: the leaf); both are
     /// `nil` for ``TranslationFault/vaOutOfRange``.

@@ -11,12 +11,15 @@ public struct WalkTrace: Sendable, Hashable {
         /// The rights granted so far, this entry included.
         public let protection: Protection
 
+        /// Of the table that the entry stands in; level 0 maps 4 KiB.
         public var level: Int { entry.level }
+        /// As read.
         public var word: UInt64 { entry.word }
     }
 
     /// From the root down; empty when the address is out of range or the root page is absent.
     public let steps: [Step]
+    /// What the walk ended in, as ``Walker/translate(_:root:memory:iova:access:)`` answers.
     public let result: TranslationResult
 }
 

@@ -2,12 +2,17 @@ import IOMMUModel
 
 /// A Device Scope structure of the DMAR table (VT-d 8.3.1): a device by the path from a host bridge's bus to it.
 public struct DMARDeviceScope: Sendable, Hashable {
+    /// What the path leads to: the structure's Type field (VT-d 8.3.1).
     public enum Kind: UInt8, Sendable, Hashable, CaseIterable {
+        /// The device itself.
         case endpoint = 1
         /// The bridge and everything behind it.
         case bridge = 2
+        /// An I/O APIC, by the requester id of its interrupts.
         case ioapic = 3
+        /// A timer block that sends MSIs.
         case hpet = 4
+        /// A device of the ACPI name space.
         case acpiDevice = 5
     }
 
@@ -21,7 +26,9 @@ public struct DMARDeviceScope: Sendable, Hashable {
 
     /// `nil` for a type that this version does not know.
     public var kind: Kind?
+    /// The I/O APIC's id, the HPET's number or the ACPI device's number; means nothing for other kinds.
     public var enumerationID: UInt8
+    /// The bus that the first step of the path is on.
     public var startBus: UInt8
     /// At least one step; more than one leads through bridges.
     public var path: [Step]

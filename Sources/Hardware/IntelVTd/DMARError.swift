@@ -2,15 +2,20 @@ import IOMMUModel
 
 /// Why bytes are not a DMAR table. Offsets count from the table's first byte.
 public enum DMARError: Error, Sendable, Hashable {
+    /// The signature is another table's.
     case notDMAR
+    /// The bytes end at `offset`, before the header of 48 bytes, or a field of `expected` bytes, does.
     case truncated(offset: Int, expected: Int)
+    /// A length field that cannot be right.
     case length(offset: Int, found: UInt64, expected: String)
+    /// Another field whose value cannot be right.
     case value(offset: Int, found: UInt64, expected: String)
     /// The bytes do not add up to 0.
     case checksum
 }
 
 extension DMARError: CustomStringConvertible {
+    /// One line: offset, found, expected.
     public var description: String {
         switch self {
         case .notDMAR: "not a DMAR table: the first four bytes are not \"DMAR\""

@@ -8,31 +8,40 @@ public struct DMARTable: Sendable, Hashable {
     public var flags: UInt8
     /// In the order of the table.
     public var units: [Unit] = []
+    /// In the order of the table.
     public var reservedMemory: [ReservedMemory] = []
+    /// In the order of the table.
     public var rootPorts: [RootPorts] = []
 
     /// A DMA Remapping Hardware Unit Definition (VT-d 8.3).
     public struct Unit: Sendable, Hashable {
+        /// The PCI segment that the unit serves.
         public var segment: UInt16
         /// 4 KiB aligned.
         public var registerBase: PhysicalAddress
         /// The unit serves every device of the segment that no other unit names.
         public var includesAll: Bool
+        /// The devices that the table names; with ``includesAll`` commonly I/O APICs and HPETs only.
         public var scopes: [DMARDeviceScope]
     }
 
     /// A Reserved Memory Region Reporting structure (VT-d 8.4).
     public struct ReservedMemory: Sendable, Hashable {
+        /// The PCI segment of the devices.
         public var segment: UInt16
+        /// Both ends included, as in the table; whole pages are not demanded.
         public var range: PhysicalRange
+        /// The devices that use the memory.
         public var scopes: [DMARDeviceScope]
     }
 
     /// A Root Port ATS Capability Reporting structure (VT-d 8.5).
     public struct RootPorts: Sendable, Hashable {
+        /// The PCI segment of the ports.
         public var segment: UInt16
         /// All root ports of the segment support ATS.
         public var all: Bool
+        /// The root ports that support ATS; of no account when ``all`` is set.
         public var scopes: [DMARDeviceScope]
     }
 

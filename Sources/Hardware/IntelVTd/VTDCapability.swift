@@ -1,14 +1,22 @@
 /// The Capability Register, CAP_REG at offset 0x08 (VT-d 11.4.2; 10.4.2 in older revisions).
 @frozen
 public struct VTDCapability: Sendable, Hashable {
+    /// All 64 bits, those without a name here included.
     public var rawValue: UInt64
+    /// Any 64 bits.
     @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
 
+    /// Number of domains, 2:0: a domain id has 4 + 2 * ND bits.
     public static let nd = BitField("ND", 2, 0)
+    /// Caching mode, 7.
     public static let cm = BitField("CM", bit: 7)
+    /// Supported address widths, 12:8: bit 1 is 39, bit 2 is 48, bit 3 is 57 bits.
     public static let sagaw = BitField("SAGAW", 12, 8)
+    /// Maximum guest address width minus 1, 21:16.
     public static let mgaw = BitField("MGAW", 21, 16)
+    /// Second-stage large pages, 37:34: bit 0 is 2 MiB, bit 1 is 1 GiB.
     public static let sslps = BitField("SSLPS", 37, 34)
+    /// Page-selective invalidation, 39.
     public static let psi = BitField("PSI", bit: 39)
 
     /// Width of a domain id in bits: 4 to 16.

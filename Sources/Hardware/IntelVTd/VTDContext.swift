@@ -3,11 +3,14 @@ import PageTables
 
 /// What a valid context entry makes of a request.
 public struct VTDContext: Sendable, Hashable {
+    /// Both words, as read.
     public var entry: VTDContextEntry
     /// Where the entry stands.
     public var entryAddress: PhysicalAddress
+    /// What the entry says, by ``VTDUnitHardware/interpret(_:)``.
     public var translation: Translation
 
+    /// Where a request's address goes.
     public enum Translation: Sendable, Hashable {
         /// Addresses pass unchanged.
         case passThrough
@@ -21,7 +24,9 @@ public struct VTDContext: Sendable, Hashable {
 
 /// What the lookup of one requester ends in.
 public enum VTDResolution: Sendable, Hashable {
+    /// The hardware goes on with this context.
     case context(VTDContext)
+    /// The hardware refuses every request of the requester.
     case fault(VTDContextFault)
     /// A root or context table that is not in memory: unknown, not a fault.
     case absent(page: PhysicalAddress)

@@ -8,6 +8,7 @@ public struct VTDContextEntry: Sendable, Hashable {
     /// Word 1.
     public var high: UInt64
 
+    /// Any two words.
     @inlinable public init(low: UInt64, high: UInt64) {
         self.low = low
         self.high = high
@@ -21,17 +22,26 @@ public struct VTDContextEntry: Sendable, Hashable {
         case deviceTLB = 1
         /// Addresses pass unchanged; the table pointer is ignored; needs ECAP.PT.
         case passThrough = 2
+        /// Faults with reason 3h.
         case reserved = 3
     }
 
+    /// Present, bit 0.
     public static let p = BitField("P", bit: 0)
+    /// Fault Processing Disable, bit 1.
     public static let fpd = BitField("FPD", bit: 1)
+    /// Translation Type, bits 3:2.
     public static let tt = BitField("TT", 3, 2)
+    /// Second-stage page-table pointer, bits 63:12; those at and above the host address width are reserved.
     public static let ssptptr = BitField("SSPTPTR", 63, 12, isAddress: true)
+    /// Address width, bits 2:0 of word 1.
     public static let aw = BitField("AW", word: 1, 2, 0)
+    /// For software, bits 6:3 of word 1.
     public static let avail = BitField("AVAIL", word: 1, 6, 3)
+    /// Domain id, bits 23:8 of word 1.
     public static let did = BitField("DID", word: 1, 23, 8)
 
+    /// Fields and reserved bits of the entry (VT-d 9.3).
     public static let layout = StructureLayout(
         name: "vtd.context", wordCount: 2, fields: [p, fpd, tt, ssptptr, aw, avail, did],
         reserved: [BitRange(11, 4), BitRange(word: 1, 7, 7), BitRange(word: 1, 63, 24)], source: "VT-d 9.3")
@@ -54,11 +64,14 @@ public struct VTDContextEntry: Sendable, Hashable {
     /// Size in bytes.
     public static let byteCount: UInt64 = 16
 
+    /// P is set: otherwise the hardware looks at no other bit but FPD.
     public var isPresent: Bool { low & 1 != 0 }
+    /// Both words are 0.
     public var isZero: Bool { low | high == 0 }
     /// Fault Processing Disable: faults through this entry are not recorded.
     public var faultProcessingDisabled: Bool { low & 2 != 0 }
 
+    /// TT; decided upon in a present entry only.
     public var translationType: TranslationType {
         switch Self.tt.value(in: low) {
         case 0: .untranslated

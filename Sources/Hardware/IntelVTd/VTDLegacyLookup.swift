@@ -8,8 +8,11 @@ import PageTables
 public struct VTDLegacyLookup: Sendable {
     /// A root entry that is not zero.
     public struct RootEntry: Sendable, Hashable {
+        /// The bus, index of the root table.
         public var bus: UInt8
+        /// Of the entry's first word, 16-byte aligned.
         public var entryAddress: PhysicalAddress
+        /// Both words, as read.
         public var entry: VTDRootEntry
         /// Reserved bits set in a present entry (the hardware faults with Ah), else empty.
         public var violations: [BitRange]
@@ -19,8 +22,11 @@ public struct VTDLegacyLookup: Sendable {
 
     /// A context entry that is not zero.
     public struct ContextEntry: Sendable, Hashable {
+        /// Bus 15:8, device 7:3, function 2:0.
         public var rid: UInt16
+        /// Of the entry's first word, 16-byte aligned.
         public var entryAddress: PhysicalAddress
+        /// Both words, as read.
         public var entry: VTDContextEntry
         /// What the hardware makes of it: `nil` when it faults with ``fault``.
         public var translation: VTDContext.Translation?
@@ -32,6 +38,7 @@ public struct VTDLegacyLookup: Sendable {
 
     /// The root table, and whether it is in memory.
     public let rootTable: PhysicalAddress
+    /// True when memory does not hold ``rootTable``: then nothing is listed, which does not mean that nothing is there.
     public let rootTableIsAbsent: Bool
     /// Ascending bus.
     public private(set) var roots: [RootEntry] = []

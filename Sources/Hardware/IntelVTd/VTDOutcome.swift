@@ -9,6 +9,7 @@ public enum VTDOutcome: Sendable, Hashable {
     case untranslated(PhysicalAddress, context: VTDContext?)
     /// A request to the interrupt address range.
     case interrupt
+    /// Refused, with the reason and the entry at fault.
     case fault(VTDContextFault)
     /// RTADDR.TTM is abort-DMA: refused without a fault record.
     case aborted

@@ -2,13 +2,18 @@ import IOMMUModel
 
 /// The registers of one unit that decide how it reads its structures.
 public struct VTDRegisters: Sendable, Hashable {
+    /// RTADDR_REG.
     public var rootTableAddress: VTDRootTableAddress
+    /// CAP_REG.
     public var capability: VTDCapability
+    /// ECAP_REG.
     public var extendedCapability: VTDExtendedCapability
+    /// GSTS_REG.
     public var globalStatus: VTDGlobalStatus
     /// The host address width in bits (DMAR), 12 to 52.
     public var hostAddressWidth: Int
 
+    /// All as given; nothing is checked.
     public init(
         rootTableAddress: VTDRootTableAddress, capability: VTDCapability, extendedCapability: VTDExtendedCapability,
         globalStatus: VTDGlobalStatus, hostAddressWidth: Int
@@ -22,14 +27,19 @@ public struct VTDRegisters: Sendable, Hashable {
 
     /// The names under which the registers stand in a meta file and in a unit's record.
     public enum Name {
+        /// RTADDR_REG, offset 0x20.
         public static let rootTableAddress = "rtaddr"
+        /// CAP_REG, offset 0x08.
         public static let capability = "cap"
+        /// ECAP_REG, offset 0x10.
         public static let extendedCapability = "ecap"
+        /// GSTS_REG, offset 0x1C.
         public static let globalStatus = "gsts"
     }
 
     /// Why registers by name are not enough.
     public struct Missing: Error, Sendable, Hashable {
+        /// The first one missing, by its ``VTDRegisters/Name``.
         public var name: String
     }
 

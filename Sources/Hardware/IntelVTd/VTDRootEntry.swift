@@ -8,14 +8,18 @@ public struct VTDRootEntry: Sendable, Hashable {
     /// Word 1, all reserved.
     public var high: UInt64
 
+    /// Any two words.
     @inlinable public init(low: UInt64, high: UInt64) {
         self.low = low
         self.high = high
     }
 
+    /// Present, bit 0.
     public static let p = BitField("P", bit: 0)
+    /// Context-table pointer, bits 63:12; those at and above the host address width are reserved.
     public static let ctp = BitField("CTP", 63, 12, isAddress: true)
 
+    /// Fields and reserved bits of the entry (VT-d 9.1).
     public static let layout = StructureLayout(
         name: "vtd.root", wordCount: 2, fields: [p, ctp], reserved: [BitRange(11, 1), BitRange(word: 1, 63, 0)],
         source: "VT-d 9.1")
@@ -28,7 +32,9 @@ public struct VTDRootEntry: Sendable, Hashable {
     /// Size in bytes.
     public static let byteCount: UInt64 = 16
 
+    /// P is set: otherwise the hardware looks at no other bit.
     public var isPresent: Bool { low & 1 != 0 }
+    /// Both words are 0.
     public var isZero: Bool { low | high == 0 }
 
     /// The context table, 4 KiB aligned, with whatever stands above the host address width.

@@ -4,11 +4,13 @@ import PageTables
 /// One VT-d unit in legacy mode as the hardware sees it: registers in, and from the root register down everything in
 /// memory. Holds no cache; an IOTLB is the engine's.
 public struct VTDUnitHardware: Sendable, Hashable {
+    /// What everything below is decided by; a change takes effect with the next call.
     public var registers: VTDRegisters
     /// Walks set accessed and dirty bits. (Real hardware does so for second-stage tables in scalable mode only; a
     /// simulated unit may in legacy mode too.)
     public var updatesAccessedDirty: Bool
 
+    /// Both as given; nothing is checked.
     public init(registers: VTDRegisters, updatesAccessedDirty: Bool = false) {
         self.registers = registers
         self.updatesAccessedDirty = updatesAccessedDirty
