@@ -2,18 +2,29 @@
 public enum HandoverPhase: String, Sendable, Hashable, CaseIterable {
     /// The machine is there: imported from an image, or built from a scenario.
     case start
+    /// Devices join the session, with all that they go through (D2).
     case preserve
+    /// Everything immutable; what is not carried is cleared (D3).
     case freeze
+    /// The record is durable, the nonce in memory.
     case seal
     /// No engine exists; devices go on with DMA.
     case jump
+    /// The new kernel attaches the domains that are there already (D4 to D6).
     case restore
+    /// The record against the tables.
     case audit
+    /// VFIO takes DMA ownership through the session (D7).
     case claim
+    /// iommufd has an object for each inherited domain (D8).
     case adopt
+    /// Userspace builds new address spaces and tables (D9).
     case rebuild
+    /// Inherited against new tables (D9 to D10).
     case compare
+    /// Every device is switched to the new tables (D11).
     case replace
+    /// The sessions end (D12).
     case finish
 }
 

@@ -4,6 +4,7 @@ import IOMMUModel
 public struct HandoverReport: Sendable {
     /// One stage with what it counted.
     public struct Phase: Sendable {
+        /// Which stage it is.
         public var phase: HandoverPhase
         /// Wall-clock time in seconds.
         public var seconds: Double
@@ -11,6 +12,7 @@ public struct HandoverReport: Sendable {
         public var counts: [Count]
         /// Sentences that belong to the phase: refusals, what could not be shown.
         public var notes: [String]
+        /// All as given; nothing is checked.
         public init(phase: HandoverPhase, seconds: Double, counts: [Count] = [], notes: [String] = []) {
             self.phase = phase
             self.seconds = seconds
@@ -21,8 +23,11 @@ public struct HandoverReport: Sendable {
 
     /// One named number of a phase.
     public struct Count: Sendable, Hashable {
+        /// As it is printed behind the number: `table pages`.
         public var name: String
+        /// How many.
         public var value: UInt64
+        /// A negative `value`, or one over 64 bits, is a bug of the caller.
         public init(_ name: String, _ value: some BinaryInteger) {
             self.name = name
             self.value = UInt64(value)
@@ -46,6 +51,7 @@ public struct HandoverReport: Sendable {
 
     /// What became of one device's requests, with one PASID or untagged.
     public struct Device: Sendable, Hashable {
+        /// The last thing that happened to it.
         public enum State: String, Sendable, Hashable, CaseIterable {
             /// Not carried: its lookup entry was cleared before the jump.
             case refused
@@ -60,13 +66,19 @@ public struct HandoverReport: Sendable {
             /// Blocked, because its restore or audit failed.
             case quarantined
         }
+        /// The device.
         public var requester: RequesterID
+        /// `nil`: untagged.
         public var pasid: PASID?
+        /// What became of it.
         public var state: State
+        /// What stopped it on its way: refused, quarantined, or restored but not replaced; `nil` when nothing did.
         public var errno: Errno?
+        /// The broken rule behind it, when there is one.
         public var rule: RuleID?
         /// Why, in words; empty when there is nothing to say.
         public var reason: String
+        /// All as given; nothing is checked.
         public init(
             requester: RequesterID, pasid: PASID?, state: State, errno: Errno? = nil, rule: RuleID? = nil,
             reason: String = ""
@@ -80,7 +92,9 @@ public struct HandoverReport: Sendable {
         }
     }
 
+    /// In the order in which they ended.
     public var phases: [Phase] = []
+    /// One line per device and PASID.
     public var devices: [Device] = []
     /// The verdict's name: `restored`, `degraded`, `reconstructed`, `cold-boot`, `stop`.
     public var verdict: String = ""
@@ -93,5 +107,6 @@ public struct HandoverReport: Sendable {
     /// The file that the engine after the jump writes; `nil` when nothing is recorded.
     public var recorded: String?
 
+    /// Nothing has happened yet.
     public init() {}
 }

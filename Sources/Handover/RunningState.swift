@@ -8,6 +8,7 @@ public enum RunningState {
     /// The engine, and what of the snapshot it goes by.
     @frozen
     public struct Taken: ~Copyable {
+        /// Running, on the memory as it was.
         public var engine: LiveEngine
         /// The session that stands for the one no image holds.
         public let session: SessionID

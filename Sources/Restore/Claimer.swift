@@ -46,8 +46,11 @@ public struct Claimer: ~Copyable {
 
     /// What a rebuild made.
     public struct Rebuilt: Sendable, Hashable {
+        /// New address spaces, each with one HWPT.
         public var spaces = 0
+        /// Areas mapped, over all spaces.
         public var areas = 0
+        /// Table pages of the new HWPTs.
         public var tablePages = 0
     }
 
@@ -133,6 +136,7 @@ public struct Claimer: ~Copyable {
         public var replaced: [RequesterID] = []
         /// Pass-through devices: nothing to replace, they stay on their entry.
         public var passedThrough: [RequesterID] = []
+        /// Table pages of the inherited domains that went with their last device.
         public var freedPages = 0
     }
 

@@ -19,6 +19,7 @@ public struct ReplaceEvidence: Sendable, Hashable {
 
     private var targets: [RequesterID: [Target]] = [:]
 
+    /// No announcement: every entry that differs is damage.
     public init() {}
 
     /// Reads the announcements out of a journal; anything malformed is no evidence.

@@ -14,6 +14,7 @@ import Validate
 public enum Restorer {
     /// A new engine with every preserved device attached or quarantined.
     public struct Restored: ~Copyable {
+        /// Able to allocate: what nobody handed over is cleared.
         public var engine: LiveEngine
         /// The sessions of the record, as the engine knows them.
         public let sessions: [SessionID]
@@ -27,7 +28,9 @@ public enum Restorer {
 
     /// A restored device's domain.
     public struct AttachedDomain: Sendable, Hashable {
+        /// Its id in the record.
         public var recorded: DomainID
+        /// Its id in the new engine.
         public var engine: DomainID
         /// The token that iommufd adopts it by; `nil` for a pass-through domain.
         public var token: UInt64?

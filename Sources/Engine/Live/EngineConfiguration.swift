@@ -4,8 +4,12 @@ import IOMMUModel
 public struct EngineConfiguration: Sendable, Hashable {
     /// What a device that nobody claimed is attached to.
     public enum DefaultDomain: String, Sendable, Hashable, CaseIterable {
-        case identity, blocked
+        /// Passes through, as Linux's `iommu=pt`.
+        case identity
+        /// Refuses every access.
+        case blocked
     }
+    /// Where a device without owner begins. A group that must not be blocked passes through whatever this says.
     public var defaultDomain: DefaultDomain
     /// Seed of the engine's random numbers.
     public var seed: UInt64
@@ -14,6 +18,7 @@ public struct EngineConfiguration: Sendable, Hashable {
     /// Events already in the journal that this engine goes on with.
     public var lastSequence: UInt64
 
+    /// All as given; nothing is checked.
     public init(
         defaultDomain: DefaultDomain = .blocked, seed: UInt64 = 1, startNanoseconds: UInt64 = 0,
         lastSequence: UInt64 = 0

@@ -3,6 +3,7 @@ import IOMMUModel
 
 /// How a freeze ended: the engine is never lost, it only changes its type.
 public enum FreezeOutcome: ~Copyable {
+    /// Nothing changes any more.
     case frozen(FrozenEngine)
     /// The guards refused; the engine goes on as if nothing had happened.
     case refused(LiveEngine, Refusal)
@@ -91,8 +92,12 @@ extension LiveEngine {
 
 /// A context entry that a freeze cleared, as it was.
 public struct ClearedEntry: Sendable, Hashable {
+    /// The unit whose table the entry stands in.
     public var unit: UnitID
+    /// Whose entry it is; not necessarily a device that the engine knows.
     public var requester: RequesterID
+    /// Of the entry's first word, 16-byte aligned.
     public var address: PhysicalAddress
+    /// Both words as they were.
     public var entry: VTDContextEntry
 }

@@ -3,21 +3,38 @@ import PageTables
 
 /// The engine's state as plain values, every array sorted by its key: what is recorded of it.
 extension LiveEngine {
+    /// Ascending by id, registers as they are now.
     public var units: [UnitDescription] { machine.units.map(\.description) }
+    /// Ascending by requester id; alias ids of bridges included.
     public var devices: [MachineDevice] { machine.devices }
+    /// Ascending by id. As the arrays below, sorted anew at each call: O(n log n).
     public var groups: [Group] { groupTable.values.sorted { $0.id < $1.id } }
+    /// Ascending by id.
     public var backings: [Backing] { backingTable.values.sorted { $0.id < $1.id } }
+    /// Ascending by id.
     public var ioases: [IOAS] { ioasTable.values.sorted { $0.id < $1.id } }
+    /// Ascending by id, adopted ones included.
     public var hwpts: [HWPT] { hwptTable.values.sorted { $0.id < $1.id } }
+    /// Ascending by id: 1 is the blocked domain, 2 the engine's own pass-through one, both always there.
     public var domains: [Domain] { domainTable.values.sorted { $0.id < $1.id } }
+    /// Ascending by id, incoming and outgoing.
     public var sessions: [Session] { sessionTable.values.sorted { $0.id < $1.id } }
+    /// Ascending by requester id, then PASID, untagged first; at least one per device.
     public var attachments: [Attachment] { attachmentTable.values.sorted { $0.key < $1.key } }
 
+    /// `nil` when no device of the machine is in it.
     public func group(_ id: GroupID) -> Group? { groupTable[id] }
+    /// `nil` when it was never created or is gone.
     public func ioas(_ id: IOASID) -> IOAS? { ioasTable[id] }
+    /// `nil` when it was never created or is gone.
     public func hwpt(_ id: HWPTID) -> HWPT? { hwptTable[id] }
+    /// `nil` when it was never created or is freed.
     public func domain(_ id: DomainID) -> Domain? { domainTable[id] }
+    /// `nil` when it was never created, is closed or finished.
     public func session(_ id: SessionID) -> Session? { sessionTable[id] }
+    /// By what the device's requests are translated; without `pasid` the untagged ones. `nil` for a device or PASID
+    /// that
+    /// the engine does not know.
     public func attachment(_ requester: RequesterID, pasid: PASID? = nil) -> Attachment? {
         attachmentTable[AttachmentKey(requester, pasid)]
     }
@@ -32,10 +49,16 @@ extension LiveEngine {
 
     /// A page of a lookup structure.
     public struct LookupPage: Sendable, Hashable {
+        /// Which structure the page holds.
         public enum Kind: String, Sendable, Hashable {
-            case vtdRoot, vtdContext
+            /// The root table of the unit (VT-d 9.1).
+            case vtdRoot
+            /// The context table of a bus (VT-d 9.3).
+            case vtdContext
         }
+        /// 4 KiB aligned.
         public var address: PhysicalAddress
+        /// What the page is.
         public var kind: Kind
     }
 
@@ -48,6 +71,7 @@ extension LiveEngine {
 
     /// A page of a domain's page tables.
     public struct TablePage: Sendable, Hashable {
+        /// 4 KiB aligned.
         public var address: PhysicalAddress
         /// Level 0 maps 4 KiB.
         public var level: UInt8

@@ -8,7 +8,9 @@ import PageTables
 /// writer of lookup structures and page tables; it changes an entry, then invalidates, as a driver does. It leaves by
 /// ``freeze()`` only.
 public struct LiveEngine: ~Copyable {
+    /// The hardware side, which outlives the engine; shared, not copied.
     public let machine: Machine
+    /// What it was started with.
     public let configuration: EngineConfiguration
     /// The engine's random numbers; the state is part of what is recorded.
     public var random: SplitMix64

@@ -19,6 +19,7 @@ public struct RestoringEngine: ~Copyable {
 
     /// The books so far, read only.
     public internal(set) var engine: LiveEngine
+    /// What is taken over, hence what ``start()`` clears.
     public let source: Source
 
     /// Begins on a machine whose units translate already. Every device is blocked in the books, nothing is written.
@@ -91,9 +92,13 @@ public struct RestoringEngine: ~Copyable {
 
     /// The shape of a domain's tables as recorded.
     public struct Geometry: Sendable, Hashable {
+        /// The root table, 4 KiB aligned.
         public var root: PhysicalAddress
+        /// Level of the root table; level 0 maps 4 KiB. VT-d: 2, 3 or 4.
         public var topLevel: UInt8
+        /// Width of the input address in bits.
         public var addressBits: UInt8
+        /// All as given; ``RestoringEngine/adoptDomain(kind:holder:geometry:cacheTags:token:session:)`` checks them.
         public init(root: PhysicalAddress, topLevel: UInt8, addressBits: UInt8) {
             self.root = root
             self.topLevel = topLevel

@@ -4,8 +4,11 @@ import IOMMUModel
 ///
 /// As the IOTLB it serves what it holds until it is invalidated (VT-d 6.2.2). Only usable entries are cached.
 public struct ContextCache: Sendable {
+    /// What one context entry said when it was read.
     public struct Entry: Sendable, Hashable {
+        /// Whose entry it is.
         public var requester: RequesterID
+        /// The tag that its translations are cached under (VT-d: DID, 16 bits).
         public var cacheTag: UInt32
         /// Addresses pass through; no tables.
         public var isPassThrough: Bool

@@ -3,18 +3,24 @@ import IOMMUModel
 
 /// One access that a unit refused, as its fault recording registers would tell it.
 public struct FaultRecord: Sendable, Hashable {
+    /// Whose access it was.
     public var requester: RequesterID
     /// `nil`: untagged.
     public var pasid: PASID?
+    /// The address as it was on the bus, page offset included.
     public var iova: IOVA
+    /// What was asked for.
     public var access: Access
+    /// The fault record's FR field (VT-d 7.1.3).
     public var reason: VTDFaultReason
 }
 
 /// The fault recording registers of one unit: a bounded queue that drops the newest when full, as the hardware does
 /// (VT-d 7.2.1), and counts what it dropped.
 public struct FaultLog: Sendable, Hashable {
+    /// The most records that it holds undrained.
     public let capacity: Int
+    /// Not drained yet, the oldest first.
     public private(set) var records: [FaultRecord] = []
     /// Faults that found the queue full.
     public private(set) var overflowCount: UInt64 = 0

@@ -14,9 +14,13 @@ public struct IOTLB: Sendable {
         /// Who filled it: where a fresh walk has to start.
         public var requester: RequesterID
 
+        /// The tag of the domain that translated it (VT-d: DID, 16 bits).
         public var cacheTag: UInt32 { UInt32(truncatingIfNeeded: key &>> 46) & 0xffff }
+        /// The cached page's first address.
         public var iova: IOVA { IOVA(page: key & 0x3fff_ffff_ffff) }
+        /// The page that it translates to, 4 KiB aligned.
         public var pa: PhysicalAddress { PhysicalAddress(payload & ~0xfff) }
+        /// The rights of all entries on the way, ANDed.
         public var protection: Protection { Protection(rawValue: UInt8(truncatingIfNeeded: payload) & 3) }
         var isDirty: Bool { payload & 4 != 0 }
     }

@@ -6,6 +6,7 @@ import PageTables
 ///
 /// It works with no engine alive: during the jump devices go on doing DMA through the tables that lie in its memory.
 public final class Machine {
+    /// What the machine really holds; an address outside it is unknown, not zero.
     public let memory: PhysicalMemory
     /// What tables and buffers may lie in; sorted.
     public let ramRanges: [PhysicalRange]

@@ -2,13 +2,17 @@ import IOMMUModel
 
 /// A requester id of the machine, with the PCI function behind it if there is one.
 public struct MachineDevice: Sendable, Hashable {
+    /// Unique in a machine.
     public var requester: RequesterID
+    /// The unit that its requests go through.
     public var unit: UnitID
+    /// Devices of one group cannot be told apart: they are attached together.
     public var group: GroupID
     /// False for a bridge's alias requester id.
     public var hasFunction: Bool
     /// PCI vendor and device id, 0 when unknown.
     public var vendorID: UInt16
+    /// See ``vendorID``.
     public var deviceID: UInt16
     /// PCI class code, 24 bits.
     public var classCode: UInt32
@@ -23,6 +27,7 @@ public struct MachineDevice: Sendable, Hashable {
     /// A function-level (or better) reset is possible: after it the device is known to be quiet.
     public var canReset: Bool
 
+    /// All as given; nothing is checked.
     public init(
         requester: RequesterID, unit: UnitID, group: GroupID, hasFunction: Bool = true, vendorID: UInt16 = 0,
         deviceID: UInt16 = 0, classCode: UInt32 = 0, driver: String = "", atsEnabled: Bool = false,
@@ -45,10 +50,14 @@ public struct MachineDevice: Sendable, Hashable {
 
 /// A range of a group's I/O address space that firmware or hardware reserves.
 public struct ReservedRegion: Sendable, Hashable {
+    /// The group that it binds; it must have a device.
     public var group: GroupID
+    /// What must happen to the range.
     public var kind: ReservedRegionKind
+    /// Both ends included; not necessarily whole pages.
     public var range: IOVARange
 
+    /// All as given; nothing is checked.
     public init(group: GroupID, kind: ReservedRegionKind, range: IOVARange) {
         self.group = group
         self.kind = kind

@@ -2,18 +2,26 @@ import IOMMUModel
 
 /// Why a machine cannot be built.
 public enum MachineError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Two units have this id.
     case duplicateUnit(UnitID)
+    /// There is no model of this kind of unit.
     case unsupportedUnit(UnitID, IOMMUKind)
+    /// A register, by its ``VTDRegisters/Name``, that the unit cannot do without.
     case missingRegister(UnitID, String)
+    /// Two devices have this requester id.
     case duplicateDevice(RequesterID)
+    /// The device is behind a unit that the machine does not have.
     case unknownUnit(UnitID, of: RequesterID)
+    /// A reserved region binds a group that no device is in.
     case unknownGroup(GroupID)
     /// A range that must be whole pages is not, or is empty.
     case unaligned(PhysicalRange)
     /// The range is not in the machine's memory.
     case notInMemory(PhysicalRange)
+    /// Two arena ranges share a page, or one holds the handover page.
     case overlap(PhysicalRange, PhysicalRange)
 
+    /// One line, without the file that describes the machine.
     public var description: String {
         switch self {
         case .duplicateUnit(let id): "unit \(id) is there twice"

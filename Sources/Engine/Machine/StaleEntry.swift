@@ -2,19 +2,27 @@ import IOMMUModel
 
 /// A cached translation that a fresh walk from the root register does not give: an invalidation was forgotten.
 public struct StaleEntry: Sendable, Hashable, CustomStringConvertible {
+    /// The two caches of a unit.
     public enum Cache: String, Sendable, Hashable {
-        case context, iotlb
+        /// The context cache: tag and way of one requester.
+        case context
+        /// The IOTLB: one page of one tag.
+        case iotlb
     }
+    /// The unit whose cache it is.
     public var unit: UnitID
+    /// Which of its caches.
     public var cache: Cache
     /// Whose access filled it.
     public var requester: RequesterID
+    /// The tag that the entry is cached under (VT-d: DID).
     public var cacheTag: UInt32
     /// The page cached; `nil` for a context entry.
     public var iova: IOVA?
     /// What the cache would answer; `nil` for a context entry.
     public var pa: PhysicalAddress?
 
+    /// One line: unit, cache, requester, tag, and the page of an IOTLB entry.
     public var description: String {
         let place = iova.map { " \($0)" } ?? ""
         return "unit \(unit): stale \(cache.rawValue) entry of \(requester), tag \(cacheTag)\(place)"

@@ -2,7 +2,9 @@ import IOMMUModel
 
 /// One IOMMU unit as plain values: what a machine is built from, and what is recorded of it.
 public struct UnitDescription: Sendable, Hashable {
+    /// Unique in a machine.
     public var id: UnitID
+    /// A machine has a model of ``IOMMUKind/intelVTd`` only.
     public var kind: IOMMUKind
     /// The PCI segment that the unit serves.
     public var segment: UInt32
@@ -20,14 +22,18 @@ public struct UnitDescription: Sendable, Hashable {
 
     /// One register of a unit.
     public struct Register: Sendable, Hashable {
+        /// Lower case, as ``VTDRegisters/Name`` has them.
         public var name: String
+        /// Registers of 32 bits are zero-extended.
         public var value: UInt64
+        /// Both as given; nothing is checked.
         public init(_ name: String, _ value: UInt64) {
             self.name = name
             self.value = value
         }
     }
 
+    /// Sorts `registers`; all else as given, nothing is checked.
     public init(
         id: UnitID, kind: IOMMUKind = .intelVTd, segment: UInt32 = 0, registerBase: PhysicalAddress,
         hostAddressWidth: UInt8 = 48, registers: [Register], accessedDirty: Bool = false

@@ -7,17 +7,25 @@ import PageTables
 /// It knows nothing of any engine: it reads tables from memory, starting at its root register, and serves what its
 /// caches hold until someone invalidates them.
 public final class UnitHardware {
+    /// See ``UnitDescription/id``.
     public let id: UnitID
+    /// ``IOMMUKind/intelVTd``.
     public let kind: IOMMUKind
+    /// The PCI segment that it serves.
     public let segment: UInt32
+    /// The physical address of the register block: the unit's token across generations.
     public let registerBase: PhysicalAddress
     /// Registers, and how a request is resolved from the root register on; no cache in it.
     public private(set) var hardware: VTDUnitHardware
     private let carried: [UnitDescription.Register]
 
+    /// What it serves without a walk; an engine changes it by invalidating only.
     public internal(set) var iotlb = IOTLB()
+    /// What it serves without reading root and context entry.
     public internal(set) var contextCache = ContextCache()
+    /// Faults recorded; an engine may drain it.
     public internal(set) var faultLog = FaultLog()
+    /// All zero when the unit is built; a jump does not reset them.
     public internal(set) var counters = DMACounters()
 
     /// - Throws: ``MachineError/missingRegister(_:_:)``, ``MachineError/unsupportedUnit(_:_:)``.
@@ -52,6 +60,7 @@ public final class UnitHardware {
     /// See ``UnitDescription/accessedDirty``.
     public var accessedDirty: Bool { hardware.updatesAccessedDirty }
 
+    /// In bits.
     public var hostAddressWidth: Int { hardware.registers.hostAddressWidth }
 
     /// Everything but the caches as plain values, registers as they are now.

@@ -2,15 +2,18 @@ import IOMMUModel
 
 /// A device and a PASID: what a domain is attached to.
 public struct AttachmentKey: Sendable, Hashable, Comparable {
+    /// The device.
     public var requester: RequesterID
     /// `nil`: requests without a PASID.
     public var pasid: PASID?
 
+    /// Both as given; the device need not exist.
     public init(_ requester: RequesterID, _ pasid: PASID? = nil) {
         self.requester = requester
         self.pasid = pasid
     }
 
+    /// By requester id, then PASID, untagged first.
     public static func < (a: Self, b: Self) -> Bool {
         a.requester != b.requester ? a.requester < b.requester : PASID?.precedes(a.pasid, b.pasid)
     }
@@ -19,11 +22,14 @@ public struct AttachmentKey: Sendable, Hashable, Comparable {
 /// What one device's requests, with one PASID or untagged, are translated by. A device never has no domain: every device
 /// has its untagged attachment from the engine's first moment on.
 public struct Attachment: Sendable, Hashable {
+    /// Never changes: an attachment moves from domain to domain.
     public let key: AttachmentKey
+    /// What the requests go through now.
     public internal(set) var domain: DomainID
     /// Where the entry stands in memory that makes the hardware do so (VT-d legacy: the context entry); `nil` when the
     /// domain is the blocked one and no such table exists.
     public internal(set) var entryAddress: PhysicalAddress?
+    /// Where it stands in the handover.
     public internal(set) var state: LifecycleState
     /// The session that carries it or brought it here.
     public internal(set) var session: SessionID?
@@ -34,6 +40,8 @@ public struct Attachment: Sendable, Hashable {
     /// The former kernel's domain whose tag and pages a quarantined device keeps from being reused.
     public internal(set) var heldDomain: DomainID?
 
+    /// The device of ``key``.
     public var requester: RequesterID { key.requester }
+    /// The PASID of ``key``; `nil`: untagged.
     public var pasid: PASID? { key.pasid }
 }

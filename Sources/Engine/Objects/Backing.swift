@@ -2,6 +2,7 @@ import IOMMUModel
 
 /// Memory that areas are backed by.
 public struct Backing: Sendable, Hashable {
+    /// What the memory is.
     public enum Kind: String, Sendable, Hashable, CaseIterable {
         /// Host physical memory itself: an area's offset is the physical address.
         case physical
@@ -9,7 +10,9 @@ public struct Backing: Sendable, Hashable {
         case memfd
     }
 
+    /// Unique in the engine, never used again.
     public let id: BackingID
+    /// What the memory is.
     public let kind: Kind
     /// Where offset 0 lies; 0 for ``Kind/physical``.
     public let base: PhysicalAddress

@@ -3,7 +3,9 @@ import PageTables
 
 /// A translation domain.
 public struct Domain {
+    /// Unique in the engine, never used again.
     public let id: DomainID
+    /// What it does with a request.
     public let kind: DomainKind
     /// Who answers for it; exactly one at each instant.
     public internal(set) var holder: DomainHolder
@@ -26,8 +28,11 @@ public struct Domain {
 
     /// The tag that a unit's caches are keyed by (VT-d: DID).
     public struct CacheTag: Sendable, Hashable {
+        /// The unit that the tag is of.
         public var unit: UnitID
+        /// VT-d: a DID, 16 bits or as many as CAP.ND gives.
         public var cacheTag: UInt32
+        /// Both as given; the engine checks them when they are used.
         public init(unit: UnitID, cacheTag: UInt32) {
             self.unit = unit
             self.cacheTag = cacheTag

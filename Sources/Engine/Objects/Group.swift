@@ -2,9 +2,11 @@ import IOMMUModel
 
 /// An IOMMU group as the kernel side sees it: who owns its DMA and what userspace attached.
 public struct Group: Sendable, Hashable {
+    /// As the machine's devices name it.
     public let id: GroupID
     /// Every requester id of the group, alias ids included; sorted.
     public let members: [RequesterID]
+    /// Who owns its DMA (lifecycle.md, "who is responsible"); attach demands `vfio`.
     public internal(set) var owner: DMAOwner = .none
     /// The owner's token; 0 when there is none.
     public internal(set) var ownerToken: UInt64 = 0

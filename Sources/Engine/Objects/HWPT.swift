@@ -2,9 +2,11 @@ import IOMMUModel
 
 /// A hardware page table object: the iommufd side of a paging domain.
 public struct HWPT: Sendable, Hashable {
+    /// Unique in the engine, never used again.
     public let id: HWPTID
     /// The address space whose areas its tables hold; `nil` for an adopted one, whose IOAS no kernel hands over.
     public let ioas: IOASID?
+    /// The paging domain that it stands for, one to one.
     public let domain: DomainID
     /// The token it is preserved under; `nil` when it is not marked.
     public internal(set) var token: UInt64?

@@ -2,6 +2,7 @@ import IOMMUModel
 
 /// An I/O address space of iommufd: which IOVA stands for which byte of which memory. Its HWPTs hold the same in tables.
 public struct IOAS: Sendable {
+    /// Unique in the engine, never used again.
     public let id: IOASID
     /// Sorted by IOVA, never overlapping.
     public internal(set) var areas: [IOPTArea] = []
@@ -9,18 +10,25 @@ public struct IOAS: Sendable {
     public internal(set) var allowed: [IOVARange]?
     /// What attached groups and the width of attached tables forbid.
     public internal(set) var reserved: [Reservation] = []
+    /// Whether its areas say anything that the tables do not say themselves.
     public let areaOrigin: AreaOrigin
     /// How many preserved devices hold it; map, unmap and attach answer `EBUSY` while there is one.
     public internal(set) var preservedCount = 0
+    /// In the order in which they were made; all hold the same areas.
     public internal(set) var hwpts: [HWPTID] = []
 
     /// A range that nothing may be mapped in, and on whose behalf.
     public struct Reservation: Sendable, Hashable {
+        /// On whose behalf: it goes when that goes.
         public enum Reason: Sendable, Hashable {
+            /// A reserved region of an attached group, or the interrupt window.
             case group(GroupID)
+            /// All that lies beyond the input width of the HWPT's tables.
             case width(HWPTID)
         }
+        /// Both ends included.
         public var range: IOVARange
+        /// What the reservation goes away with.
         public var reason: Reason
     }
 

@@ -2,6 +2,7 @@ import IOMMUModel
 
 /// Why an operation of live update was refused: the errno and, where one is broken, the rule.
 public struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What the caller of the kernel's interface gets.
     public var errno: Errno
     /// The rule that refused, `nil` for an ordinary wrong argument or state.
     public var rule: RuleID?
@@ -10,6 +11,7 @@ public struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
     /// Its PASID; `nil` when untagged.
     public var pasid: PASID?
 
+    /// All as given; nothing is checked.
     public init(_ errno: Errno, _ rule: RuleID? = nil, requester: RequesterID? = nil, pasid: PASID? = nil) {
         self.errno = errno
         self.rule = rule
@@ -17,6 +19,7 @@ public struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
         self.pasid = pasid
     }
 
+    /// `EINVAL (rule) for SSSS:BB:DD.F#PASID`, without the parts that are `nil`.
     public var description: String {
         var text = errno.name
         if let rule { text += " (\(rule.rawValue))" }

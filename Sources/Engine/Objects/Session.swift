@@ -2,6 +2,7 @@ import IOMMUModel
 
 /// A live-update session: what one agent preserves before the jump and retrieves after it.
 public struct Session: Sendable, Hashable {
+    /// Unique in the engine, never used again.
     public let id: SessionID
     /// 1 to 63 bytes, unique.
     public let name: String
@@ -21,5 +22,6 @@ public struct Session: Sendable, Hashable {
 public struct PreserveOptions: Sendable, Hashable {
     /// Skips the guards on ATS and PRI, on the group's size and on its DMA owner (`--lab`). Recorded with the device.
     public var lab: Bool
+    /// Without an argument no guard is skipped.
     public init(lab: Bool = false) { self.lab = lab }
 }

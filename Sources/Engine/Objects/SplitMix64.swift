@@ -4,8 +4,10 @@ public struct SplitMix64: RandomNumberGenerator, Sendable, Hashable {
     /// The whole state.
     public private(set) var state: UInt64
 
+    /// The seed is the first state; 0 is as good as any.
     public init(seed: UInt64) { state = seed }
 
+    /// The next 64 bits; one step of ``state``.
     public mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var z = state
