@@ -12,6 +12,7 @@ public enum Migrations {
     /// SQLite's `application_id` of a generation file: `dmst` in ASCII.
     public static let applicationID: UInt32 = 0x646d_7374
 
+    /// Ascending by version from 1 on, without a gap.
     public static let all: [Migration] = [
         Migration(version: 1, sql: text(PackageResources._001_initial_sql))
     ]

@@ -19,6 +19,7 @@ public struct RowDigest: ~Copyable {
     private let buffer: UnsafeMutableRawPointer
     private var count = 0
 
+    /// An encoder to be used for many rows: allocates its buffer once. Call ``begin(table:)`` before the first value.
     public init() {
         buffer = .allocate(byteCount: 4 + Self.maximumValues * 17, alignment: 8)
     }
@@ -31,12 +32,14 @@ public struct RowDigest: ~Copyable {
         count = 4
     }
 
+    /// Adds a value of tag 0. More than ``maximumValues`` in a row, of whatever tag, is a bug of the caller.
     public mutating func appendNull() {
         reserve()
         buffer.storeBytes(of: 0, toByteOffset: count, as: UInt8.self)
         count &+= 1
     }
 
+    /// Adds a value of tag 1.
     public mutating func append(integer: Int64) {
         reserve()
         buffer.storeBytes(of: 1, toByteOffset: count, as: UInt8.self)
@@ -44,8 +47,10 @@ public struct RowDigest: ~Copyable {
         count &+= 9
     }
 
+    /// Adds a value of tag 3 from its UTF-8 bytes, which are read now and not kept. O(bytes).
     public mutating func append(text: UnsafeRawBufferPointer) { append(tag: 3, text) }
 
+    /// Adds a value of tag 4; the bytes are read now and not kept. O(bytes).
     public mutating func append(blob: UnsafeRawBufferPointer) { append(tag: 4, blob) }
 
     /// The checksum of the row so far.

@@ -34,5 +34,6 @@ public struct SQLiteError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The file's structure contradicts itself.
     public var isCorrupt: Bool { code == SQLITE_CORRUPT || code == SQLITE_NOTADB }
 
+    /// `SQLite CODE: MESSAGE`, the code in decimal and extended.
     public var description: String { "SQLite \(extendedCode): \(message)" }
 }

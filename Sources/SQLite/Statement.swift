@@ -39,10 +39,12 @@ public struct Statement: ~Copyable {
     /// Number of parameters.
     public var parameterCount: Int { Int(sqlite3_bind_parameter_count(handle)) }
 
+    /// Binds NULL.
     public borrowing func bindNull(_ index: Int) throws(SQLiteError) {
         try check(sqlite3_bind_null(handle, Int32(truncatingIfNeeded: index)))
     }
 
+    /// Binds an INTEGER.
     public borrowing func bind(_ index: Int, integer: Int64) throws(SQLiteError) {
         try check(sqlite3_bind_int64(handle, Int32(truncatingIfNeeded: index), integer))
     }

@@ -2,6 +2,7 @@ import IOMMUModel
 
 /// Memory that areas are backed by.
 public struct BackingRecord: Sendable, Hashable {
+    /// What the memory is.
     public enum Kind: String, Sendable, Hashable, CaseIterable {
         /// Host physical memory itself: an area's offset is the physical address.
         case physical
@@ -9,7 +10,9 @@ public struct BackingRecord: Sendable, Hashable {
         case memfd
     }
 
+    /// Key of the record.
     public var id: BackingID
+    /// What the memory is.
     public var kind: Kind
     /// Where offset 0 lies in physical memory (the simulated file is contiguous); 0 for ``Kind/physical``.
     public var base: PhysicalAddress
@@ -20,6 +23,7 @@ public struct BackingRecord: Sendable, Hashable {
     /// The statement about the file was assumed, not observed (an imported machine).
     public var isAssumed: Bool
 
+    /// All as given; nothing is checked.
     public init(
         id: BackingID, kind: Kind, base: PhysicalAddress, byteCount: UInt64, isSealed: Bool, isAssumed: Bool = false
     ) {
@@ -34,10 +38,13 @@ public struct BackingRecord: Sendable, Hashable {
 
 /// An I/O address space of iommufd.
 public struct IOASRecord: Sendable, Hashable {
+    /// Key of the record.
     public var id: IOASID
+    /// Whether its areas say anything that the tables do not say themselves.
     public var areaOrigin: AreaOrigin
     /// Set at preserve: map, unmap and cut answer `EBUSY`.
     public var isImmutable: Bool
+    /// All as given; nothing is checked.
     public init(id: IOASID, areaOrigin: AreaOrigin, isImmutable: Bool) {
         self.id = id
         self.areaOrigin = areaOrigin
@@ -47,15 +54,19 @@ public struct IOASRecord: Sendable, Hashable {
 
 /// One area of an IOAS: a range of IOVAs mapped to consecutive bytes of one backing.
 public struct AreaRecord: Sendable, Hashable {
+    /// First part of the key; the first IOVA is the second.
     public var ioas: IOASID
     /// Whole pages.
     public var range: IOVARange
+    /// What the range is mapped to.
     public var backing: BackingID
     /// Offset of the first byte in the backing, a multiple of 4 KiB.
     public var offset: UInt64
+    /// What the tables grant over the whole range.
     public var protection: Protection
     /// No flags are defined yet; always 0.
     public var flags: UInt16
+    /// All as given; nothing is checked.
     public init(
         ioas: IOASID, range: IOVARange, backing: BackingID, offset: UInt64, protection: Protection, flags: UInt16 = 0
     ) {

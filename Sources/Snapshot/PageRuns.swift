@@ -20,9 +20,13 @@ public enum PageRuns {
 
     /// Why bytes are not one page.
     public enum Malformed: Error, Sendable, Hashable {
+        /// The first byte is no form's mark.
         case unknownForm(UInt8)
+        /// The bytes end here, inside the page.
         case truncated(atByte: Int)
+        /// The runs have so many words, or one of them has none; a page has 512.
         case wrongWordCount(Int)
+        /// So many bytes follow a whole page.
         case trailingBytes(Int)
     }
 

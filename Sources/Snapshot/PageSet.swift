@@ -17,11 +17,15 @@ public struct PageSet: Sendable, Hashable {
         public var end: UInt32
     }
 
+    /// Ascending by (address, level), no pair twice.
     public private(set) var entries: [Entry] = []
+    /// The runs of all pages, one after the other in the order of ``entries``; less than 4 GiB.
     public private(set) var bytes: [UInt8] = []
 
+    /// No pages.
     public init() {}
 
+    /// The number of pages, a page at two levels counted twice.
     public var count: Int { entries.count }
 
     /// Appends a page from its 512 words (little-endian values as read). Pages must be appended in ascending

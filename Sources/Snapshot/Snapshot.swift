@@ -12,20 +12,33 @@ public struct Snapshot: Sendable, Hashable {
         case imported
     }
 
+    /// Where it came from: rules are milder on an image.
     public var origin: Origin
+    /// By id.
     public var units: [UnitRecord] = []
+    /// By range, then kind.
     public var memoryRanges: [MemoryRangeRecord] = []
+    /// By id.
     public var groups: [GroupRecord] = []
+    /// By requester id; alias ids of bridges included.
     public var devices: [DeviceRecord] = []
+    /// By group, then range, then kind.
     public var reservedRegions: [ReservedRegionRecord] = []
+    /// By id.
     public var backings: [BackingRecord] = []
+    /// By id.
     public var sessions: [SessionRecord] = []
+    /// By id.
     public var ioases: [IOASRecord] = []
     /// Sorted by IOAS, then first IOVA.
     public var areas: [AreaRecord] = []
+    /// By id.
     public var domains: [DomainRecord] = []
+    /// By domain, then unit.
     public var domainUnits: [DomainUnitRecord] = []
+    /// By id.
     public var hwpts: [HWPTRecord] = []
+    /// By requester id, then PASID, untagged first.
     public var attachments: [AttachmentRecord] = []
     /// Pages of root, context and other lookup tables, per unit; sorted by unit.
     public var lookupPages: [UnitPages] = []
@@ -34,6 +47,7 @@ public struct Snapshot: Sendable, Hashable {
     /// Whatever bit-for-bit replay of the engine needs beside the records, as name → bytes, sorted by name.
     public var engineState: [EngineStateRecord] = []
 
+    /// No records.
     public init(origin: Origin) { self.origin = origin }
 
     /// Brings every array into the order of its keys. O(n log n).
@@ -62,8 +76,11 @@ public struct Snapshot: Sendable, Hashable {
 
 /// The lookup-structure pages of one unit.
 public struct UnitPages: Sendable, Hashable {
+    /// Key of the record.
     public var unit: UnitID
+    /// Levels are those of ``LookupLevel``.
     public var pages: PageSet
+    /// Both as given; nothing is checked.
     public init(unit: UnitID, pages: PageSet) {
         self.unit = unit
         self.pages = pages
@@ -72,8 +89,11 @@ public struct UnitPages: Sendable, Hashable {
 
 /// The page-table pages of one domain.
 public struct DomainPages: Sendable, Hashable {
+    /// Key of the record.
     public var domain: DomainID
+    /// Levels count from the leaf: level 0 maps 4 KiB.
     public var pages: PageSet
+    /// Both as given; nothing is checked.
     public init(domain: DomainID, pages: PageSet) {
         self.domain = domain
         self.pages = pages

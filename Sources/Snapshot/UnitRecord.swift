@@ -2,7 +2,9 @@ import IOMMUModel
 
 /// One IOMMU unit with the registers that its structures depend on.
 public struct UnitRecord: Sendable, Hashable {
+    /// Key of the record.
     public var id: UnitID
+    /// What its registers and tables mean.
     public var kind: IOMMUKind
     /// The PCI segment that the unit serves.
     public var segment: UInt32
@@ -17,14 +19,18 @@ public struct UnitRecord: Sendable, Hashable {
 
     /// One register of a unit.
     public struct Register: Sendable, Hashable {
+        /// Lower case, unique in the unit.
         public var name: String
+        /// Registers of 32 bits are zero-extended.
         public var value: UInt64
+        /// Both as given; nothing is checked.
         public init(name: String, value: UInt64) {
             self.name = name
             self.value = value
         }
     }
 
+    /// Sorts `registers`; all else as given, nothing is checked.
     public init(
         id: UnitID, kind: IOMMUKind, segment: UInt32, registerBase: PhysicalAddress, hostAddressWidth: UInt8,
         registers: [Register], hardwareUpdatedMask: UInt64 = 0
@@ -44,6 +50,7 @@ public struct UnitRecord: Sendable, Hashable {
 
 /// A range of the machine's physical address space.
 public struct MemoryRangeRecord: Sendable, Hashable {
+    /// What the range is there for.
     public enum Kind: String, Sendable, Hashable, CaseIterable {
         /// Memory that tables and buffers may lie in.
         case ram
@@ -53,9 +60,11 @@ public struct MemoryRangeRecord: Sendable, Hashable {
         case arena
     }
 
+    /// What the range is there for.
     public var kind: Kind
     /// Whole 4 KiB pages.
     public var range: PhysicalRange
+    /// Both as given; nothing is checked.
     public init(kind: Kind, range: PhysicalRange) {
         self.kind = kind
         self.range = range
@@ -64,8 +73,11 @@ public struct MemoryRangeRecord: Sendable, Hashable {
 
 /// One piece of engine state that only replay needs: clock, random state, number of the last event.
 public struct EngineStateRecord: Sendable, Hashable {
+    /// Key of the record. The engine writes `clock`, `random` and `sequence`.
     public var name: String
+    /// Opaque to the store. The engine's are one 64-bit word each, big-endian.
     public var bytes: [UInt8]
+    /// Both as given; nothing is checked.
     public init(name: String, bytes: [UInt8]) {
         self.name = name
         self.bytes = bytes

@@ -3,14 +3,18 @@ import Migrations
 
 /// The first 100 bytes of a SQLite file, read and checked before SQLite sees it (sqlite.org/fileformat2.html, 1.3).
 public struct DatabaseHeader: Sendable, Hashable {
+    /// Bytes of the header itself.
     public static let byteCount = 100
 
     /// Bytes per page, a power of two, 512 to 65,536.
     public var pageSize: UInt32
     /// Pages in the file.
     public var pageCount: UInt32
+    /// Counts the transactions that changed the file; wraps.
     public var changeCounter: UInt32
+    /// The format version; ``Migrations/current`` once the header is read.
     public var userVersion: UInt32
+    /// ``Migrations/applicationID`` once the header is read.
     public var applicationID: UInt32
     /// SQLite's version number that wrote the file last, for example 3040001.
     public var libraryVersion: UInt32

@@ -1,8 +1,11 @@
 /// The seal that a restore insists on, `GEN:ROOT`: a file that silently went back in time does not match.
 public struct ExpectedSeal: Sendable, Hashable, CustomStringConvertible {
+    /// From 1.
     public var generation: UInt64
+    /// The seal's root digest.
     public var root: RootDigest
 
+    /// Both as given; nothing is checked.
     public init(generation: UInt64, root: RootDigest) {
         self.generation = generation
         self.root = root
@@ -18,6 +21,7 @@ public struct ExpectedSeal: Sendable, Hashable, CustomStringConvertible {
         self.init(generation: generation, root: root)
     }
 
+    /// `GEN:ROOT`, decimal and 16 hex digits.
     public var description: String { "\(generation):\(root)" }
 
     /// True when `seal` is the one that was asked for.

@@ -2,8 +2,11 @@ import Snapshot
 
 /// The generation an engine was restored from.
 public struct ParentGeneration: Sendable, Hashable {
+    /// From 1.
     public var number: UInt64
+    /// The root digest of its seal.
     public var root: RootDigest
+    /// Both as given; nothing is checked.
     public init(number: UInt64, root: RootDigest) {
         self.number = number
         self.root = root
@@ -15,7 +18,9 @@ public struct ParentGeneration: Sendable, Hashable {
 public struct Feature: Sendable, Hashable {
     /// 0 to 62.
     public var bit: Int64
+    /// Belongs to the bit: another name under a known bit is another feature.
     public var name: String
+    /// A reader that does not know it must refuse the file.
     public var isRequired: Bool
 
     /// Table pages are stored as runs of words.
@@ -40,6 +45,7 @@ public enum JournalState: String, Sendable, Hashable, CaseIterable {
 
 /// What a generation file says about itself.
 public struct GenerationHeader: Sendable, Hashable {
+    /// As it was opened.
     public var path: String
     /// Size of the file in bytes.
     public var byteCount: UInt64
@@ -47,10 +53,13 @@ public struct GenerationHeader: Sendable, Hashable {
     public var database: DatabaseHeader
     /// Generation number, from 1.
     public var number: UInt64
+    /// Of the snapshot in it.
     public var origin: Snapshot.Origin
+    /// What the engine was restored from; `nil` when it was not restored, and for an import.
     public var parent: ParentGeneration?
     /// As recorded, known and unknown.
     public var features: [Feature]
+    /// What was found beside the file when it was opened.
     public var journal: JournalState
     /// Somebody's `ANALYZE` left its table in the file: named, not fatal.
     public var hasStatistics: Bool

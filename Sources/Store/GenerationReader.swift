@@ -8,6 +8,7 @@ import Snapshot
 /// Own descriptor, header checked before SQLite sees it, the bytes read once into memory and deserialised read-only, a
 /// schema that must be the known one, limits and a deadline. Nothing on disk is ever touched.
 public struct GenerationReader: ~Copyable {
+    /// What the file says about itself; checked when it was opened.
     public let header: GenerationHeader
     /// The seal, or `nil` for an open generation.
     public let seal: SealRecord?

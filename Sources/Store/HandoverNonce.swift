@@ -6,6 +6,7 @@ public struct HandoverNonce: Sendable, Hashable, CustomStringConvertible {
     /// The last 8 bytes, big-endian.
     public let low: UInt64
 
+    /// Any 128 bits. All zeros in memory mean that there is no nonce, so it is no good one.
     public init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low

@@ -1,7 +1,9 @@
 /// The digest over the manifest of a generation and what its seal states. Detects accidents, not forgery.
 public struct RootDigest: Sendable, Hashable, CustomStringConvertible {
+    /// XXH64; stored big-endian.
     public let rawValue: UInt64
 
+    /// Any 64 bits.
     public init(_ rawValue: UInt64) { self.rawValue = rawValue }
 
     /// Reads 16 hex digits.

@@ -2,6 +2,7 @@ import Glibc
 import IOMMUModel
 
 extension StoreError: CustomStringConvertible {
+    /// One line; it names the path where the case has one.
     public var description: String {
         switch self {
         case .cannotOpen(let path, let errno): "\(path): cannot open: \(Self.text(errno))"

@@ -11,6 +11,7 @@ public struct StoreLocation: Sendable, Hashable {
 
     /// What can be said of one generation.
     public enum State: Sendable, Hashable {
+        /// Sealed, and no later generation revokes it.
         case sealed(SealRecord)
         /// Sealed, and an event of a later generation says that it no longer counts.
         case revoked(SealRecord)
@@ -20,6 +21,7 @@ public struct StoreLocation: Sendable, Hashable {
         case empty
         /// A running engine holds it.
         case held
+        /// What keeps it from being read.
         case unreadable(StoreError)
     }
 
@@ -27,12 +29,17 @@ public struct StoreLocation: Sendable, Hashable {
     public struct Generation: Sendable, Hashable {
         /// From the file's name in a directory, else from the file.
         public var number: UInt64
+        /// Of the file.
         public var path: String
+        /// As found; of a single file never `revoked`, `empty`, `held` or `unreadable`.
         public var state: State
+        /// `nil` when the file could not be read.
         public var header: GenerationHeader?
     }
 
+    /// As given, without slashes at its end.
     public let path: String
+    /// False for a single generation file.
     public let isDirectory: Bool
 
     /// Looks at what stands at `path`.
