@@ -4,16 +4,22 @@ public struct ConformanceReport: Sendable, Hashable {
     public struct Failure: Sendable, Hashable, CustomStringConvertible {
         /// The vector's id in its file, or its kind and position where it has none.
         public var id: String
+        /// The answer that the file gives, in the words that ``got`` is told in.
         public var expected: String
+        /// The answer of this code.
         public var got: String
 
+        /// `ID: expected …, got …`.
         public var description: String { "\(id): expected \(expected), got \(got)" }
     }
 
+    /// Vectors whose answer is that of the file.
     public private(set) var passed = 0
+    /// Vectors of a format or structure that this version does not have; never counted as passed.
     public private(set) var skipped = 0
     /// In the order of the file.
     public private(set) var failures: [Failure] = []
+    /// The number of ``failures``.
     public var failed: Int { failures.count }
 
     mutating func skip(_ count: Int = 1) { skipped += count }

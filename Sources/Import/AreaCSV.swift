@@ -10,11 +10,13 @@ import IOMMUModel
 public enum AreaCSV {
     /// One line.
     public struct Row: Sendable, Hashable {
+        /// Of a truth file's `bdf`, or of `device`; on segment 0 when the text names none.
         public var requester: RequesterID
         /// `nil`: untagged.
         public var pasid: PASID?
         /// Whole pages.
         public var range: IOVARange
+        /// Never empty.
         public var protection: Protection
         /// `nil`: physical memory, ``offset`` is the address.
         public var backing: BackingID?

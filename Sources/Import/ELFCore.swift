@@ -12,7 +12,9 @@ public enum ELFCore {
         public var headerOffset: UInt64
         /// Where its bytes are in the file.
         public var fileOffset: UInt64
+        /// From `p_paddr` on, as long as the file has bytes; both ends included, not necessarily whole pages.
         public var range: PhysicalRange
+        /// Bytes in the file (`p_filesz`), at least 1.
         public var byteCount: UInt64 { range.lastOffset &+ 1 }
     }
 

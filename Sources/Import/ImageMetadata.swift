@@ -10,29 +10,39 @@ import Snapshot
 public struct ImageMetadata: Sendable, Hashable {
     /// For messages: the file that this was read from, or `-`.
     public var path: String
+    /// The machine's name, in the files' own words; empty when there is none.
     public var name: String
     /// The image that this describes, as the file writes it: relative to the folder of the file itself.
     public var image: String?
+    /// In the order of the file: a unit's index here is the one in messages.
     public var units: [Unit]
+    /// In the order of the file; empty: nothing is known of the functions.
     public var functions: [Function]
+    /// Those that the file tells of; functions may name others.
     public var groups: [Group]
     /// As given: inclusive bytes, not necessarily whole pages.
     public var ram: [PhysicalRange]
     /// Host address width in bits when neither a unit nor ACPI says it.
     public var hostAddressWidth: Int?
+    /// Changes that the file offers to make to the image, for tests; none is made by reading.
     public var damages: [Damage]
 
     /// One IOMMU unit.
     public struct Unit: Sendable, Hashable {
+        /// The importer reads ``IOMMUKind/intelVTd`` only.
         public var kind: IOMMUKind
         /// Sorted by name; names lower-case.
         public var registers: [UnitRecord.Register]
+        /// `nil`: the DMAR's for this unit, else 0.
         public var segment: UInt32?
+        /// 4 KiB aligned. `nil`: that of the unit at the same place of the DMAR, else 0.
         public var registerBase: PhysicalAddress?
+        /// In bits. `nil`: the DMAR's, else that of the whole file.
         public var hostAddressWidth: Int?
         /// The ACPI table DMAR.
         public var dmar: DMARTable?
 
+        /// Sorts `registers`; all else as given, nothing is checked.
         public init(
             kind: IOMMUKind, registers: [UnitRecord.Register], segment: UInt32? = nil,
             registerBase: PhysicalAddress? = nil, hostAddressWidth: Int? = nil, dmar: DMARTable? = nil
@@ -55,26 +65,35 @@ public struct ImageMetadata: Sendable, Hashable {
         public var requester: RequesterID
         /// The meta file names the segment.
         public var hasSegment: Bool
+        /// PCI vendor id, 0 when the file does not say.
         public var vendorID: UInt16
+        /// PCI device id, 0 when the file does not say.
         public var deviceID: UInt16
+        /// PCI class code, 24 bits, 0 when the file does not say.
         public var classCode: UInt32
+        /// `nil` when the file does not say: the importer makes a group for it.
         public var group: GroupID?
         /// Empty when none.
         public var driver: String
         /// `nil` when the file does not say.
         public var atsEnabled: Bool?
+        /// `nil` when the file does not say.
         public var priEnabled: Bool?
     }
 
     /// One IOMMU group with its reserved regions.
     public struct Group: Sendable, Hashable {
+        /// Below 2^31 when read from a file.
         public var id: GroupID
+        /// In the order of the file, none twice.
         public var regions: [ReservedRegionRecord]
     }
 
     /// A named change of some words, with the finding it must produce.
     public struct Damage: Sendable, Hashable {
+        /// What ``ImageMetadata/damage(_:)`` finds it by.
         public var name: String
+        /// Applied all or none, in this order.
         public var patches: [Patch]
         /// What is damaged, in words.
         public var damage: String
@@ -86,7 +105,9 @@ public struct ImageMetadata: Sendable, Hashable {
     public struct Patch: Sendable, Hashable {
         /// 8-byte aligned.
         public var address: PhysicalAddress
+        /// The word that must be there before.
         public var old: UInt64
+        /// The word that is there afterwards.
         public var new: UInt64
     }
 

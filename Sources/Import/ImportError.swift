@@ -4,10 +4,15 @@ import PageTables
 
 /// Why an image, its meta file or a file of areas cannot be used. One line each.
 public enum ImportError: Error, Sendable, Hashable {
+    /// `open` failed with this error number.
     case cannotOpen(path: String, errno: Int32)
+    /// The last part of the path is a symbolic link, which is not followed.
     case symbolicLink(path: String)
+    /// A directory, a device or a pipe.
     case notARegularFile(path: String)
+    /// More bytes than a file of its kind may have.
     case tooLarge(path: String, bytes: UInt64, limit: UInt64)
+    /// Another system call failed with this error number.
     case io(operation: String, path: String, errno: Int32)
     /// The first four bytes are not an ELF file's.
     case notELF(path: String)
@@ -15,23 +20,28 @@ public enum ImportError: Error, Sendable, Hashable {
     case elf(path: String, offset: UInt64, what: String, found: String, expected: String)
     /// A raw image that cannot lie at that address.
     case rawBase(path: String, base: PhysicalAddress, bytes: UInt64)
+    /// The image cannot be mapped, or its segments do not fit together.
     case memory(path: String, MemoryError)
     /// A value of a meta file; `place` is its path, for example `pci_functions[3].bdf`.
     case metadata(path: String, place: String, found: String, expected: String)
     /// Units are told apart by the addresses of their registers.
     case registerBase(path: String, unit: Int, what: String)
+    /// A register that the unit's tables cannot be found without; `unit` counts from 0.
     case missingRegister(path: String, unit: Int, name: String)
     /// The root register of a unit points to a page that the image does not hold.
     case rootOutsideMemory(path: String, unit: Int, register: String, value: UInt64, page: PhysicalAddress)
     /// Recognised, but this version does not read it.
     case notBuilt(path: String, what: String)
+    /// The meta file has no damage of that name; `known` are those it has.
     case noSuchDamage(name: String, known: [String])
     /// A patch whose old value is not there; `found` is `nil` when the image does not hold the word.
     case patchDiffers(name: String, address: PhysicalAddress, found: UInt64?, expected: UInt64)
+    /// A line, from 1, of a file of areas.
     case areaFile(path: String, line: Int, what: String)
 }
 
 extension ImportError: CustomStringConvertible {
+    /// One line; it names the file, but for damages.
     public var description: String {
         switch self {
         case .cannotOpen(let path, let errno): "\(path): cannot open: \(text(errno))"

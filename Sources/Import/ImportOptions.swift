@@ -9,6 +9,7 @@ public struct ImportOptions: Sendable, Hashable {
     /// beyond are left out; the recorded tables still have them.
     public var runBudget: Int
 
+    /// All as given; a width that is not 32 to 64 makes the import throw.
     public init(hostAddressWidth: Int? = nil, pageBudget: Int = 1_000_000, runBudget: Int = 1 << 23) {
         self.hostAddressWidth = hostAddressWidth
         self.pageBudget = pageBudget

@@ -4,7 +4,9 @@ import FoundationEssentials
 public struct JSONProblem: Sendable, Hashable {
     /// As `steps[3].iova`; empty for the file as a whole.
     public var place: String
+    /// In words for the reader of the file, one line.
     public var found: String
+    /// In words; empty when ``found`` is already a whole sentence of a decoder of ours.
     public var expected: String
 
     /// `bytes`: the file, to find the place in a text that is no JSON.

@@ -7,8 +7,10 @@ public struct MachineImage: Sendable {
     public var path: String
     /// What the image holds; all else is unknown.
     public var memory: PhysicalMemory
+    /// What is known beside the bytes.
     public var metadata: ImageMetadata
 
+    /// All as given; that the metadata belongs to the memory is not checked.
     public init(path: String, memory: PhysicalMemory, metadata: ImageMetadata) {
         self.path = path
         self.memory = memory

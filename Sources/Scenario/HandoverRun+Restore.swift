@@ -13,14 +13,17 @@ extension HandoverRun {
     public struct RestoreRequest {
         /// A generation file, or a directory of them.
         public var store: String
+        /// The one to start from; `nil`: the newest sealed one that is not revoked.
         public var generation: UInt64?
         /// The memory file that survived, and what is beside it; `nil`: build from the record alone.
         public var memory: String?
+        /// The file that describes the machine; `nil`: ``HandoverRun/descriptionPath(of:)``.
         public var description: String?
         /// Go on to the end and record it as the next generation of the store.
         public var record = false
         /// The seal that is insisted on.
         public var expected: ExpectedSeal?
+        /// Nothing but the store: a restore without memory.
         public init(store: String) { self.store = store }
     }
 

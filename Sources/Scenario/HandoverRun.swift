@@ -26,6 +26,7 @@ public struct HandoverRun {
         public var crash: CrashHook = { _ in }
         /// Called as each phase ends.
         public var tell: (HandoverReport.Phase) throws -> Void = { _ in }
+        /// Nothing but the store: all else by default.
         public init(store: String) { self.store = store }
     }
 

@@ -18,6 +18,7 @@ public enum ScenarioError: Error, Sendable, CustomStringConvertible {
     /// There is no room in the machine's RAM for new table pages.
     case noFrames(needed: UInt64, found: UInt64)
 
+    /// One line: the place, what was found, what was expected.
     public var description: String {
         switch self {
         case .unreadable(let file, let place, let what):

@@ -14,6 +14,7 @@ public struct ScenarioFile: Sendable, Decodable {
     public static var schemaText: String { String(decoding: PackageResources.scenario_schema_json, as: UTF8.self) }
 
     var schema: Int
+    /// What the described machine is called, and what `scenario check` prints.
     public var name: String
     var about: String?
     /// Seed of the engine's random state (nonce, choices); the same seed gives the same bytes.
@@ -28,6 +29,7 @@ public struct ScenarioFile: Sendable, Decodable {
 
     enum CodingKeys: String, CodingKey, CaseIterable { case schema, name, about, seed, machine, steps, tamper, expect }
 
+    /// Decodes the JSON form. Unknown keys, values out of their range and another schema version throw `DecodingError`.
     public init(from decoder: any Decoder) throws {
         let box = try decoder.strictContainer(CodingKeys.self)
         schema = try box.decode(Int.self, forKey: .schema)

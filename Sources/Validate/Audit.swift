@@ -18,6 +18,7 @@ public struct Audit: Sendable {
     /// Work per tree in memory.
     public var budget: ScanBudget
 
+    /// Indexes a normalised copy of `snapshot`. O(n log n). A `limit` below 1 counts as 1.
     public init(_ snapshot: Snapshot, limit: Int = 1000, budget: ScanBudget = ScanBudget()) {
         var sorted = snapshot
         sorted.normalize()

@@ -10,7 +10,9 @@ public struct AuditReport: Sendable, Hashable {
         case none
     }
 
+    /// Its id in the record.
     public var domain: DomainID
+    /// What agreement between areas and tables is worth.
     public var witness: Witness
     /// Table pages compared with memory.
     public var tablePages: Int = 0

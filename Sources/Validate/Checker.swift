@@ -14,14 +14,17 @@ public struct Checker: Sendable {
         public var findingsPerRule: Int
         /// Work per tree of page tables.
         public var scan: ScanBudget
+        /// Both as given; nothing is checked.
         public init(findingsPerRule: Int = 10_000, scan: ScanBudget = ScanBudget()) {
             self.findingsPerRule = findingsPerRule
             self.scan = scan
         }
     }
 
+    /// How much is read and listed.
     public var limits: Limits
 
+    /// Does no work.
     public init(limits: Limits = Limits()) { self.limits = limits }
 
     /// All findings about `snapshot`, sorted, with what is wrong with its file (`defects`) among them.

@@ -2,7 +2,9 @@ import IOMMUModel
 
 /// One broken promise, at one place.
 public struct Finding: Sendable, Hashable {
+    /// The broken rule.
     public var rule: RuleID
+    /// The rule's own, or less where the circumstances weigh less (an imported machine).
     public var severity: Severity
     /// The device concerned; for tables that several devices share the lowest requester id.
     public var device: RequesterID?
@@ -19,8 +21,11 @@ public struct Finding: Sendable, Hashable {
 
     /// A record of the store: the table or view it is listed in, and its key as `name=value` pairs.
     public struct RecordKey: Sendable, Hashable {
+        /// SQL name.
         public var table: String
+        /// `name=value` pairs, one space between; empty for a whole table or file.
         public var key: String
+        /// Both as given; nothing is checked.
         public init(table: String, key: String) {
             self.table = table
             self.key = key

@@ -6,7 +6,9 @@ import Store
 ///
 /// Only a successful check makes one, so whatever takes it need not ask again.
 public struct ManifestChecked: Sendable {
+    /// Of the file that was checked.
     public let header: GenerationHeader
+    /// Its seal, whose root digest was recomputed.
     public let seal: SealRecord
     /// The frozen state, normalised.
     public let snapshot: Snapshot

@@ -6,6 +6,7 @@ public enum MemoryNonce: Sendable, Hashable {
     case noMemory
     /// There is memory, and no nonce in it: it is not the memory of a handover.
     case absent
+    /// The memory of a handover; whose, its nonce says.
     case present(HandoverNonce)
 
     /// Of memory whose handover page holds `bytes`; `nil` and anything but 16 bytes are no nonce.

@@ -7,6 +7,7 @@ import Snapshot
 ///
 /// Answers come from the recorded root registers and pages, as the hardware would give them, not from the attachments.
 public struct RecordedMachine: Sendable {
+    /// As given.
     public let snapshot: Snapshot
     /// The recorded pages; every other address is absent (unknown).
     public let memory: PhysicalMemory

@@ -2,6 +2,7 @@ import IOMMUModel
 
 /// One maximal run of what the hardware would translate for one device and PASID.
 public struct RecordedMapping: Sendable, Hashable {
+    /// Whose requests are translated.
     public var device: RequesterID
     /// `nil`: untagged.
     public var pasid: PASID?
@@ -9,5 +10,6 @@ public struct RecordedMapping: Sendable, Hashable {
     public var range: IOVARange
     /// What the first IOVA translates to.
     public var pa: PhysicalAddress
+    /// The rights of all entries on the way, ANDed; never empty.
     public var protection: Protection
 }

@@ -5,6 +5,7 @@ import Snapshot
 
 /// One recorded unit with what its registers and recorded pages say.
 public struct RecordedUnit: Sendable {
+    /// As in the snapshot.
     public let record: UnitRecord
     /// `nil` when the unit is not a VT-d one or a register that it needs is not recorded.
     public let hardware: VTDUnitHardware?

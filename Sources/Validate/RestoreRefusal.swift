@@ -9,15 +9,18 @@ public struct RestoreRefusal: Error, Sendable, Hashable {
     /// One line.
     public var message: String
 
+    /// All as given; nothing is checked.
     public init(_ verdict: RestoreVerdict, _ rule: RuleID, _ message: String) {
         self.verdict = verdict
         self.rule = rule
         self.message = message
     }
 
+    /// `ENOENT` for a cold boot, `EINVAL` for a stop.
     public var errno: Errno? { verdict.errno }
 }
 
 extension RestoreRefusal: CustomStringConvertible {
+    /// `VERDICT: MESSAGE (RULE)`.
     public var description: String { "\(verdict.rawValue): \(message) (\(rule.rawValue))" }
 }

@@ -2,6 +2,7 @@ import IOMMUModel
 
 /// What one rule promises, as `domstore rules` prints it.
 public struct Rule: Sendable, Hashable, Identifiable {
+    /// What findings name.
     public var id: RuleID
     /// The severity of its findings; ``Finding/severity`` says where one weighs less (an imported machine, for example).
     public var severity: Severity

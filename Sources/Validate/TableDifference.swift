@@ -8,12 +8,14 @@ public struct TableDifference: Sendable, Hashable {
     public var level: Int
     /// The IOVAs that go through the entry; `nil` when the recorded tree does not reach it.
     public var range: IOVARange?
+    /// The recorded word; of an absent page its first one that is not 0.
     public var recorded: UInt64
     /// `nil`: memory does not hold the page.
     public var found: UInt64?
 }
 
 extension TableDifference: CustomStringConvertible {
+    /// One line: level, both words, the IOVAs; the address is told apart.
     public var description: String {
         let what = found.map { "is \(hex($0)), recorded \(hex(recorded))" } ?? "is not in memory"
         return "level \(level) entry \(what)" + (range.map { ", IOVA \($0)" } ?? "")

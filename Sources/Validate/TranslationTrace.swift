@@ -6,13 +6,17 @@ import PageTables
 public struct TranslationTrace: Sendable, Hashable {
     /// One entry that the hardware reads.
     public struct Step: Sendable, Hashable {
+        /// What the entry is.
         public enum Kind: Sendable, Hashable {
+            /// Of the bus, in the root table (VT-d 9.1).
             case rootEntry
+            /// Of device and function, in the context table (VT-d 9.3).
             case contextEntry
             /// An entry of a page table at this level; level 0 maps 4 KiB.
             case table(level: Int)
         }
 
+        /// What the entry is.
         public var kind: Kind
         /// Of the entry's first word.
         public var address: PhysicalAddress
@@ -24,7 +28,9 @@ public struct TranslationTrace: Sendable, Hashable {
 
     /// One statement of an entry.
     public struct Field: Sendable, Hashable {
+        /// As the specification names it, or a word of ours in lower case.
         public var name: String
+        /// As it is printed.
         public var value: String
         init(_ name: String, _ value: some CustomStringConvertible) {
             self.name = name
@@ -48,15 +54,22 @@ public struct TranslationTrace: Sendable, Hashable {
         case unreadable(String)
     }
 
+    /// Whose request it is.
     public var device: RequesterID
+    /// `nil`: untagged.
     public var pasid: PASID?
+    /// What the device put on the bus.
     public var iova: IOVA
+    /// What it asked for.
     public var access: Access
+    /// From the root entry down, as far as the walk got; empty when no table was read.
     public var steps: [Step]
+    /// What the request comes to.
     public var ending: Ending
 }
 
 extension TranslationTrace.Step.Kind: CustomStringConvertible {
+    /// In words: `root entry`, `context entry`, `level 0 entry`.
     public var description: String {
         switch self {
         case .rootEntry: "root entry"
@@ -72,6 +85,7 @@ extension TranslationTrace.Step {
 }
 
 extension TranslationTrace.Ending: CustomStringConvertible {
+    /// One line.
     public var description: String {
         switch self {
         case .address(let pa, let protection, let size):

@@ -6,11 +6,18 @@ import PageTables
 /// Address and permission per IOVA, by merging two streams of runs; how the tables are built does not matter. Leaf sizes
 /// count only when asked for (break-before-make hardware). O(tables of both trees).
 public enum TreeComparison: Sendable, Hashable {
+    /// Both translate alike; so many bytes are mapped.
     case equal(mappedBytes: UInt64)
+    /// The first place where they do not.
     case differs(TreeDifference)
     /// One of the trees cannot be read to its end, so equality cannot be shown.
     case unreadable(root: PhysicalAddress, why: String)
 
+    /// Compares the tree at `rootA` with that at `rootB`, both in `memory`, up to the first difference.
+    ///
+    /// - Parameters:
+    ///   - leafSizes: leaves of unequal size are a difference too.
+    ///   - budget: for each tree; one that exceeds it is ``unreadable(root:why:)``.
     public static func compare(
         _ configurationA: PageTableConfiguration, root rootA: PhysicalAddress,
         _ configurationB: PageTableConfiguration, root rootB: PhysicalAddress, memory: MemoryView,

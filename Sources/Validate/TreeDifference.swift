@@ -2,12 +2,15 @@ import IOMMUModel
 
 /// The first place where two trees of page tables do not translate alike.
 public struct TreeDifference: Sendable, Hashable {
+    /// How the two trees differ.
     public enum What: Sendable, Hashable {
         /// Only the first tree maps it.
         case onlyInFirst(PhysicalAddress, Protection)
         /// Only the second tree maps it.
         case onlyInSecond(PhysicalAddress, Protection)
+        /// The first IOVA goes to two addresses.
         case address(first: PhysicalAddress, second: PhysicalAddress)
+        /// The rights are not the same.
         case protection(first: Protection, second: Protection)
         /// Leaf sizes, as log2 of bytes; only when they are asked for.
         case pageSize(first: Int, second: Int)
@@ -15,10 +18,12 @@ public struct TreeDifference: Sendable, Hashable {
 
     /// The IOVAs over which it holds, at least; addresses in ``what`` belong to the first one.
     public var range: IOVARange
+    /// How they differ there.
     public var what: What
 }
 
 extension TreeDifference: CustomStringConvertible {
+    /// One line: the range, then what each tree makes of it.
     public var description: String {
         let text =
             switch what {

@@ -6,6 +6,7 @@ public struct Benchmark {
     public let summary: String
     /// The most that the median ratio may be; `nil` when the figure is for information only.
     public let goal: Double?
+    /// What a round's time is read from.
     public let clock: Clock
     /// How often each side runs in one round, both in turn; a round's time is the sum. For work that is over too soon.
     public let repetitions: Int
@@ -18,6 +19,7 @@ public struct Benchmark {
     /// What it can tell beside figures, in words; asked for after the rounds.
     public let facts: () throws -> [String]
 
+    /// All as given; `repetitions` is at least 1. Nothing is run.
     public init(
         name: String, summary: String, goal: Double?, clock: Clock = .processor, repetitions: Int = 1, subject: Side,
         reference: Side, counts: @escaping () throws -> [Count] = { [] },
@@ -39,11 +41,14 @@ public struct Benchmark {
 public struct Count {
     /// What was counted: `syncs`, `bytes`.
     public let unit: String
+    /// How often the subject did it in one round.
     public let subject: Int
+    /// How often the reference did it in one round.
     public let reference: Int
     /// The most that subject over reference may be; `nil` when the figure is for information only.
     public let goal: Double?
 
+    /// All as given; nothing is checked.
     public init(unit: String, subject: Int, reference: Int, goal: Double? = nil) {
         self.unit = unit
         self.subject = subject
@@ -66,6 +71,7 @@ public struct Side {
     /// not timed, asked for once.
     public let digest: () throws -> UInt64
 
+    /// All as given; `operations` is at least 1. Nothing is run.
     public init(
         label: String, operations: Int, prepare: @escaping () throws -> Void = {},
         run: @escaping (_ operations: Int) throws -> UInt64, digest: @escaping () throws -> UInt64 = { 0 }

@@ -1,8 +1,10 @@
 /// What the rounds of one benchmark gave.
 public struct Measurement {
+    /// What was measured.
     public let benchmark: Benchmark
     /// Nanoseconds per operation, one per round.
     public let subject: [Double]
+    /// Nanoseconds per operation, one per round, in the order of ``subject``.
     public let reference: [Double]
 
     /// Subject over reference, one per round.
@@ -14,6 +16,7 @@ public struct Measurement {
     /// True when there is no goal or the median ratio meets it.
     public var isMet: Bool { benchmark.goal.map { ratio <= $0 } ?? true }
 
+    /// The middle value, or the mean of the two middle ones. `values` is not empty.
     public static func median(_ values: [Double]) -> Double {
         precondition(!values.isEmpty, "no rounds")
         let sorted = values.sorted()

@@ -3,12 +3,16 @@ public struct Runner {
     /// At least 9.
     public let rounds: Int
 
+    /// Fewer than 9 rounds count as 9.
     public init(rounds: Int) { self.rounds = max(rounds, 9) }
 
     /// The two sides of a round answered different sums, or left different things behind: they do not do the same work.
     public struct Disagreement: Error, CustomStringConvertible {
+        /// The benchmark's name.
         public let benchmark: String
+        /// The two sums, or the two digests of what was left behind.
         public let sums: (subject: UInt64, reference: UInt64)
+        /// One line: the benchmark and both numbers in decimal.
         public var description: String {
             "\(benchmark): the sides disagree, \(sums.subject) and \(sums.reference)"
         }

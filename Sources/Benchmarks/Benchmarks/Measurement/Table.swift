@@ -1,8 +1,11 @@
 /// Rows of text under aligned column heads; the first column to the left, the others to the right.
 public struct Table {
+    /// One text per column.
     public let head: [String]
+    /// In the order in which they were appended, each as wide as ``head``.
     public private(set) var rows: [[String]] = []
 
+    /// A table without rows.
     public init(head: [String]) { self.head = head }
 
     /// As many cells as there are column heads.
@@ -11,6 +14,7 @@ public struct Table {
         rows.append(cells)
     }
 
+    /// One line per row, the head first, columns two spaces apart; no newline at the end.
     public var text: String {
         let all = [head] + rows
         let widths = head.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
