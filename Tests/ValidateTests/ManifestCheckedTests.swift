@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    @Test func `the verdicts of store.md come from real files`() throws {
+    @Test func `the verdicts of the table come from real files`() throws {
         try Self.withGeneration { path, _ in
             #expect(Self.refusal(path, .absent)?.verdict == .coldBoot)
             #expect(Self.refusal(path, .present(HandoverNonce(high: 9, low: 9)))?.rule == .nonceDiffers)
