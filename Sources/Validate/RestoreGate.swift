@@ -1,7 +1,7 @@
 import IOMMUModel
 import Store
 
-/// The questions that come before any restore, in their order (store.md, the seal and the memory it speaks of).
+/// The questions that come before any restore, in their order (Schema/FORMAT.md, Nonce).
 ///
 /// Values in, a verdict out: no file, no memory, so that every row of the table of verdicts can be tested by itself.
 struct RestoreGate {

@@ -1,6 +1,6 @@
 import IOMMUModel
 
-/// What a restore came to (store.md, the seal and the memory it speaks of).
+/// What a restore came to (Schema/FORMAT.md, Nonce).
 public enum RestoreVerdict: String, Sendable, Hashable, CaseIterable {
     /// Every preserved device has its domain again.
     case restored

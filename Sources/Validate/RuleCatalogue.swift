@@ -12,19 +12,19 @@ extension RuleID {
         case .storeApplication:
             Rule(
                 self, .error, "The file is a generation of ours: a database with our application id in its header.",
-                source: "Schema/FORMAT.md, header; store.md, opening what cannot be trusted")
+                source: "Schema/FORMAT.md, File header")
         case .storeVersion:
             Rule(
                 self, .error, "The format version and every required feature bit are known to this program.",
-                source: "store.md, evolution; live-update.md 2.2 (supported, required, active)")
+                source: "Schema/FORMAT.md, Evolution; live-update.md 2.2 (supported, required, active)")
         case .storeSchema:
             Rule(
                 self, .error, "The tables and views of the file are exactly those of its format version.",
-                source: "store.md, opening what cannot be trusted")
+                source: "Schema/FORMAT.md, Opening")
         case .sealMissing:
             Rule(
                 self, .error, "The generation is sealed: its one seal row was committed before the jump.",
-                source: "store.md, commit and seal; live-update.md 3.3 D3-D4, scenario 1")
+                source: "Schema/FORMAT.md, Commit and seal; live-update.md 3.3 D3-D4, scenario 1")
         case .sealRevoked:
             Rule(
                 self, .error, "No later generation says that this seal no longer counts.",
@@ -32,27 +32,29 @@ extension RuleID {
         case .nonceAbsent:
             Rule(
                 self, .error, "The memory that the generation describes survived: it still holds a handover nonce.",
-                source: "store.md, the seal and the memory it speaks of")
+                source: "Schema/FORMAT.md, Nonce")
         case .nonceDiffers:
             Rule(
                 self, .error, "The nonce in memory is the seal's: this file describes this memory.",
-                source: "store.md, the seal and the memory it speaks of")
+                source: "Schema/FORMAT.md, Nonce")
         case .recordChecksum:
             Rule(
                 self, .error,
                 "Every row and chunk has the checksum that is stored with it, bound to its table and key.",
-                source: "store.md, integrity", implied: [.manifestDiffers, .rootDigestDiffers, .referenceUnresolved])
+                source: "Schema/FORMAT.md, Row checksum",
+                implied: [.manifestDiffers, .rootDigestDiffers, .referenceUnresolved])
         case .manifestDiffers:
             Rule(
                 self, .error, "Every table has the number of rows and the checksum sum that the manifest states.",
-                source: "store.md, integrity", implied: [.rootDigestDiffers])
+                source: "Schema/FORMAT.md, Manifest, root digest, seal", implied: [.rootDigestDiffers])
         case .rootDigestDiffers:
             Rule(
-                self, .error, "The digest over the manifest is the one in the seal.", source: "store.md, integrity")
+                self, .error, "The digest over the manifest is the one in the seal.",
+                source: "Schema/FORMAT.md, Manifest, root digest, seal")
         case .recordMalformed:
             Rule(
                 self, .error, "Every record decodes: fields in range, addresses aligned, one page has one content.",
-                source: "Schema/FORMAT.md, records; live-update.md scenario 3",
+                source: "Schema/FORMAT.md, Blob records; live-update.md scenario 3",
                 implied: [.referenceUnresolved, .tablePageUnknown])
         case .referenceUnresolved:
             Rule(
@@ -190,7 +192,7 @@ extension RuleID {
         case .areaWitnessMissing:
             Rule(
                 self, .note, "The areas were declared, not read off the tables: they are an independent witness.",
-                source: "store.md, area origin")
+                source: "Schema/FORMAT.md, Tables")
         case .backingAssumed:
             Rule(
                 self, .note, "The backing's size and seals were observed, not assumed.",

@@ -77,5 +77,32 @@ import Testing
         #expect(check.status == 1, "\(check.errors)")
         #expect(check.output.contains("record-checksum,error,"))
         #expect(try Binary.run(["verify-seal", altered]).status == 1)
+        // Listings go on, and say so.
+        let areas = try Binary.run(["areas", altered])
+        #expect(areas.status == 1 && areas.lines.count == 519)
+        #expect(areas.errors.contains("area_chunk") && areas.errors.split(separator: "\n").count == 1)
+        #expect(try Binary.run(["mappings", altered]).lines == Binary.run(["mappings", ImportedStore.path]).lines)
+    }
+
+    @Test func aByteFlippedInATableChunkLeavesTheOtherDomainsListed() throws {
+        let folder = try ScratchFolder()
+        let directory = try Binary.run(
+            program: "sqlite3",
+            [ImportedStore.path, "SELECT hex(directory) FROM table_chunk WHERE domain = 1 LIMIT 1"])
+        #expect(directory.errors == "")
+        let bytes = stride(from: 0, to: min(directory.output.count - 1, 128), by: 2).compactMap { place in
+            UInt8(directory.output.dropFirst(place).prefix(2), radix: 16)
+        }
+        let store = try ScratchFolder.bytes(at: ImportedStore.path)
+        try #require(bytes.count >= 16)
+        let offset = try #require(store.firstRange(of: bytes)?.lowerBound)
+        let altered = try Self.altered(folder, at: offset, to: [bytes[0] ^ 1])
+        let all = Set(try Binary.run(["mappings", ImportedStore.path]).lines)
+        let rest = try Binary.run(["mappings", altered])
+        #expect(rest.status == 1)
+        #expect(rest.errors.contains("table_chunk"), "\(rest.errors)")
+        #expect(rest.lines.count > 100 && Set(rest.lines).isSubset(of: all))
+        #expect(try Binary.run(["translate", altered, "01:00.0", "0x200000"]).output.contains("0x0000000143000000"))
+        #expect(try Binary.run(["tables", altered]).lines.count > 100)
     }
 }

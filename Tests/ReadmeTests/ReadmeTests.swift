@@ -4,6 +4,7 @@ import Hardware
 import IOMMUModel
 import PageTables
 import Testing
+import Validate
 
 /// What the README says is what is there.
 @Suite struct ReadmeTests {
@@ -24,6 +25,15 @@ import Testing
     @Test func `the library example is the one that is compiled here`() throws {
         let source = try Self.text(of: "Tests/ReadmeTests/LibraryExample.swift")
         #expect(try Self.blocks("swift") == [source.trimmingCharacters(in: .newlines)])
+    }
+
+    @Test func `a rule that cites the format document names a heading of it`() throws {
+        let headings = try Self.text(of: "Schema/FORMAT.md").split(separator: "\n").filter { $0.hasPrefix("#") }
+            .map { $0.drop { $0 == "#" || $0 == " " } }
+        let cited = Rule.all.flatMap { $0.source.components(separatedBy: "; ") }
+            .compactMap { $0.hasPrefix("Schema/FORMAT.md, ") ? $0.trimmingPrefix("Schema/FORMAT.md, ") : nil }
+        #expect(cited.count > 8)
+        for heading in cited { #expect(headings.contains(heading), "\(heading)") }
     }
 
     @Test func `the library example does the same DMA on the far side`() throws {

@@ -22,18 +22,14 @@ extension StoreArguments {
         }
     }
 
-    /// Its whole state; the first damaged record ends it.
-    func snapshot() throws -> Snapshot {
+    /// What can be read of its state. Damaged records are left out: what they held is unknown.
+    func readable() throws -> (snapshot: Snapshot, damage: Damage) {
         let reader = try open()
-        do throws(StoreError) {
-            return try reader.snapshot()
-        } catch {
-            throw Failure(error, about: reader.header.path)
-        }
+        let (snapshot, defects) = reader.snapshotAndDefects()
+        let damage = Damage(defects, of: reader.header.path)
+        guard let snapshot else { throw damage.unreadable }
+        return (snapshot, damage)
     }
-
-    /// Its recorded pages as a machine that can be asked.
-    func machine() throws -> RecordedMachine { try RecordedMachine(try snapshot()) }
 
     /// The file of the directory that `error` is about, where it does not say so itself.
     func unreadable(_ error: StoreError) -> String? {

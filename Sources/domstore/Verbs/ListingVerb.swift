@@ -15,6 +15,7 @@ extension ListingVerb {
         let reader = try input.open()
         let (columns, rows) = try reader.cells(ofView: view)
         try output.list(columns, rows)
+        try Damage(reader.defects(), of: reader.header.path).report("what is listed of it is as it stands there")
     }
 }
 

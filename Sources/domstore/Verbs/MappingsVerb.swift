@@ -9,7 +9,7 @@ struct MappingsVerb: ParsableCommand {
         discussion: """
             One line for each run in which IOVA and physical address both continue under the same protection, sorted \
             by device, PASID and IOVA. Read from the recorded root registers and tables, as the hardware would. \
-            Findings never suppress a run; 'check' lists them.
+            Findings never suppress a run; 'check' lists them. Exit code 1 when records of the file are damaged.
             """)
 
     @OptionGroup var input: StoreArguments
@@ -25,7 +25,8 @@ struct MappingsVerb: ParsableCommand {
     static let columns = ["device", "pasid", "iova", "last", "pa", "protection"]
 
     func run() throws {
-        let machine = try input.machine()
+        let (snapshot, damage) = try input.readable()
+        let machine = try RecordedMachine(snapshot)
         var stream = output.stream(Self.columns)
         var problem: OutputError?
         machine.forEachMapping(device: device, pasid: pasid.map { $0.pasid }) { mapping in
@@ -38,6 +39,7 @@ struct MappingsVerb: ParsableCommand {
         }
         if let problem { throw problem }
         try stream.finish()
+        try damage.report("what it held is not mapped here")
     }
 
     static func row(_ mapping: RecordedMapping) -> [Cell] {

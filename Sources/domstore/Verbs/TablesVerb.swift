@@ -22,7 +22,7 @@ struct TablesVerb: ParsableCommand {
     static let columns = ["domain", "address", "level", "entries", "runs", "bytes"]
 
     func run() throws {
-        let snapshot = try input.snapshot()
+        let (snapshot, damage) = try input.readable()
         var stream = output.stream(Self.columns)
         for owner in snapshot.tablePages where domain == nil || owner.domain.rawValue == domain {
             for index in owner.pages.entries.indices where !stream.isClosed {
@@ -30,6 +30,7 @@ struct TablesVerb: ParsableCommand {
             }
         }
         try stream.finish()
+        try damage.report("its pages are left out")
     }
 
     static func row(_ domain: DomainID, _ pages: PageSet, _ index: Int) -> [Cell] {

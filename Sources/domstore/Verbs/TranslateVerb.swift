@@ -30,7 +30,8 @@ struct TranslateVerb: ParsableCommand {
     static let columns = ["step", "address", "value", "meaning"]
 
     func run() throws {
-        let machine = try input.machine()
+        let (snapshot, damage) = try input.readable()
+        let machine = try RecordedMachine(snapshot)
         let access: Access = write ? .write : .read
         guard
             let trace = machine.trace(device: request.device, pasid: request.pasid, iova: iova, access: access)
@@ -43,6 +44,7 @@ struct TranslateVerb: ParsableCommand {
         case .jsonl, .csv: try output.list(Self.columns, Self.rows(trace))
         case .table: try printTable(trace)
         }
+        try damage.report("what it held is unknown here")
         if !trace.ending.isSuccess { throw Failure.findings }
     }
 
