@@ -28,11 +28,4 @@ public struct ConformanceReport: Sendable, Hashable {
     mutating func compare(_ id: String, expected: String, got: String) {
         if expected == got { passed += 1 } else { failures.append(Failure(id: id, expected: expected, got: got)) }
     }
-
-    /// Adds the counts of another file.
-    public mutating func add(_ other: ConformanceReport) {
-        passed += other.passed
-        skipped += other.skipped
-        failures += other.failures
-    }
 }

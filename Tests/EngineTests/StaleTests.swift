@@ -44,6 +44,15 @@ import Testing
         #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .fault(.readPermission))
     }
 
+    @Test(arguments: [0x1000, 1 << 30] as [UInt64])
+    func `an invalidation forgets a page that its range only touches, however wide it is`(bytes: UInt64) throws {
+        let running = try start()
+        let unit = running.engine.machine.units[0]
+        #expect(unit.iotlb.lookup(tag: 1, iova: IOVA(0x1000)) != nil)
+        unit.invalidate(tag: 1, range: IOVARange(first: IOVA(0x1800), bytes: bytes))
+        #expect(unit.iotlb.lookup(tag: 1, iova: IOVA(0x1000)) == nil)
+    }
+
     @Test func `a context entry changed without its invalidation is served from the context cache and named`() throws {
         let running = try start()
         let engine = running.engine

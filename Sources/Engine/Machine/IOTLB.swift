@@ -72,7 +72,8 @@ public struct IOTLB: Sendable {
             return
         }
         for index in slots.indices where slots[index].key != 0 && slots[index].cacheTag == tag {
-            if let range, !range.contains(slots[index].iova) { continue }
+            let page = slots[index].iova.page
+            if let range, page < range.first.page || page > range.last.page { continue }
             slots[index].key = 0
         }
     }
