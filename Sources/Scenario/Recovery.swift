@@ -130,7 +130,8 @@ struct Recovery {
                 [
                     .init("replaced", replaced.replaced.count), .init("passed through", replaced.passedThrough.count),
                     .init("old table pages freed", replaced.freedPages),
-                ], probing: attached)
+                ], notes: replaced.refused.map { "\($0.requester): the engine answered \($0.errno.name)" },
+                probing: attached)
             update(&report, replaced, compared.differing)
         }
         for device in quarantined { set(&report, device) }
@@ -165,6 +166,14 @@ struct Recovery {
                 .init(
                     requester: requester, pasid: nil, state: .restored, errno: .EINVAL, rule: .compareDiffers,
                     reason: what))
+        }
+        for (requester, errno) in replaced.refused {
+            set(
+                &report,
+                .init(
+                    requester: requester, pasid: nil, state: .restored, errno: errno,
+                    rule: errno == .EADDRINUSE ? .areaReserved : nil,
+                    reason: "replace: the device stays on the inherited tables"))
         }
     }
 

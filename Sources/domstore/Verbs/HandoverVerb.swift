@@ -100,7 +100,7 @@ struct HandoverVerb: ParsableCommand {
         }
         let report = try run(options)
         try output.end(report)
-        guard report.verdict == "restored" else { throw Failure.findings }
+        guard report.verdict == "restored", report.isSettled else { throw Failure.findings }
     }
 
     private func run(_ options: HandoverRun.Options) throws -> HandoverReport {
