@@ -209,7 +209,7 @@ struct RestoreWork: ~Copyable {
                 let high = address.offset(by: 8).flatMap({ machine.memory.word(at: $0) }),
                 let rebuilt = try rebuiltDomain(attachment, on: unit, VTDContextEntry(low: low, high: high))
             else {
-                differences[requester] = finding.message
+                differences[requester] = finding.message + (finding.address.map { ", at \($0)" } ?? "")
                 throw Refusal(.EINVAL, finding.rule, requester: requester)
             }
             return rebuilt
