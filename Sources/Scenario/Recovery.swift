@@ -105,7 +105,7 @@ struct Recovery {
             recorded, sessions: restored.sessions, attached: restored.domains, devices: Array(attached))
         if !attached.isEmpty, carryOn {
             let claimed = try claimer.claim(&restored.engine)
-            try tell(.claim, [.init("devices", claimed)])
+            try tell(.claim, [.init("devices", claimed)], probing: attached)
             let adopted = try claimer.adopt(&restored.engine)
             try record(buffer.take())
             try tell(.adopt, [.init("domains", adopted)], probing: attached)
@@ -116,11 +116,11 @@ struct Recovery {
                 [
                     .init("address spaces", rebuilt.spaces), .init("areas", rebuilt.areas),
                     .init("new table pages", rebuilt.tablePages),
-                ])
+                ], probing: attached)
             let compared = claimer.compare(restored.engine)
             try tell(
                 .compare, [.init("bytes equal", compared.equalBytes), .init("differing", compared.differing.count)],
-                notes: compared.differing.map { "\($0.requester): \($0.what)" })
+                notes: compared.differing.map { "\($0.requester): \($0.what)" }, probing: attached)
             claimer.announce(&restored.engine)
             try record(buffer.take())
             let replaced = try claimer.replace(&restored.engine, crash: options.crash)
