@@ -150,6 +150,30 @@ import Testing
         #expect(report.verdict == "degraded")
     }
 
+    @Test(
+        arguments: [
+            ("00:06.0,", nil, "areas of 0000:00:06.0: ", " overlap"),
+            ("00:04.0,", 0x9_0000_0000, "areas of 0000:00:03.0 and 0000:00:04.0: ", "must agree"),
+        ] as [(String, UInt64?, String, String)])
+    func `declared areas that contradict each other are refused by file and device`(
+        device: String, iova: UInt64?, place: String, what: String
+    ) throws {
+        let folder = try ScratchFolder()
+        let text = try String(contentsOfFile: Fixtures.images + "vtd48.truth.csv", encoding: .utf8)
+        let first = try #require(text.split(separator: "\n").first { $0.hasPrefix(device) })
+        var fields = first.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        if let iova { fields[2] = Truth.hex(iova) }
+        try folder.write((text + fields.joined(separator: ",") + "\n").utf8, to: "areas.csv")
+        let image = Fixtures.images + "vtd48"
+        let run = try Binary.run(
+            ["handover", "--image", image + ".elf", "--meta", image + ".json", "--store", folder["store"]]
+                + ["--areas", folder["areas.csv"]])
+        #expect(run.status == 2)
+        #expect(run.errors.hasPrefix("domstore: \(folder["areas.csv"]): \(place)"), "\(run.errors)")
+        #expect(run.errors.hasSuffix("\(what)\n"))
+        #expect(folder.names == ["areas.csv"])
+    }
+
     @Test func `the laboratory carries every function, and the record says so`() throws {
         let run = try Run("--lab")
         let refused = run.report.devices.filter { $0.value.hasPrefix("refused") }
