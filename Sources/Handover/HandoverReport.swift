@@ -102,6 +102,8 @@ public struct HandoverReport: Sendable {
     public var verdictRule: RuleID?
     /// Why the verdict is not `restored`, in one line; empty when the lines of the devices say it.
     public var verdictReason: String = ""
+    /// True when no device was left on its inherited tables because of an error.
+    public var isSettled: Bool { !devices.contains { $0.state == .restored && $0.errno != nil } }
     /// The generation that the verdict speaks of.
     public var generation: UInt64?
     /// The file that the engine after the jump writes; `nil` when nothing is recorded.

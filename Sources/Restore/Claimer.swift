@@ -136,11 +136,14 @@ public struct Claimer: ~Copyable {
         public var replaced: [RequesterID] = []
         /// Pass-through devices: nothing to replace, they stay on their entry.
         public var passedThrough: [RequesterID] = []
+        /// Devices that stay on the inherited tables: the engine refused to switch them.
+        public var refused: [(requester: RequesterID, errno: Errno)] = []
         /// Table pages of the inherited domains that went with their last device.
         public var freedPages = 0
     }
 
-    /// Switches every device whose trees are equal to its new HWPT; the inherited domain goes with its last device.
+    /// Switches every device whose trees are equal to its new HWPT; the inherited domain goes with its last device. One
+    /// that is refused stays where it is, and the others go on.
     public mutating func replace(
         _ engine: inout LiveEngine, crash: CrashHook = { _ in }
     ) throws(Errno) -> Replaced {
@@ -152,7 +155,12 @@ public struct Claimer: ~Copyable {
                 continue
             }
             let before = engine.tablePages(of: domain.engine).count
-            try engine.replace(requester, with: hwpt, verified: equal.contains(domain.engine))
+            do throws(Errno) {
+                try engine.replace(requester, with: hwpt, verified: equal.contains(domain.engine))
+            } catch {
+                result.refused.append((requester, error))
+                continue
+            }
             if engine.domain(domain.engine) == nil { result.freedPages += before }
             result.replaced.append(requester)
             if result.replaced.count == 1 { crash(.inReplace) }

@@ -14,7 +14,9 @@ struct RestoreWork: ~Copyable {
     private var books: RestoringEngine
     private let lookups: LookupAudit
 
-    private var badUnits: [UnitID: Refusal] = [:]
+    private var badUnits: [UnitID: (refusal: Refusal, what: String)] = [:]
+    /// Devices whose group has a member now that it had not when it was recorded.
+    private let newcomers: [RequesterID: RequesterID]
     private var sessions: [SessionID] = []
     private var adopted: [DomainID: DomainID] = [:]
     private var refused: [DomainID: Refusal] = [:]
@@ -54,6 +56,19 @@ struct RestoreWork: ~Copyable {
         self.evidence = evidence
         self.books = books
         self.lookups = lookups
+        newcomers = Self.newcomers(recorded, machine)
+    }
+
+    /// For every device of the machine whose group holds devices that the record has apart: one of these.
+    private static func newcomers(_ recorded: Snapshot, _ machine: Machine) -> [RequesterID: RequesterID] {
+        let groups = Dictionary(recorded.devices.map { ($0.requester, $0.group) }) { first, _ in first }
+        var result: [RequesterID: RequesterID] = [:]
+        for members in Dictionary(grouping: machine.devices.map { ($0.group, $0.requester) }, by: \.0).values {
+            guard let first = members.first?.1, let other = members.first(where: { groups[$0.1] != groups[first] })?.1
+            else { continue }
+            for (_, member) in members { result[member] = groups[member] == groups[first] ? other : first }
+        }
+        return result
     }
 
     private static func lookups(of recorded: Snapshot) throws(Refusal) -> LookupAudit {
@@ -72,20 +87,41 @@ struct RestoreWork: ~Copyable {
     }
 
     /// Matches every recorded unit against the machine's, by register base and registers, and takes its tables over.
+    ///
+    /// Of a unit that is not the recorded one, the tables are taken over too when they can be: to clear what is in them.
     mutating func takeOverUnits() throws(Refusal) {
         for unit in recorded.units {
+            var what = "unit \(unit.id) cannot be taken over"
             do throws(Refusal) {
                 guard let hardware = machine.units.first(where: { $0.registerBase == unit.registerBase }),
                     hardware.id == unit.id, hardware.kind == unit.kind
-                else { throw Refusal(.ENODEV, .unitMissing) }
+                else {
+                    what = "no unit \(unit.id) at \(unit.registerBase)"
+                    throw Refusal(.ENODEV, .unitMissing)
+                }
                 let now = hardware.description
                 for name in ["cap", "ecap", "rtaddr"] where unit[register: name] != now[register: name] {
+                    func text(_ value: UInt64?) -> String { value.map { hex($0) } ?? "unknown" }
+                    what =
+                        "\(name) of unit \(unit.id) is \(text(now[register: name])), "
+                        + "recorded is \(text(unit[register: name]))"
+                    throw Refusal(.EINVAL, .unitRegisterDiffers)
+                }
+                guard unit.hostAddressWidth == now.hostAddressWidth else {
+                    what =
+                        "unit \(unit.id) has a host address width of \(now.hostAddressWidth) bits, "
+                        + "recorded are \(unit.hostAddressWidth)"
                     throw Refusal(.EINVAL, .unitRegisterDiffers)
                 }
                 try books.takeOver(unit: unit.id)
             } catch {
-                badUnits[unit.id] = error
+                badUnits[unit.id] = (error, what)
             }
+        }
+        for unit in machine.units where !recorded.units.contains(where: { $0.id == unit.id && badUnits[$0.id] == nil })
+        {
+            // Whatever cannot be taken over either gets tables of its own before the engine starts.
+            try? books.takeOver(unit: unit.id)
         }
         let pages = recorded.tablePages.flatMap(\.pages.entries) + recorded.lookupPages.flatMap(\.pages.entries)
         books.hold(frames: pages.compactMap { PhysicalRange(first: $0.address, bytes: 4096) })
@@ -153,9 +189,17 @@ struct RestoreWork: ~Copyable {
     ) throws(Refusal) -> Restorer.AttachedDomain {
         let requester = attachment.requester
         guard machine.device(requester) != nil else {
+            differences[requester] = "the machine has no such device"
             throw Refusal(.ENODEV, .deviceMissing, requester: requester)
         }
-        if let refusal = badUnits[unit] { throw refusal }
+        if let bad = badUnits[unit] {
+            differences[requester] = bad.what
+            throw bad.refusal
+        }
+        if let newcomer = newcomers[requester] {
+            differences[requester] = "its group has \(newcomer) now, which it had not"
+            throw Refusal(.EOPNOTSUPP, .preserveGroup, requester: requester)
+        }
         if let refusal = refused[attachment.domain] { throw refusal }
         guard let domain = adopted[attachment.domain], let address = attachment.entryAddress else {
             throw Refusal(.EINVAL, .referenceUnresolved, requester: requester)
@@ -165,7 +209,7 @@ struct RestoreWork: ~Copyable {
                 let high = address.offset(by: 8).flatMap({ machine.memory.word(at: $0) }),
                 let rebuilt = try rebuiltDomain(attachment, on: unit, VTDContextEntry(low: low, high: high))
             else {
-                differences[requester] = finding.message
+                differences[requester] = finding.message + (finding.address.map { ", at \($0)" } ?? "")
                 throw Refusal(.EINVAL, finding.rule, requester: requester)
             }
             return rebuilt

@@ -95,7 +95,8 @@ struct DMAWitness {
     func check(
         _ machine: Machine, translating: Set<RequesterID>, in phase: HandoverPhase
     ) throws(ScenarioError) -> HandoverReport.Count {
-        let round = probe(machine, translating: translating, preferred: phase == .start ? .read : .write)
+        let isBefore = [.start, .preserve, .freeze, .seal].contains(phase)
+        let round = probe(machine, translating: translating, preferred: isBefore ? .read : .write)
         guard round.wrong == 0 else { throw .broken(what: "\(phase.rawValue): \(round)") }
         return round.count
     }

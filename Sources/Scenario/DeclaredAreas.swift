@@ -22,8 +22,8 @@ struct DeclaredAreas {
     /// Replaces the derived areas of every domain that rows speak of; where no row does, a domain that maps nothing agrees
     /// with them, any other keeps the areas that were read off its tables.
     ///
-    /// - Throws: ``ScenarioError/inconsistent(place:what:)`` when devices that share a domain do not agree, or a backing is
-    ///   not one of the machine's.
+    /// - Throws: ``ScenarioError/inconsistent(place:what:)`` when devices that share a domain do not agree, areas overlap,
+    ///   or a backing is not one of the machine's.
     func apply(to snapshot: inout Snapshot) throws(ScenarioError) {
         for object in snapshot.hwpts {
             let devices = snapshot.attachments.filter { $0.domain == object.domain }.map(\.requester)
@@ -33,10 +33,14 @@ struct DeclaredAreas {
                 throw .inconsistent(
                     place: "areas of \(first.0) and \(other.0)", what: "they share a domain and must agree")
             }
+            let sorted = (told.first.flatMap { rows[$0.0] } ?? []).sorted { $0.range < $1.range }
+            if let (a, b) = zip(sorted, sorted.dropFirst()).first(where: { $0.range.overlaps($1.range) }) {
+                throw .inconsistent(place: "areas of \(a.requester)", what: "\(a.range) and \(b.range) overlap")
+            }
             guard let space = snapshot.ioases.firstIndex(where: { $0.id == object.ioas }) else { continue }
             snapshot.ioases[space].areaOrigin = .declared
             snapshot.areas.removeAll { $0.ioas == object.ioas }
-            for row in told.first.flatMap({ rows[$0.0] }) ?? [] {
+            for row in sorted {
                 let known = snapshot.backings.first { row.backing == nil ? $0.kind == .physical : $0.id == row.backing }
                 guard let backing = known?.id else {
                     throw .inconsistent(

@@ -56,7 +56,8 @@ public struct HandoverRun {
         let writer = ready.writer
         let machine = engine.machine
         let witness = DMAWitness(machine, pagesPerDevice: options.pagesPerDevice)
-        _ = try witness.check(machine, translating: Set(witness.devices.map(\.requester)), in: .start)
+        let everyone = Set(witness.devices.map(\.requester))
+        _ = try witness.check(machine, translating: everyone, in: .start)
 
         var clock = Clock()
         var carried: Set<RequesterID> = []
@@ -79,7 +80,8 @@ public struct HandoverRun {
             [.init("preserved", carried.count), .init("refused", report.devices.count - carried.count)],
             notes: (declared.map { [$0.note(carried: carried)] } ?? [])
                 + (assumed ? ["DMA owner assumed from the driver's name (vfio-pci)"] : [])
-                + (options.lab ? ["lab: the guards for ATS, group and owner were not asked"] : []))
+                + (options.lab ? ["lab: the guards for ATS, group and owner were not asked"] : [])
+        ) { try witness.check(machine, translating: everyone, in: .preserve) }
 
         // Freeze: immutable, checked, everything that is not carried cleared.
         var frozen: FrozenEngine
@@ -91,7 +93,8 @@ public struct HandoverRun {
         }
         var counts: [HandoverReport.Count] = [.init("entries cleared", frozen.cleared.count)]
         if !frozen.kept.isEmpty { counts.append(.init("kept (cannot be blocked)", frozen.kept.count)) }
-        try tell(.freeze, &clock, counts)
+        let kept = carried
+        try tell(.freeze, &clock, counts) { try witness.check(machine, translating: kept, in: .freeze) }
         options.crash(.beforeSeal)
 
         let receipt: SealReceipt
@@ -114,11 +117,11 @@ public struct HandoverRun {
                 .init("table pages", pages), .init("areas", sealed.areas.count),
                 .init("attachments", sealed.attachments.count),
             ],
-            notes: ["sealed as \(receipt.expected) in \(location.path(of: receipt.generation))"])
+            notes: ["sealed as \(receipt.expected) in \(location.path(of: receipt.generation))"]
+        ) { try witness.check(machine, translating: kept, in: .seal) }
 
         // The jump: the engine is gone, machine and file remain.
         let survivor = frozen.jump()
-        let kept = carried
         try tell(.jump, &clock) { try witness.check(survivor, translating: kept, in: .jump) }
         try tamper?(survivor, location.path(of: receipt.generation), receipt)
 

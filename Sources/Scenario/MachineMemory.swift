@@ -47,8 +47,10 @@ enum MachineMemory {
         guard descriptor >= 0 else { throw .io(operation: "create", path: path, errno: errno) }
         defer { close(descriptor) }
         do {
-            guard ftruncate(descriptor, off_t(total)) == 0 else {
-                throw ScenarioError.io(operation: "ftruncate", path: path, errno: errno)
+            // Every block now: a device's write into a hole of a full file system would be a SIGBUS.
+            let failure = posix_fallocate(descriptor, 0, off_t(total))
+            guard failure == 0 else {
+                throw ScenarioError.io(operation: "allocate", path: path, errno: failure)
             }
             let written = header.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
             guard written == header.count else {

@@ -105,7 +105,7 @@ struct Recovery {
             recorded, sessions: restored.sessions, attached: restored.domains, devices: Array(attached))
         if !attached.isEmpty, carryOn {
             let claimed = try claimer.claim(&restored.engine)
-            try tell(.claim, [.init("devices", claimed)])
+            try tell(.claim, [.init("devices", claimed)], probing: attached)
             let adopted = try claimer.adopt(&restored.engine)
             try record(buffer.take())
             try tell(.adopt, [.init("domains", adopted)], probing: attached)
@@ -116,11 +116,11 @@ struct Recovery {
                 [
                     .init("address spaces", rebuilt.spaces), .init("areas", rebuilt.areas),
                     .init("new table pages", rebuilt.tablePages),
-                ])
+                ], probing: attached)
             let compared = claimer.compare(restored.engine)
             try tell(
                 .compare, [.init("bytes equal", compared.equalBytes), .init("differing", compared.differing.count)],
-                notes: compared.differing.map { "\($0.requester): \($0.what)" })
+                notes: compared.differing.map { "\($0.requester): \($0.what)" }, probing: attached)
             claimer.announce(&restored.engine)
             try record(buffer.take())
             let replaced = try claimer.replace(&restored.engine, crash: options.crash)
@@ -130,7 +130,8 @@ struct Recovery {
                 [
                     .init("replaced", replaced.replaced.count), .init("passed through", replaced.passedThrough.count),
                     .init("old table pages freed", replaced.freedPages),
-                ], probing: attached)
+                ], notes: replaced.refused.map { "\($0.requester): the engine answered \($0.errno.name)" },
+                probing: attached)
             update(&report, replaced, compared.differing)
         }
         for device in quarantined { set(&report, device) }
@@ -165,6 +166,14 @@ struct Recovery {
                 .init(
                     requester: requester, pasid: nil, state: .restored, errno: .EINVAL, rule: .compareDiffers,
                     reason: what))
+        }
+        for (requester, errno) in replaced.refused {
+            set(
+                &report,
+                .init(
+                    requester: requester, pasid: nil, state: .restored, errno: errno,
+                    rule: errno == .EADDRINUSE ? .areaReserved : nil,
+                    reason: "replace: the device stays on the inherited tables"))
         }
     }
 

@@ -51,14 +51,19 @@ public struct ScenarioFile: Sendable, Decodable {
     ///
     /// - Throws: ``ScenarioError`` naming the place in the file.
     public static func read(_ bytes: [UInt8], file: String) throws(ScenarioError) -> ScenarioFile {
+        let scenario: ScenarioFile
         do {
-            return try JSONDecoder().decode(ScenarioFile.self, from: Data(bytes))
+            scenario = try JSONDecoder().decode(ScenarioFile.self, from: Data(bytes))
         } catch let error as DecodingError {
             let problem = JSONProblem(error, in: bytes)
             throw .unreadable(file: file, place: problem.place, what: problem.sentence)
         } catch {
             throw .unreadable(file: file, place: "", what: "\(error)")
         }
+        if let problem = scenario.contradiction() {
+            throw .unreadable(file: file, place: problem.place, what: problem.what)
+        }
+        return scenario
     }
 }
 
@@ -86,7 +91,7 @@ struct ScenarioExpectation: Sendable, Decodable {
 
     init(from decoder: any Decoder) throws {
         let box = try decoder.strictContainer(CodingKeys.self)
-        verdict = try box.decodeIfPresent(String.self, forKey: .verdict)
+        verdict = try box.decodeIfPresent(VerdictText.self, forKey: .verdict)?.value.rawValue
         rule = try box.decodeIfPresent(RuleText.self, forKey: .rule)?.value
         preserved = try box.decodeIfPresent([RequesterText].self, forKey: .preserved)?.map(\.value)
         refused = try box.decodeIfPresent([Refusal].self, forKey: .refused)

@@ -126,6 +126,10 @@ struct ScenarioMachine: Sendable, Decodable {
             return range
         }
         tablePages = try box.decodeIfPresent(UInt64.self, forKey: .tablePages) ?? 4096
+        guard (1...1 << 40).contains(tablePages) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .tablePages, in: box, debugDescription: "found \(tablePages); expected 1 to \(1 << 40) pages")
+        }
         units = try box.decode([Unit].self, forKey: .units)
         devices = try box.decode([Device].self, forKey: .devices)
         memoryFiles = try box.decodeIfPresent([MemoryFile].self, forKey: .memoryFiles) ?? []

@@ -57,6 +57,10 @@ struct ScenarioStep: Sendable, Decodable {
         case "create-hwpt":
             used.insert(.bits)
             let bits = try box.decodeIfPresent(Int.self, forKey: .bits) ?? 48
+            guard [39, 48, 57].contains(bits) else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .bits, in: box, debugDescription: "found \(bits); expected 39, 48 or 57")
+            }
             operation = .createHWPT(
                 HWPTID(try id(.hwpt)), ioas: IOASID(try id(.ioas)), unit: UnitID(try id(.unit)), addressBits: bits)
         case "claim": operation = .claim(try device())

@@ -1,4 +1,5 @@
 import IOMMUModel
+import Validate
 
 /// A 64-bit number as a hex string (`"0x1000"`) or a JSON number.
 struct NumberText: Decodable {
@@ -56,6 +57,12 @@ struct RuleText: TextValue {
     var value: RuleID
     static var expected: String { "the id of a rule (domstore rules)" }
     static func parse(_ text: String) -> RuleID? { RuleID(rawValue: text) }
+}
+
+struct VerdictText: TextValue {
+    var value: RestoreVerdict
+    static var expected: String { "one of \(RestoreVerdict.allCases.map(\.rawValue).joined(separator: ", "))" }
+    static func parse(_ text: String) -> RestoreVerdict? { RestoreVerdict(rawValue: text) }
 }
 
 struct ProtectionText: TextValue {

@@ -33,6 +33,11 @@ import Testing
     @Test(arguments: [
         ("\"table_pages\": 2048", "\"table_pages\": 99999999", "RAM has room for"),
         ("\"base\": \"0x40000000\"", "\"base\": \"0x40000001\"", "machine.memory_files[1]: found base"),
+        ("\"host_address_width\": 46", "\"host_address_width\": 70", "unit 1: host address width 70 is not 12 to 52"),
+        (
+            "\"id\": 1,\n        \"reg", "\"id\": 1,\n        \"segment\": 3,\n        \"reg",
+            "is not on the segment of its unit 1"
+        ),
         ("\"driver\": \"nvme\"", "\"unit\": 9", "device 0000:00:08.0 is behind unit 9, which does not exist"),
     ])
     func `a machine that cannot be built leaves nothing behind`(old: String, new: String, words: String) throws {
@@ -53,6 +58,17 @@ import Testing
         #expect(
             run.errors == "domstore: \(made.store): found a file; expected a directory of generations, or nothing\n")
         #expect(made.folder.names == ["small.json", "store"])
+    }
+
+    @Test func `a memory file that does not fit on the disk is an I/O error, and nothing is left of it`() throws {
+        let made = try SmallHandover()
+        let run = try Binary.run(
+            program: "strace",
+            ["-f", "-o", made.folder["trace"], "-e", "trace=fallocate", "-e", "inject=fallocate:error=ENOSPC"]
+                + [Binary.path, "handover", made.scenario, "--store", made.store, "--memory", made.memory])
+        #expect(run.status == 3)
+        #expect(run.errors == "domstore: \(made.memory): allocate: No space left on device\n")
+        #expect(made.folder.names == ["small.json", "trace"])
     }
 
     @Test func `a step that answers otherwise is a difference, named by file and place`() throws {

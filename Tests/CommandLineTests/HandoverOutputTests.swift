@@ -35,7 +35,7 @@ import Testing
         #expect(rules.count == 4)
         #expect(rules[1] == "rule preserve-singleton-group: A preserved device is alone in its group (EOPNOTSUPP).")
         #expect(lines.last == "verdict: restored (generation 1)")
-        #expect(lines.contains { $0.hasPrefix("claim     1 device  [") })
+        #expect(lines.contains { $0.hasPrefix("claim     1 device, ") })
     }
 
     @Test func `json is one object whose keys are plain words`() throws {

@@ -78,6 +78,25 @@ import Testing
         #expect(findings.allSatisfy { ($0["severity"] as? String != "error") || ($0["rule"] as? String == rule) })
     }
 
+    /// Every damage of the meta file but `aw-wrong`, which no rule can be sure of: rule and address, as `check` prints them.
+    @Test(arguments: [
+        "reserved-bit table-reserved-bits,error,0000:01:00.0,,0x0000000144d67008,",
+        "pointer-outside table-outside-memory,error,0000:01:00.0,,0x0000000144d56018,",
+        "cleared-present table-non-zero-not-present,warning,0000:01:00.0,,0x0000000144d79400,",
+        "loop table-reused,error,0000:01:00.0,,0x0000000144d56048,",
+        "aw-unsupported vtd-context-address-width,error,0000:01:00.0,,0x0000000144273008,",
+    ])
+    func everyDamageIsFoundAtItsEntry(damage: String) throws {
+        let folder = try ScratchFolder()
+        let parts = damage.split(separator: " ").map(String.init)
+        let store = folder["x.domstore"]
+        let run = try Binary.run(["import", "--meta", Self.meta, "--patch", parts[0], "--store", store])
+        #expect(run.status == 0, "\(run.errors)")
+        let check = try Binary.run(["check", store, "--format", "csv"])
+        #expect(check.status == (parts[1].contains(",error,") ? 1 : 0))
+        #expect(check.lines.count { $0.hasPrefix(parts[1]) } == 1)
+    }
+
     @Test func whatIsNoImageIsRefusedAndLeavesNothingBehind() throws {
         let folder = try ScratchFolder()
         let image = try ScratchFolder.bytes(at: Self.image)

@@ -289,6 +289,62 @@ import Testing
         #expect(restored.engine.checkInvariants() == [])
     }
 
+    @Test func `a group that inherited two domains is not switched to one of them`() throws {
+        var handed = try handOver()
+        // The next kernel finds 02:00.0, which passes through, in the group of 00:03.0.
+        handed.machine = try Machine(
+            memory: handed.machine.memory, ramRanges: handed.machine.ramRanges,
+            arenaRanges: handed.machine.arenaRanges, handoverPage: handed.machine.handoverPage,
+            units: handed.machine.units.map(\.description),
+            devices: TestMachine.devices.map {
+                $0.requester == through ? TestMachine.device("02:00.0", group: 3) : $0
+            })
+        let restored = try restore(handed)
+        let session = restored.session
+        var engine = restored.engine
+        for device in [one, two, through] { try engine.claim(device, session: session) }
+        _ = try engine.adoptHWPT(token: 5, session: session)
+        let (_, new) = try engine.space()
+        #expect(errno { () throws(Errno) in try engine.replace(one, with: new, verified: true) } == .EINVAL)
+        #expect(reaches(handed.machine, one))
+        #expect(handed.machine.dma(through, iova: IOVA(0x77), access: .read) == .address(PhysicalAddress(0x77)))
+        #expect(engine.checkInvariants() == [])
+    }
+
+    @Test func `a unit that cannot be taken over is set up anew, with every device blocked`() throws {
+        let handed = try handOver()
+        let machine = handed.machine
+        #expect(reaches(machine, one))
+        var restoring = try RestoringEngine(machine: machine, source: .handedOver) { _ in }
+        restoring.hold(frames: handed.pages + [PhysicalRange(first: handed.root, bytes: 4096)!])
+        let engine = try restoring.start()
+        #expect(!reaches(machine, one) && !reaches(machine, two))
+        #expect(machine.units[0].registers.rootTableAddress.rootTable != handed.root)
+        #expect(engine.checkInvariants() == [])
+    }
+
+    @Test func `a root entry that leads to no context table is cleared`() throws {
+        let handed = try handOver()
+        let slot = handed.root.advanced(16 * 7)
+        #expect(handed.machine.memory.setWord(0x5_5555_5000 | 1, at: slot))
+        let restored = try restore(handed)
+        let engine = restored.engine
+        #expect(handed.machine.memory.word(at: slot) == 0)
+        #expect(reaches(handed.machine, one))
+        #expect(engine.checkInvariants() == [])
+    }
+
+    @Test func `page tables for no address bits are refused`() throws {
+        var engine = try LiveEngine.start(try TestMachine.make()) { _ in }
+        let ioas = try engine.createIOAS()
+        for bits in [0, -5] {
+            #expect(
+                errno { () throws(Errno) in
+                    _ = try engine.createHWPT(ioas: ioas, unit: TestMachine.unit, addressBits: bits)
+                } == .EINVAL)
+        }
+    }
+
     @Test func `an entry that stands elsewhere than recorded is not taken over`() throws {
         let handed = try handOver()
         var restoring = try RestoringEngine(machine: handed.machine, source: .handedOver) { _ in }

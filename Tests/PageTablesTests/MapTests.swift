@@ -245,7 +245,7 @@ struct MapTests {
         #expect(lost.destroy(memory: domain.view, arena: &domain.arena) == 0)
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: widths)
+    @Test(.timeLimit(.minutes(15)), arguments: widths)
     func `Tables that point to themselves do not hold map, unmap and destroy up`(bits: Int) throws {
         for operation in 0..<4 {
             let domain = try TestDomain(configuration(bits: bits))

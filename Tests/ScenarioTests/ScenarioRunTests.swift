@@ -37,8 +37,8 @@ struct ScenarioRunTests {
         arguments: [
             ("tamper-leaf", "audit: ", "table-memory-differs", "0x0000000100003000"),
             ("tamper-area", "audit: ", "area-address-differs", "0x0000000040000000"),
-            ("tamper-context-entry", "restore: ", "lookup-memory-differs", "context entry"),
-            ("tamper-attachment", "restore: ", "attachment-entry-differs", "context entry"),
+            ("tamper-context-entry", "restore: ", "lookup-memory-differs", "at 0x000000027f802200"),
+            ("tamper-attachment", "restore: ", "attachment-entry-differs", "context entry 0x000000027f802200"),
         ])
     func tampering(name: String, stage: String, rule: String, place: String) throws {
         let report = try Self.run("\(name).json")

@@ -74,6 +74,7 @@ extension LiveEngine {
             guard let record = engine.ioasTable[ioas] else { throw .ENOENT }
             guard let hardware = engine.machine.unit(unit) else { throw .ENODEV }
             guard !record.isImmutable else { throw .EBUSY }
+            guard addressBits.map({ $0 > 0 }) ?? true else { throw .EINVAL }
             guard let shape = hardware.tableConfiguration(addressBits: addressBits) else { throw .EINVAL }
             let beyond = shape.lastIOVA.offset(by: 1).flatMap { IOVARange(first: $0, last: IOVA(.max)) }
             if let beyond, !record.canReserve(beyond) { throw .EADDRINUSE }

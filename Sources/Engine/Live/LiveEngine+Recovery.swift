@@ -58,8 +58,8 @@ extension LiveEngine {
     /// `verified`: the trees were compared and are equal; an inherited domain is not left without that, unless
     /// `attachNew` insists, which is recorded. For an ordinary attachment both are ignored.
     ///
-    /// - Throws: as ``attach(_:pasid:to:)``; `EINVAL` also not attached, not verified, or an inherited domain that is not
-    ///   adopted; `EBUSY` not claimed yet.
+    /// - Throws: as ``attach(_:pasid:to:)``; `EINVAL` also not attached, not verified, an inherited domain that is not
+    ///   adopted, or a group that inherited several; `EBUSY` not claimed yet.
     public mutating func replace(
         _ requester: RequesterID, pasid: PASID? = nil, with hwpt: HWPTID, verified: Bool = false,
         attachNew: Bool = false
@@ -93,6 +93,8 @@ extension LiveEngine {
     }
 
     private func requireReplaceable(_ members: [RequesterID]) throws(Errno) {
+        // A group moves as a whole, and only one tree was compared.
+        guard Set(members.compactMap { attachmentTable[AttachmentKey($0)]?.domain }).count == 1 else { throw .EINVAL }
         for member in members {
             guard let attachment = attachmentTable[AttachmentKey(member)] else { throw .ENODEV }
             switch (attachment.state, domainTable[attachment.domain]?.kind) {

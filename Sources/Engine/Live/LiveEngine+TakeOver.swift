@@ -47,10 +47,20 @@ extension LiveEngine {
         domainTable[domain]!.users.insert(key)
     }
 
-    /// Clears every context entry that no attachment stands behind, and gives the other devices their default domain.
+    /// Clears every context entry that no attachment stands behind, and every root entry that leads to no context table;
+    /// sets up the units whose tables could not be taken over; gives the other devices their default domain.
     mutating func settleLeftovers() throws(Errno) {
         for unit in machine.units {
-            guard let state = unitTable[unit.id] else { continue }
+            guard let state = unitTable[unit.id] else {
+                try setUp(unit)
+                continue
+            }
+            for bus in 0...UInt8.max where state.contextTables[bus] == nil {
+                guard let slot = VTDLookupIndex.rootEntry(UInt16(bus) << 8, in: state.rootTable) else { continue }
+                if machine.memory.word(at: slot) != 0 || machine.memory.word(at: slot.advanced(8)) != 0 {
+                    withdrawEntry(at: slot)
+                }
+            }
             for (bus, table) in state.contextTables.sorted(by: { $0.key < $1.key }) {
                 guard let words = machine.memory.page(at: table) else { continue }
                 for devfn in 0..<256 where words[devfn * 2] | words[devfn * 2 + 1] != 0 {

@@ -92,14 +92,17 @@ public struct LiveEngine: ~Copyable {
 
     private mutating func setUpUnits() throws(Errno) {
         journal.append(.start, "start", [.init("devices", machine.devices.count)])
-        for unit in machine.units {
-            guard let root = arena.allocate(memory: machine.memory.view) else { throw .ENOMEM }
-            unitTable[unit.id] = UnitState(tags: Self.tagAllocator(unit), rootTable: root)
-            unit.registers.rootTableAddress = VTDRootTableAddress(mode: .legacy, rootTable: root)
-            unit.invalidateAll()
-            unit.registers.globalStatus = VTDGlobalStatus(translationEnabled: true)
-        }
+        for unit in machine.units { try setUp(unit) }
         for device in machine.devices { try attachDefault(device.requester) }
+    }
+
+    /// Gives `unit` an empty root table from the arena and turns translation on: every device behind it is blocked.
+    mutating func setUp(_ unit: UnitHardware) throws(Errno) {
+        guard let root = arena.allocate(memory: machine.memory.view) else { throw .ENOMEM }
+        unitTable[unit.id] = UnitState(tags: Self.tagAllocator(unit), rootTable: root)
+        unit.registers.rootTableAddress = VTDRootTableAddress(mode: .legacy, rootTable: root)
+        unit.invalidateAll()
+        unit.registers.globalStatus = VTDGlobalStatus(translationEnabled: true)
     }
 
     static func tagAllocator(_ unit: UnitHardware) -> CacheTagAllocator {

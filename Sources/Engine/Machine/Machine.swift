@@ -44,7 +44,10 @@ public final class Machine {
             guard unitIndex.updateValue(index, forKey: unit.id) == nil else { throw .duplicateUnit(unit.id) }
         }
         for (index, device) in self.devices.enumerated() {
-            guard unitIndex[device.unit] != nil else { throw .unknownUnit(device.unit, of: device.requester) }
+            guard let unit = unitIndex[device.unit] else { throw .unknownUnit(device.unit, of: device.requester) }
+            guard self.units[unit].segment == device.requester.segment else {
+                throw .otherSegment(device.unit, of: device.requester)
+            }
             guard deviceIndex.updateValue(index, forKey: device.requester) == nil else {
                 throw .duplicateDevice(device.requester)
             }

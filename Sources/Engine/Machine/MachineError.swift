@@ -8,8 +8,12 @@ public enum MachineError: Error, Sendable, Hashable, CustomStringConvertible {
     case unsupportedUnit(UnitID, IOMMUKind)
     /// A register, by its ``VTDRegisters/Name``, that the unit cannot do without.
     case missingRegister(UnitID, String)
+    /// The host address width is not 12 to 52 bits.
+    case hostAddressWidth(UnitID, Int)
     /// Two devices have this requester id.
     case duplicateDevice(RequesterID)
+    /// The unit serves another PCI segment than the device's.
+    case otherSegment(UnitID, of: RequesterID)
     /// The device is behind a unit that the machine does not have.
     case unknownUnit(UnitID, of: RequesterID)
     /// A reserved region binds a group that no device is in.
@@ -27,6 +31,8 @@ public enum MachineError: Error, Sendable, Hashable, CustomStringConvertible {
         case .duplicateUnit(let id): "unit \(id) is there twice"
         case .unsupportedUnit(let id, let kind): "unit \(id): no model of \(kind.rawValue)"
         case .missingRegister(let id, let name): "unit \(id): register \(name) is not given"
+        case .hostAddressWidth(let id, let bits): "unit \(id): host address width \(bits) is not 12 to 52 bits"
+        case .otherSegment(let unit, let requester): "device \(requester) is not on the segment of its unit \(unit)"
         case .duplicateDevice(let requester): "device \(requester) is there twice"
         case .unknownUnit(let unit, let requester): "device \(requester) is behind unit \(unit), which does not exist"
         case .unknownGroup(let group): "a reserved region names group \(group), which has no device"

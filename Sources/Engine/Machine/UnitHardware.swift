@@ -28,9 +28,13 @@ public final class UnitHardware {
     /// All zero when the unit is built; a jump does not reset them.
     public internal(set) var counters = DMACounters()
 
-    /// - Throws: ``MachineError/missingRegister(_:_:)``, ``MachineError/unsupportedUnit(_:_:)``.
+    /// - Throws: ``MachineError/missingRegister(_:_:)``, ``MachineError/unsupportedUnit(_:_:)``,
+    ///   ``MachineError/hostAddressWidth(_:_:)``.
     init(_ description: UnitDescription) throws(MachineError) {
         guard description.kind == .intelVTd else { throw .unsupportedUnit(description.id, description.kind) }
+        guard (12...52).contains(description.hostAddressWidth) else {
+            throw .hostAddressWidth(description.id, Int(description.hostAddressWidth))
+        }
         id = description.id
         kind = description.kind
         segment = description.segment

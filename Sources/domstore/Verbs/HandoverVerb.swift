@@ -100,7 +100,7 @@ struct HandoverVerb: ParsableCommand {
         }
         let report = try run(options)
         try output.end(report)
-        guard report.verdict == "restored" else { throw Failure.findings }
+        guard report.verdict == "restored", report.isSettled else { throw Failure.findings }
     }
 
     private func run(_ options: HandoverRun.Options) throws -> HandoverReport {
@@ -115,6 +115,8 @@ struct HandoverVerb: ParsableCommand {
             let rows = try areas.map { try AreaCSV.read(file: $0) }
             return try HandoverRun.run(machine, areas: rows, options: options)
         } catch let error as ScenarioError {
+            // Of an image run only the declared areas can contradict themselves.
+            if let areas, case .inconsistent = error { throw Failure(error, about: areas) }
             throw Failure(error, about: scenario ?? image ?? store)
         } catch let error as StoreError {
             throw Failure(error, about: store)

@@ -104,7 +104,9 @@ struct RestoreVerb: ParsableCommand {
         }
         try output.end(report)
         // A reconstruction can have findings, too.
-        let isGood = RestoreVerdict(rawValue: report.verdict)?.isSuccess == true && report.verdictRule == nil
+        let isGood =
+            RestoreVerdict(rawValue: report.verdict)?.isSuccess == true && report.verdictRule == nil
+            && report.isSettled
         guard isGood else { throw Failure.findings }
     }
 
