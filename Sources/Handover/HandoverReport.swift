@@ -55,6 +55,8 @@ public struct HandoverReport: Sendable {
         public enum State: String, Sendable, Hashable, CaseIterable {
             /// Not carried: its lookup entry was cleared before the jump.
             case refused
+            /// Not carried, but its group must not be blocked: it stays on its domain, and nobody gets it.
+            case kept
             /// Carried and sealed.
             case preserved
             /// Attached to the pre-existing domain by the new kernel.

@@ -137,9 +137,10 @@ struct RestoreWork: ~Copyable {
         }
     }
 
-    /// Reserves every tag of the preserved domains first, then takes the domains over.
+    /// Reserves every tag of the domains that go over the jump first, then takes them over.
     mutating func adoptDomains() throws(Refusal) {
-        let carried = recorded.domains.filter { $0.preserved && $0.kind != .blocked }
+        let kept = Set(recorded.keptAttachments.map(\.domain))
+        let carried = recorded.domains.filter { ($0.preserved || kept.contains($0.id)) && $0.kind != .blocked }
         let places = Dictionary(grouping: recorded.domainUnits, by: \.domain)
         var reserved: Set<TableKey> = []
         for domain in carried {
@@ -159,7 +160,8 @@ struct RestoreWork: ~Copyable {
                 adopted[domain.id] = try books.adoptDomain(
                     kind: domain.kind, geometry: units.first?.tables.map(Self.geometry),
                     cacheTags: units.map { .init(unit: $0.unit, cacheTag: $0.cacheTag) },
-                    token: token(of: domain.id), session: sessions.first)
+                    token: domain.preserved ? token(of: domain.id) : nil,
+                    session: domain.preserved ? sessions.first : nil)
             } catch {
                 refused[domain.id] = error
             }
@@ -182,6 +184,25 @@ struct RestoreWork: ~Copyable {
             }
             if attachment == attachments.first { crash(.inRestore) }
         }
+        for attachment in recorded.keptAttachments { keep(attachment) }
+    }
+
+    /// Attaches a device that must not be blocked to the domain that it is on, with an owner that nobody can be.
+    private mutating func keep(_ attachment: AttachmentRecord) {
+        var device = HandoverReport.Device(
+            requester: attachment.requester, pasid: attachment.pasid, state: .kept,
+            reason: "must not be blocked: it stays on its domain, and nobody gets it")
+        do throws(Refusal) {
+            guard let domain = adopted[attachment.domain] else {
+                throw refused[attachment.domain] ?? Refusal(.EINVAL, .referenceUnresolved)
+            }
+            try books.attachRestored(
+                attachment.requester, pasid: attachment.pasid, domain: domain, entryAddress: attachment.entryAddress)
+        } catch {
+            (device.errno, device.rule) = (error.errno, error.rule)
+            device.reason = "must not be blocked, and its domain could not be taken over: its entry stays as it is"
+        }
+        devices.append(device)
     }
 
     private mutating func restoredDomain(

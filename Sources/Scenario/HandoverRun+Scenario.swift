@@ -104,7 +104,8 @@ extension ScenarioExpectation {
         try expect("verdict", verdict, report.verdict)
         if let rule { try expect("rule", rule.rawValue, report.verdictRule?.rawValue ?? "none") }
         try expect(
-            "preserved", preserved.map(names), names(report.devices.filter { $0.state != .refused }.map(\.requester)))
+            "preserved", preserved.map(names),
+            names(report.devices.filter { ![.refused, .kept].contains($0.state) }.map(\.requester)))
         try expect(
             "quarantined", quarantined.map(names),
             names(report.devices.filter { $0.state == .quarantined }.map(\.requester)))
@@ -113,6 +114,6 @@ extension ScenarioExpectation {
         }
         try expect(
             "refused", refused.map { refusals($0.map { ($0.device, $0.errno) }) },
-            refusals(report.devices.filter { $0.state == .refused }.map { ($0.requester, $0.errno) }))
+            refusals(report.devices.filter { [.refused, .kept].contains($0.state) }.map { ($0.requester, $0.errno) }))
     }
 }

@@ -93,8 +93,8 @@ public struct HandoverRun {
         }
         var counts: [HandoverReport.Count] = [.init("entries cleared", frozen.cleared.count)]
         if !frozen.kept.isEmpty { counts.append(.init("kept (cannot be blocked)", frozen.kept.count)) }
-        let kept = carried
-        try tell(.freeze, &clock, counts) { try witness.check(machine, translating: kept, in: .freeze) }
+        let translating = carried.union(frozen.kept)
+        try tell(.freeze, &clock, counts) { try witness.check(machine, translating: translating, in: .freeze) }
         options.crash(.beforeSeal)
 
         let receipt: SealReceipt
@@ -118,11 +118,11 @@ public struct HandoverRun {
                 .init("attachments", sealed.attachments.count),
             ],
             notes: ["sealed as \(receipt.expected) in \(location.path(of: receipt.generation))"]
-        ) { try witness.check(machine, translating: kept, in: .seal) }
+        ) { try witness.check(machine, translating: translating, in: .seal) }
 
         // The jump: the engine is gone, machine and file remain.
         let survivor = frozen.jump()
-        try tell(.jump, &clock) { try witness.check(survivor, translating: kept, in: .jump) }
+        try tell(.jump, &clock) { try witness.check(survivor, translating: translating, in: .jump) }
         try tamper?(survivor, location.path(of: receipt.generation), receipt)
 
         return try takeUp(

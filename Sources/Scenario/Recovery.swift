@@ -24,13 +24,15 @@ struct Recovery {
         let buffer = EventBuffer()
         var clock = Clock()
         let recorded = checked.snapshot
+        // Devices that must not be blocked go on translating; nothing else is done with them.
+        var kept: Set<RequesterID> = []
         // A phase's time is the work's, without that of the probes.
         func tell(
             _ phase: HandoverPhase, _ counts: [HandoverReport.Count], notes: [String] = [],
             probing: Set<RequesterID>? = nil
         ) throws {
             var line = HandoverReport.Phase(phase: phase, seconds: clock.lap(), counts: counts, notes: notes)
-            if let probing {
+            if let probing = probing?.union(kept) {
                 line.counts.append(
                     untouched
                         ? try witness.check(machine, translating: probing, in: phase)
@@ -50,6 +52,7 @@ struct Recovery {
         try record(buffer.take())
         for device in restored.devices { set(&report, device) }
         var attached = Set(restored.devices.filter { $0.state == .restored }.map(\.requester))
+        kept = Set(restored.devices.filter { $0.state == .kept }.map(\.requester))
         var quarantined = restored.devices.filter { $0.state == .quarantined }
         var counts: [HandoverReport.Count] = [
             .init("restored", attached.count), .init("quarantined", quarantined.count),
@@ -57,6 +60,7 @@ struct Recovery {
         if !restored.foundReplaced.isEmpty {
             counts.append(.init("found on rebuilt tables", restored.foundReplaced.count))
         }
+        if !kept.isEmpty { counts.append(.init("kept (cannot be blocked)", kept.count)) }
         try tell(.restore, counts, notes: origin, probing: attached)
 
         // Audit: the record against memory, beside the running devices.
@@ -181,7 +185,12 @@ struct Recovery {
         if let index = report.devices.firstIndex(where: {
             $0.requester == device.requester && $0.pasid == device.pasid
         }) {
+            let before = report.devices[index]
             report.devices[index] = device
+            if device.state == .kept, device.errno == nil {
+                // Why it was not carried.
+                (report.devices[index].errno, report.devices[index].rule) = (before.errno, before.rule)
+            }
         } else {
             report.devices.append(device)
         }

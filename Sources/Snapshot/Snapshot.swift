@@ -74,6 +74,20 @@ public struct Snapshot: Sendable, Hashable {
     }
 }
 
+extension Snapshot {
+    /// Groups that must not be blocked: they have a non-relaxable `direct` region.
+    public var unblockableGroups: Set<GroupID> { Set(reservedRegions.lazy.filter { $0.kind == .direct }.map(\.group)) }
+
+    /// Attachments of devices that are not preserved and could not be blocked either: they keep their domain over the jump
+    /// (policy `keep`), and nobody gets them.
+    public var keptAttachments: [AttachmentRecord] {
+        let unblockable = unblockableGroups
+        let kept = Set(devices.lazy.filter { !$0.preserved && unblockable.contains($0.group) }.map(\.requester))
+        let blocked = Set(domains.lazy.filter { $0.kind == .blocked }.map(\.id))
+        return attachments.filter { kept.contains($0.requester) && !blocked.contains($0.domain) }
+    }
+}
+
 /// The lookup-structure pages of one unit.
 public struct UnitPages: Sendable, Hashable {
     /// Key of the record.

@@ -24,10 +24,12 @@ struct AttachmentRules {
             if index.snapshot.origin == .engine, !device.preserved { continue }
             check(attachment, unit, &log)
         }
+        let unblockable = index.snapshot.unblockableGroups
         for unit in machine.units {
             for context in unit.lookup?.contexts ?? [] where context.entry.isPresent {
                 let requester = unit.requester(context.rid)
                 if index.snapshot.origin == .engine, index.devices[requester]?.preserved != true {
+                    if let group = index.devices[requester]?.group, unblockable.contains(group) { continue }
                     log.add(
                         Finding(
                             .unpreservedEntryLeft, device: requester, address: context.entryAddress,
