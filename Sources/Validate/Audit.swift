@@ -13,6 +13,8 @@ public struct Audit: Sendable {
     /// Units by id, without lookup structures: for registers only.
     private let units: [UnitID: RecordedUnit]
     private let tablePages: [DomainID: PageSet]
+    /// Every recorded table and lookup page, ascending: no mapping may let a device reach one.
+    private let frames: [PhysicalAddress]
     /// Differences and findings listed per domain; the rest is counted.
     public var limit: Int
     /// Work per tree in memory.
@@ -29,6 +31,8 @@ public struct Audit: Sendable {
             uniquingKeysWith: { first, _ in first })
         tablePages = Dictionary(
             sorted.tablePages.map { ($0.domain, $0.pages) }, uniquingKeysWith: { first, _ in first })
+        let pages = sorted.tablePages.flatMap(\.pages.entries) + sorted.lookupPages.flatMap(\.pages.entries)
+        frames = pages.map(\.address).sorted()
         self.limit = max(1, limit)
         self.budget = budget
     }
@@ -121,6 +125,9 @@ public struct Audit: Sendable {
         }
         let end = tree.forEachRun { run in
             audit.found(run)
+            if let finding = tableReached(by: run, target, memory), report.findings.count < limit {
+                report.findings.append(finding)
+            }
             return true
         }
         if !tree.isComplete || end != .complete {
@@ -133,5 +140,22 @@ public struct Audit: Sendable {
         report.mappedBytes &+= audit.mappedBytes
         report.areaDifferenceCount += audit.differenceCount
         report.findings += audit.findings
+    }
+
+    /// The first table or lookup page that `run` lets its device reach. O(log pages) unless there is one.
+    private func tableReached(by run: TranslatedRun, _ target: TableTarget, _ memory: MemoryView) -> Finding? {
+        var (low, high) = (0, frames.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if frames[middle] < run.pa.pageBase { low = middle + 1 } else { high = middle }
+        }
+        guard low < frames.count, frames[low].rawValue <= run.pa.rawValue &+ run.range.lastOffset else { return nil }
+        let page = frames[low]
+        let iova = IOVA(run.range.first.rawValue &+ (max(page.rawValue, run.pa.rawValue) &- run.pa.rawValue))
+        let access: Access = run.protection.contains(.read) ? .read : .write
+        let walk = Walker.trace(target.configuration, root: target.root, memory: memory, iova: iova, access: access)
+        return target.finding(
+            .tableLeafIntoTable, address: walk.steps.last?.entryAddress, iova: iova,
+            "\(iova) maps (\(run.protection)) \(page), a table page")
     }
 }

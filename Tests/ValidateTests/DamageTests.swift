@@ -105,6 +105,22 @@ import Testing
         }
     }
 
+    @Test(arguments: [nil, "loop"] as [String?])
+    func `the audit finds that a device can reach a table page, at the leaf that lets it`(damage: String?) throws {
+        let metadata = try ImageMetadata(file: Self.images + "vtd48.json")
+        let image = try MachineImage(file: Self.images + "vtd48.elf", metadata: metadata)
+        if let damage { try image.apply(damage: damage) }
+        let snapshot = try Importer.importMachine(image)
+        let device = RequesterID("01:00.0")
+        let domain = try #require(snapshot.attachments.first { $0.requester == device }?.domain)
+        let findings = Audit(snapshot).run(domain, memory: image.memory.view).findings
+        let meant = findings.filter { $0.rule == .tableLeafIntoTable }
+        #expect(meant.isEmpty == (damage == nil))
+        #expect(damage == nil || meant.contains { $0.address == PhysicalAddress(0x1_44d5_6018) }, "\(meant.prefix(3))")
+        #expect(findings.allSatisfy { $0.severity != .error || $0.rule == .tableLeafIntoTable })
+        #expect(meant.allSatisfy { $0.device == device && $0.iova != nil })
+    }
+
     @Test func `an address width that fits the unit but not the tables is not reported as clean`() throws {
         let findings = try Checker().check(Self.snapshot(damage: "aw-wrong"))
         let odd = findings.filter { $0.rule == .vtdContextAddressWidth }
