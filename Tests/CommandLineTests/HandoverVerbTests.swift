@@ -187,4 +187,35 @@ import Testing
         let events = try run.list(["events", run.store])
         #expect(events.contains { ($0["arguments"] as? String)?.contains("lab=1") == true })
     }
+
+    @Test(arguments: [nil, "after-seal", "in-replace"])
+    func `a device that must not be blocked translates on, whatever happens, and nobody gets it`(
+        point: String?
+    ) throws {
+        let folder = try ScratchFolder()
+        // 41:00.0 is alone in group 14 and belongs to a kernel driver.
+        let text = try String(contentsOfFile: Fixtures.images + "vtd48.json", encoding: .utf8)
+        let group = "\"group 14 type=DMA-FQ resv="
+        try #require(text.contains(group))
+        let direct = text.replacing(group, with: group + "0x0000000000000000,0x0000000000000fff,direct;")
+        try folder.write(direct.utf8, to: "meta.json")
+        let memory = ["--memory", folder["memory.elf"]]
+        let handover = try Binary.run(
+            ["handover", "--image", Fixtures.images + "vtd48.elf", "--meta", folder["meta.json"], "--json"] + memory
+                + ["--store", folder["store"]] + (point.map { ["--crash-at", $0] } ?? []))
+        var run = handover
+        if point != nil {
+            #expect(handover.status == 128 + SIGKILL)
+            run = try Binary.run(["restore", folder["store"], "--record", folder["store"], "--json"] + memory)
+        }
+        #expect(run.status == 0, "\(run.errors)")
+        let kept = try HandoverReportText(run.output).devices["0000:41:00.0"]
+        #expect(kept == (point == nil ? "kept EINVAL preserve-dma-owner" : "kept - -"))
+        let imported = folder["after.domstore"]
+        #expect(try Binary.run(["import", "--meta", folder["memory.json"], "--store", imported]).status == 0)
+        let csv = try Binary.run(["mappings", imported, "--format", "csv"]).output
+        let devices = Self.preserved + ["41:00.0"]
+        let truth = try Truth.runs(of: "vtd48").filter { devices.contains($0.bdf) }
+        #expect(try Truth.runs(ofMappings: csv) == Dictionary(grouping: truth) { $0.bdf })
+    }
 }
