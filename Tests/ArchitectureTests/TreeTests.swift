@@ -7,9 +7,16 @@ import Testing
 
     static func isIgnored(_ name: String) -> Bool {
         ignored.contains { pattern in
-            pattern.hasPrefix("*") ? name.hasSuffix(pattern.dropFirst()) : pattern == name || pattern == name + "/"
+            if pattern.hasPrefix("*") { return name.hasSuffix(pattern.dropFirst()) }
+            return [name, name + "/", "/" + name + "/"].contains(pattern)
         }
     }
+
+    @Test(arguments: [
+        ("out", true), (".build", true), ("Package.resolved", true), ("x.profraw", true), ("outer", false),
+        ("Sources", false),
+    ])
+    func whatGitIgnoresIsIgnored(name: String, expected: Bool) { #expect(Self.isIgnored(name) == expected) }
 
     @Test func theTopLevelIsExactlyWhatWasDecided() {
         let visible = Checkout.names(in: "").filter { !$0.hasPrefix(".") && !Self.isIgnored($0) }
@@ -19,7 +26,7 @@ import Testing
     @Test func noFileHoldsAPathOfTheDevelopingMachine() {
         // Put together here, so that this file does not hold them either.
         let needles = ["work", "root"].map { Array("/\($0)/".utf8) }
-        let files = Checkout.files(below: "", skipping: [".git", ".build", ".swiftpm"])
+        let files = Checkout.files(below: "", skipping: [".git", ".build", ".swiftpm", "out"])
         #expect(files.count > 50)
         for file in files where !Self.isIgnored(file) {
             let bytes = Checkout.bytes(of: file)
