@@ -35,7 +35,7 @@ extension HandoverRun {
                 throw ScenarioError.machine(what: "the image's state cannot be taken over: \(error)")
             }
         }
-        let writer = try outputs.guarding { try run.firstGeneration() }
+        let writer = try outputs.guarding { try outputs.firstGeneration() }
         let session = taken.session
         let left = taken.left.map { "\($0.requester): \($0.refusal)" }
         try writer.append(buffer.take())
@@ -132,12 +132,5 @@ extension HandoverRun {
     static func configuration(seed: UInt64, _ number: UInt64) -> EngineConfiguration {
         var mixed = SplitMix64(seed: seed &+ number &* 0xd134_2543_de82_ef95)
         return EngineConfiguration(seed: mixed.next())
-    }
-
-    /// The first open generation in the store's directory.
-    func firstGeneration() throws -> GenerationWriter {
-        let location = try StoreLocation(options.store)
-        let number = try location.nextNumber()
-        return try GenerationWriter(creating: location.path(of: number), number: number, origin: .engine)
     }
 }

@@ -67,14 +67,12 @@ extension HandoverRun {
                 file: request.store, place: "",
                 what: "found one generation; expected their directory, to record the next in")
         }
-        let next = try location.nextNumber()
-        let writer = try GenerationWriter(
-            creating: location.path(of: next), number: next, origin: .engine,
-            parent: ParentGeneration(number: number, root: checked.seal.root))
-        run.report.recorded = location.path(of: next)
+        let writer = try location.create(parent: ParentGeneration(number: number, root: checked.seal.root))
+        let path = location.path(of: writer.number)
+        run.report.recorded = path
         var recovery = Recovery(
             checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true,
-            origin: source.notes(number, checked.seal) + ["recorded in \(location.path(of: next))"])
+            origin: source.notes(number, checked.seal) + ["recorded in \(path)"])
         try recovery.run(&run.report, options: options) { try writer.append($0) }
         return run.report
     }

@@ -32,7 +32,7 @@ extension HandoverRun {
         let machine = engine.machine
         let writer = try outputs.guarding {
             try run.describe(machine, name: scenario.name)
-            return try run.firstGeneration()
+            return try outputs.firstGeneration()
         }
         try runner.run(scenario.steps, on: &engine) { errno in
             // A failed operation is durable before the next step.

@@ -155,11 +155,9 @@ public struct HandoverRun {
         var engine = frozen.thaw()
         engine.note(.revoke, "revoke", [.init("generation", number)])
         do {
-            let location = try StoreLocation(options.store)
-            let next = try location.nextNumber()
-            let writer = try GenerationWriter(creating: location.path(of: next), number: next, origin: .engine)
+            let writer = try StoreLocation(options.store).create()
             try writer.append(journal + buffer.take())
-            return ["the old engine goes on in generation \(next), which revokes generation \(number)"]
+            return ["the old engine goes on in generation \(writer.number), which revokes generation \(number)"]
         } catch {
             return ["the old engine goes on; generation \(number) could not be revoked: \(error)"]
         }
@@ -177,14 +175,12 @@ public struct HandoverRun {
         } catch {
             return report.refused(error)
         }
-        let number = try location.nextNumber()
-        let writer = try GenerationWriter(
-            creating: location.path(of: number), number: number, origin: .engine,
-            parent: ParentGeneration(number: generation, root: checked.seal.root))
-        report.recorded = location.path(of: number)
+        let writer = try location.create(parent: ParentGeneration(number: generation, root: checked.seal.root))
+        let path = location.path(of: writer.number)
+        report.recorded = path
         var recovery = Recovery(
             checked: checked, machine: machine, evidence: .init(), witness: witness, untouched: untouched,
-            origin: ["the next engine records in \(location.path(of: number))"])
+            origin: ["the next engine records in \(path)"])
         try recovery.run(&report, options: options) { try writer.append($0) }
         return report
     }

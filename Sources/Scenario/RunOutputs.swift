@@ -9,7 +9,7 @@ struct RunOutputs {
     private let store: String
     private let files: [String]
     private let madeStore: Bool
-    /// The number that the next generation of the store gets.
+    /// The number of the generation that the run will seal.
     let number: UInt64
 
     /// Refuses what stands in the way; with `force` a regular file makes room.
@@ -34,6 +34,10 @@ struct RunOutputs {
         number = try location.nextNumber()
         for path in files { unlink(path) }
     }
+
+    /// The generation that the run writes first. It has the number that the engine's seed was mixed with, or none:
+    /// otherwise two runs at once could draw one nonce.
+    func firstGeneration() throws -> GenerationWriter { try StoreLocation(store).create(number: number) }
 
     /// Runs what needs no store yet; when it fails, nothing is left of it.
     func guarding<R: ~Copyable>(_ body: () throws -> R) throws -> R {

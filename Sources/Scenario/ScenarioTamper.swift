@@ -23,6 +23,15 @@ struct ScenarioTamper: Sendable, Decodable {
         func number(_ key: CodingKeys) throws -> UInt64 { try box.decode(NumberText.self, forKey: key).value }
         func device() throws -> RequesterID { try box.decode(RequesterText.self, forKey: .device).value }
         let what = try box.decode(String.self, forKey: .what)
+        let keys: [String: Set<CodingKeys>] = [
+            "leaf": [.device, .iova, .flip], "context-entry": [.device, .word, .flip], "area": [.ioas, .iova, .offset],
+            "attachment": [.device, .of],
+        ]
+        let mine = (keys[what] ?? Set(CodingKeys.allCases)).union([.what])
+        if let extra = CodingKeys.allCases.first(where: { box.contains($0) && !mine.contains($0) }) {
+            throw DecodingError.dataCorruptedError(
+                forKey: extra, in: box, debugDescription: "\"\(what)\" takes no \"\(extra.stringValue)\"")
+        }
         switch what {
         case "leaf": change = .leaf(try device(), iova: IOVA(try number(.iova)), flip: try number(.flip))
         case "context-entry":

@@ -88,6 +88,25 @@ public struct StoreLocation: Sendable, Hashable {
     /// The number that the next generation of a directory gets.
     public func nextNumber() throws(StoreError) -> UInt64 { (try numbers().last ?? 0) + 1 }
 
+    /// Creates generation `number` of a directory, open, for an engine restored from `parent`, if any. With `nil` it is the
+    /// next number that no other engine takes meanwhile.
+    ///
+    /// - Throws: ``StoreError/heldByEngine(path:)`` when another engine took `number`; as
+    ///   ``GenerationWriter/init(creating:number:origin:parent:)``.
+    public func create(
+        number: UInt64? = nil, parent: ParentGeneration? = nil
+    ) throws(StoreError) -> GenerationWriter {
+        while true {
+            let chosen = if let number { number } else { try nextNumber() }
+            do throws(StoreError) {
+                return try GenerationWriter(creating: path(of: chosen), number: chosen, origin: .engine, parent: parent)
+            } catch {
+                guard case .alreadyExists(let path) = error else { throw error }
+                if number != nil { throw .heldByEngine(path: path) }
+            }
+        }
+    }
+
     /// Every generation with its state, ascending. Reads every file.
     ///
     /// - Throws: ``StoreError/emptyDirectory(path:)``, and for a single file whatever is wrong with it.

@@ -62,6 +62,11 @@ struct ScenarioFileTests {
                 "\"do\": \"claim\",\n      \"device\": \"0000:00:05.0\"", "expected a device of the machine"
             ),
             ("\"quarantined\": []", "\"quarantined\": [\"0000:00:05.0\"]", "expect: found 0000:00:05.0"),
+            (
+                "\"steps\": [",
+                "\"tamper\": [{\"what\": \"area\", \"ioas\": 1, \"iova\": 0, \"offset\": 0, \"flip\": 1}], \"steps\": [",
+                "\"area\" takes no \"flip\""
+            ),
         ])
     func refusals(old: String, new: String, expected: String) throws {
         let message = try #require(try refusal(old, new))

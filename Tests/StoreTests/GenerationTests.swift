@@ -85,6 +85,20 @@ struct GenerationTests {
         #expect(try reader.events().count == 1)
     }
 
+    @Test("A number that another engine took is refused, the next free one is found")
+    func numbers() throws {
+        let folder = try Folder()
+        let location = try StoreLocation(folder.path)
+        let first = try location.create(number: 1)
+        #expect(throws: StoreError.heldByEngine(path: folder["1.domstore"])) {
+            let second = try location.create(number: 1)
+            try second.append([Self.event(1)])
+        }
+        let next = try location.create()
+        #expect(first.number == 1 && next.number == 2)
+        #expect(try location.numbers() == [1, 2])
+    }
+
     @Test("The newest sealed generation that is not revoked is the one to read")
     func newest() throws {
         let folder = try Folder()
