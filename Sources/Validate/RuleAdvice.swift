@@ -44,6 +44,31 @@ extension RuleID {
             "Nothing, if it is the alias of a bridge; such a requester id is never preserved by itself."
         case .cacheTagCollision:
             "Give one of the domains another tag before any DMA: the unit's caches mix them up."
+        case .vtdPASIDDirectoryUnreachable, .vtdPASIDTableUnreachable, .amdGCR3Unreachable:
+            "Look at the entry with 'translate': the PASIDs behind it fault. The pointer was overwritten."
+        case .vtdPASIDDirectoryReserved, .vtdPASIDReserved, .amdDTEReserved, .amdGCR3Reserved:
+            "Look at the entry with 'translate': its requests fault until the reserved bits are cleared."
+        case .vtdPASIDTranslationType, .vtdPASIDAddressWidth, .amdDTEMode, .amdDTEGuest:
+            "Look at the entry with 'translate' and at the capabilities in 'units --registers': which of them is wrong?"
+        case .vtdPASIDBeyondDirectory:
+            "Compare the size in the context entry (PDTS) with what the driver allocated: PASIDs beyond it are out of reach."
+        case .vtdPASIDNotEnabled:
+            "Nothing, where the function lacks the PASID capability; else the context entry has lost its PASIDE bit."
+        case .amdDeviceTable:
+            "Check devtab given to 'import'; else the base register itself was damaged."
+        case .amdDTETranslationInvalid:
+            "Look at the entry with 'translate': the device is cut off, which a driver does with IR = IW = 0 instead."
+        case .tableInvalidLevel, .tableInvalidPageSize, .tableLeafNotAllowed:
+            "Look at the entry with 'translate': accesses below it fault. A wrong mode in the device table entry does this too."
+        case .tableMisaligned, .tableErratum512G:
+            "Look at the entry with 'translate': no driver writes it so; the mapping may not be the one that was meant."
+        case .tableContiguousDiffers:
+            "Look at the items with 'translate': an unmap that cleared only a part, or an overwritten word."
+        case .tableNoAccess, .tableIgnoredBits:
+            "Nothing, unless many entries are like it: then another writer is at work."
+        case .tableLeavesDecodeAsTables:
+            "Compare the width or mode of the entry with its neighbours: these tables were built for another number of levels."
+        case .guestTableUnmapped: "Nothing: the guest's own accesses fault, as on its real hardware."
         case .tableReservedBits:
             "Look at the entry with 'translate': accesses below it fault. Clear it or map the range again."
         case .tableOutsideMemory:

@@ -103,6 +103,81 @@ extension RuleID {
             Rule(
                 self, .error, "A present context entry names an address width that CAP.SAGAW supports (fault 3h).",
                 source: "VT-d 9.3 (AW), 11.4.2 (CAP.SAGAW)", implied: [.attachmentEntryDiffers])
+        case .vtdPASIDDirectoryUnreachable:
+            Rule(
+                self, .error,
+                "A present scalable context entry points to a PASID directory inside the machine's memory (fault 50h).",
+                source: "VT-d 9.4, 7.1.3", implied: [.attachmentEntryDiffers])
+        case .vtdPASIDDirectoryReserved:
+            Rule(
+                self, .error,
+                "A present PASID directory entry has zero in its reserved bits (fault 52h).",
+                source: "VT-d 9.5, 7.1.3", implied: [.attachmentEntryDiffers])
+        case .vtdPASIDTableUnreachable:
+            Rule(
+                self, .error,
+                "A present PASID directory entry points to a PASID table inside the machine's memory (fault 58h).",
+                source: "VT-d 9.5, 7.1.3", implied: [.attachmentEntryDiffers])
+        case .vtdPASIDReserved:
+            Rule(
+                self, .error,
+                "A present PASID-table entry has zero in its reserved bits (fault 5Ah).",
+                source: "VT-d 9.6, 7.1.3", implied: [.attachmentEntryDiffers])
+        case .vtdPASIDTranslationType:
+            Rule(
+                self, .error,
+                "A present PASID-table entry names a translation type (PGTT) that exists and that the unit supports (fault 5Bh).",
+                source: "VT-d 9.6 (PGTT), 11.4.3 (ECAP.FSTS, SSTS, NEST, PT)", implied: [.attachmentEntryDiffers])
+        case .vtdPASIDAddressWidth:
+            Rule(
+                self, .error,
+                "A present PASID-table entry names an address width (AW, FSPM) that the unit supports (fault 5Bh).",
+                source: "VT-d 9.6 (AW, FSPM), 11.4.2 (CAP.SAGAW, FS5LP)", implied: [.attachmentEntryDiffers])
+        case .vtdPASIDBeyondDirectory:
+            Rule(
+                self, .warning,
+                "No present directory entry stands beyond the size that the context entry declares (PDTS).",
+                source: "VT-d 9.4 (PDTS); page-table-formats.md 2.1", implied: [.attachmentEntryDiffers])
+        case .vtdPASIDNotEnabled:
+            Rule(
+                self, .note,
+                "PASID-table entries other than RID_PASID's are present only where the context entry enables PASIDs (PASIDE).",
+                source: "VT-d 9.4 (PASIDE)")
+        case .amdDeviceTable:
+            Rule(
+                self, .error,
+                "The device table base register has zero in its reserved bits, and the table is inside the machine's memory.",
+                source: "AMD 48882 3.4.1 (MMIO offset 0000h)", implied: [.lookupPageUnknown, .attachmentEntryDiffers])
+        case .amdDTEReserved:
+            Rule(
+                self, .error,
+                "A valid device table entry has zero in its reserved bits (ILLEGAL_DEV_TABLE_ENTRY).",
+                source: "AMD 48882 2.2.2.1", implied: [.attachmentEntryDiffers])
+        case .amdDTEMode:
+            Rule(
+                self, .error,
+                "A valid device table entry names a paging mode that exists and that the unit supports (EFR.HATS).",
+                source: "AMD 48882 2.2.2.1 (Mode), 3.4.9 (HATS)", implied: [.attachmentEntryDiffers])
+        case .amdDTEGuest:
+            Rule(
+                self, .error,
+                "A device table entry uses guest translation only as the unit supports it (EFR.GTSup, GLXSup, GATS).",
+                source: "AMD 48882 2.2.2.1 (GV, GLX, GuestPagingMode), 3.4.9", implied: [.attachmentEntryDiffers])
+        case .amdDTETranslationInvalid:
+            Rule(
+                self, .warning,
+                "A valid device table entry has valid translation information (V = 1, TV = 0 aborts every request).",
+                source: "AMD 48882 2.2.2.1 (TV)", implied: [.attachmentEntryDiffers])
+        case .amdGCR3Unreachable:
+            Rule(
+                self, .error,
+                "A guest CR3 table pointer stays inside the machine's memory.",
+                source: "AMD 48882 2.2.6.3", implied: [.attachmentEntryDiffers])
+        case .amdGCR3Reserved:
+            Rule(
+                self, .error,
+                "A valid guest CR3 table entry has zero in its reserved bits.",
+                source: "AMD 48882 2.2.6.3", implied: [.attachmentEntryDiffers])
         case .lookupPageUnknown:
             Rule(
                 self, .error, "Every root and context table that the hardware reads is recorded.",
@@ -128,6 +203,56 @@ extension RuleID {
                 self, .error,
                 "A present table entry has zero in its reserved bits and names a supported size (fault Ch).",
                 source: "VT-d 9.8, 3.7", implied: [.areaNotMapped])
+        case .tableInvalidLevel:
+            Rule(
+                self, .error,
+                "A table entry names a next level below its own.",
+                source: "AMD 48882 2.2.3 (Next Level)", implied: [.areaNotMapped])
+        case .tableInvalidPageSize:
+            Rule(
+                self, .error,
+                "A sized leaf is larger than a slot of its table and smaller than the table (AMD next level 7).",
+                source: "AMD 48882 2.2.3 (page size encoding)", implied: [.areaNotMapped])
+        case .tableLeafNotAllowed:
+            Rule(
+                self, .error,
+                "No leaf stands in a table of the sixth level.",
+                source: "AMD 48882 2.2.3", implied: [.areaNotMapped])
+        case .tableMisaligned:
+            Rule(
+                self, .warning,
+                "The address of a large leaf is a multiple of its size (the hardware ignores the low bits).",
+                source: "AMD 48882 2.2.3; page-table-formats.md 1.1")
+        case .tableContiguousDiffers:
+            Rule(
+                self, .warning,
+                "All items of one contiguous entry are alike, accessed and dirty bits aside (each translates by itself).",
+                source: "AMD 48882 2.2.3; page-table-formats.md 6, trap 7", implied: [.areaNotMapped])
+        case .tableErratum512G:
+            Rule(
+                self, .warning,
+                "No leaf has 512 GiB (an erratum of the hardware).",
+                source: "page-table-formats.md 1.1")
+        case .tableNoAccess:
+            Rule(
+                self, .note,
+                "A present leaf grants an access.",
+                source: "page-table-formats.md 1.1")
+        case .tableIgnoredBits:
+            Rule(
+                self, .note,
+                "Bits that neither the hardware nor a known driver uses are zero.",
+                source: "page-table-formats.md 1.1")
+        case .tableLeavesDecodeAsTables:
+            Rule(
+                self, .error,
+                "What leaves map does not itself look like page tables of the same tree: the walk began at the right level.",
+                source: "page-table-formats.md 6; live-update.md scenario 10", implied: [.tableLeafIntoTable])
+        case .guestTableUnmapped:
+            Rule(
+                self, .warning,
+                "The tables of a guest lie in memory that the second stage maps.",
+                source: "VT-d 3.8; AMD 48882 2.2.7")
         case .tableOutsideMemory:
             Rule(
                 self, .error, "A table pointer stays inside the machine's memory.",
@@ -261,7 +386,13 @@ extension RuleID {
             .lookupPageUnknown, .requesterWithoutFunction, .cacheTagCollision, .tableReservedBits,
             .tableOutsideMemory, .tablePageUnknown, .tableNonZeroNotPresent, .tableReused, .tableLeafIntoTable,
             .tableBudgetExceeded, .areaMalformed, .areaOverlap, .areaReserved, .areaNotMapped, .areaAddressDiffers,
-            .areaProtectionDiffers, .mappingWithoutArea, .areaWitnessMissing, .backingAssumed:
+            .areaProtectionDiffers, .mappingWithoutArea, .areaWitnessMissing, .backingAssumed,
+            .vtdPASIDDirectoryUnreachable, .vtdPASIDDirectoryReserved, .vtdPASIDTableUnreachable, .vtdPASIDReserved,
+            .vtdPASIDTranslationType, .vtdPASIDAddressWidth, .vtdPASIDBeyondDirectory, .vtdPASIDNotEnabled,
+            .amdDeviceTable, .amdDTEReserved, .amdDTEMode, .amdDTEGuest, .amdDTETranslationInvalid, .amdGCR3Unreachable,
+            .amdGCR3Reserved, .tableInvalidLevel, .tableInvalidPageSize, .tableLeafNotAllowed, .tableMisaligned,
+            .tableContiguousDiffers, .tableErratum512G, .tableNoAccess, .tableIgnoredBits, .tableLeavesDecodeAsTables,
+            .guestTableUnmapped:
             preconditionFailure("\(rawValue) is entered above")
         }
     }
