@@ -9,6 +9,7 @@ extension ImageMetadata {
         name = file.name ?? ""
         image = file.image
         hostAddressWidth = file.platform?["haw"].map { Int(clamping: $0.value) }
+        encryptionBit = file.platform?["cbit"].map { Int(clamping: $0.value) }
         units = try Self.units(file, path: path)
         functions = []
         for (index, function) in (file.pciFunctions ?? []).enumerated() {
@@ -110,6 +111,9 @@ extension ImageMetadata {
             hostAddressWidth: width.map { Int(clamping: $0.value) },
             dmar: try acpi?.dmar.map { text throws(ImportError) in
                 try dmar(text, place: place + "acpi.DMAR", path: path)
+            },
+            ivrs: try acpi?.ivrs.map { text throws(ImportError) in
+                try ivrs(text, place: place + "acpi.IVRS", path: path)
             })
     }
 
@@ -129,6 +133,17 @@ extension ImageMetadata {
             return try DMARTable(bytes)
         } catch {
             throw .metadata(path: path, place: place, found: error.description, expected: "an ACPI DMAR table")
+        }
+    }
+
+    private static func ivrs(_ text: String, place: String, path: String) throws(ImportError) -> IVRSTable {
+        guard let bytes = hexBytes(text) else {
+            throw .metadata(path: path, place: place, found: "other text", expected: "pairs of hexadecimal digits")
+        }
+        do throws(IVRSError) {
+            return try IVRSTable(bytes)
+        } catch {
+            throw .metadata(path: path, place: place, found: error.description, expected: "an ACPI IVRS table")
         }
     }
 

@@ -24,28 +24,33 @@ public struct ImageMetadata: Sendable, Hashable {
     public var ram: [PhysicalRange]
     /// Host address width in bits when neither a unit nor ACPI says it.
     public var hostAddressWidth: Int?
+    /// Position of SME's C-bit in physical addresses (AMD); `nil`: memory is not encrypted, or the file does not say.
+    public var encryptionBit: Int?
     /// Changes that the file offers to make to the image, for tests; none is made by reading.
     public var damages: [Damage]
 
     /// One IOMMU unit.
     public struct Unit: Sendable, Hashable {
-        /// The importer reads ``IOMMUKind/intelVTd`` only.
+        /// The importer reads ``IOMMUKind/intelVTd`` and ``IOMMUKind/amdVi``.
         public var kind: IOMMUKind
         /// Sorted by name; names lower-case.
         public var registers: [UnitRecord.Register]
-        /// `nil`: the DMAR's for this unit, else 0.
+        /// `nil`: what ACPI says for this unit, else 0.
         public var segment: UInt32?
-        /// 4 KiB aligned. `nil`: that of the unit at the same place of the DMAR, else 0.
+        /// 4 KiB aligned. `nil`: that of the unit at the same place of the ACPI table, else 0.
         public var registerBase: PhysicalAddress?
-        /// In bits. `nil`: the DMAR's, else that of the whole file.
+        /// In bits. `nil`: the ACPI table's, else that of the whole file.
         public var hostAddressWidth: Int?
-        /// The ACPI table DMAR.
+        /// The ACPI table DMAR (Intel).
         public var dmar: DMARTable?
+        /// The ACPI table IVRS (AMD).
+        public var ivrs: IVRSTable?
 
         /// Sorts `registers`; all else as given, nothing is checked.
         public init(
             kind: IOMMUKind, registers: [UnitRecord.Register], segment: UInt32? = nil,
-            registerBase: PhysicalAddress? = nil, hostAddressWidth: Int? = nil, dmar: DMARTable? = nil
+            registerBase: PhysicalAddress? = nil, hostAddressWidth: Int? = nil, dmar: DMARTable? = nil,
+            ivrs: IVRSTable? = nil
         ) {
             self.kind = kind
             self.registers = registers.sorted { $0.name < $1.name }
@@ -53,6 +58,7 @@ public struct ImageMetadata: Sendable, Hashable {
             self.registerBase = registerBase
             self.hostAddressWidth = hostAddressWidth
             self.dmar = dmar
+            self.ivrs = ivrs
         }
 
         /// The value of register `name`, or `nil`.
@@ -162,6 +168,7 @@ public struct ImageMetadata: Sendable, Hashable {
             result.groups += part.groups.filter { !knownGroups.contains($0.id) }
             result.ram += part.ram.filter { !result.ram.contains($0) }
             result.hostAddressWidth = result.hostAddressWidth ?? part.hostAddressWidth
+            result.encryptionBit = result.encryptionBit ?? part.encryptionBit
             if part.image != nil, result.image == nil { (result.path, result.image) = (part.path, part.image) }
             let knownDamages = Set(result.damages.map(\.name))
             result.damages += part.damages.filter { !knownDamages.contains($0.name) }

@@ -2,6 +2,8 @@
 public struct ImportOptions: Sendable, Hashable {
     /// Host address width in bits; overrides what meta file and ACPI say.
     public var hostAddressWidth: Int?
+    /// Position of SME's C-bit in physical addresses (AMD); overrides what the meta file says.
+    public var encryptionBit: Int?
     /// Table pages recorded, of all domains together. What is beyond is left out of the record, as if the image did not
     /// hold it.
     public var pageBudget: Int
@@ -9,9 +11,10 @@ public struct ImportOptions: Sendable, Hashable {
     /// beyond are left out; the recorded tables still have them.
     public var runBudget: Int
 
-    /// All as given; a width that is not 32 to 64 makes the import throw.
-    public init(hostAddressWidth: Int? = nil, pageBudget: Int = 1_000_000, runBudget: Int = 1 << 23) {
+    /// All as given; a width that is not 32 to 64, or a C-bit that is not 32 to 51, makes the import throw.
+    public init(hostAddressWidth: Int? = nil, encryptionBit: Int? = nil, pageBudget: Int = 1_000_000, runBudget: Int = 1 << 23) {
         self.hostAddressWidth = hostAddressWidth
+        self.encryptionBit = encryptionBit
         self.pageBudget = pageBudget
         self.runBudget = runBudget
     }

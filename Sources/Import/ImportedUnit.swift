@@ -3,25 +3,20 @@ import IOMMUModel
 import PageTables
 import Snapshot
 
-/// One unit of an image with what stands in its lookup tables.
+/// One unit of an image with what stands in its lookup structures.
 struct ImportedUnit {
     var record: UnitRecord
-    var hardware: VTDUnitHardware
-    var dmar: DMARTable?
-    /// Index of the unit in ``dmar``.
-    var dmarIndex: Int?
+    var hardware: IOMMUHardware
+    /// What ACPI says of the units, and which of them this one is.
+    var firmware: FirmwareUnit
     /// `nil` when the unit translates nothing: translation off, or a root register that aborts every request.
-    var lookup: VTDLegacyLookup?
+    var listing: LookupListing?
 
     /// The units of `image` in the order of its meta file, ids from 1.
     static func units(of image: MachineImage, options: ImportOptions) throws(ImportError) -> [ImportedUnit] {
         var units: [ImportedUnit] = []
-        let given = image.metadata.units
-        for (index, unit) in given.enumerated() {
-            guard unit.kind == .intelVTd else {
-                throw .notBuilt(path: image.metadata.path, what: "unit \(index): import of \(unit.kind.rawValue)")
-            }
-            units.append(try ImportedUnit(unit, index: index, count: given.count, image: image, options: options))
+        for (index, unit) in image.metadata.units.enumerated() {
+            units.append(try ImportedUnit(unit, index: index, image: image, options: options))
         }
         var bases = Set<PhysicalAddress>()
         for (index, unit) in units.enumerated() where !bases.insert(unit.record.registerBase).inserted {
@@ -34,59 +29,66 @@ struct ImportedUnit {
     }
 
     private init(
-        _ unit: ImageMetadata.Unit, index: Int, count: Int, image: MachineImage, options: ImportOptions
+        _ unit: ImageMetadata.Unit, index: Int, image: MachineImage, options: ImportOptions
     ) throws(ImportError) {
-        let listed = unit.dmar?.units ?? []
-        // The unit with that register base; without one, the unit at the same place of the table.
-        dmarIndex =
-            if let base = unit.registerBase {
-                listed.firstIndex { $0.registerBase == base }
-            } else {
-                index < listed.count ? index : nil
-            }
-        dmar = unit.dmar
+        let path = image.metadata.path
+        firmware = FirmwareUnit(unit, index: index)
         let width =
-            options.hostAddressWidth ?? unit.hostAddressWidth ?? unit.dmar?.hostAddressWidth
+            options.hostAddressWidth ?? unit.hostAddressWidth ?? firmware.hostAddressWidth
             ?? image.metadata.hostAddressWidth ?? 52
         guard (32...64).contains(width) else {
             throw .metadata(
-                path: image.metadata.path, place: "host address width of unit \(index)", found: "\(width) bits",
-                expected: "32 to 64")
+                path: path, place: "host address width of unit \(index)", found: "\(width) bits", expected: "32 to 64")
         }
-        let segment = unit.segment ?? dmarIndex.map { UInt32(listed[$0].segment) } ?? 0
+        let encryption = options.encryptionBit ?? image.metadata.encryptionBit
+        if let encryption, !(32...51).contains(encryption) {
+            throw .metadata(
+                path: path, place: "C-bit of unit \(index)", found: "\(encryption)", expected: "a bit from 32 to 51")
+        }
         record = UnitRecord(
-            id: UnitID(UInt32(index + 1)), kind: unit.kind, segment: segment,
-            registerBase: unit.registerBase ?? dmarIndex.map { listed[$0].registerBase } ?? PhysicalAddress(0),
-            hostAddressWidth: UInt8(min(width, 52)), registers: unit.registers)
-        do throws(VTDRegisters.Missing) {
-            hardware = VTDUnitHardware(
-                registers: try VTDRegisters(hostAddressWidth: min(width, 52)) { unit[register: $0] })
+            id: UnitID(UInt32(index + 1)), kind: unit.kind, segment: unit.segment ?? firmware.segment ?? 0,
+            registerBase: unit.registerBase ?? firmware.registerBase ?? PhysicalAddress(0),
+            hostAddressWidth: UInt8(min(width, 52)), registers: unit.registers,
+            encryptionBit: encryption.map { UInt8($0) })
+        let found: IOMMUHardware?
+        do throws(IOMMUHardware.MissingRegister) {
+            found = try IOMMUHardware(
+                kind: unit.kind, hostAddressWidth: min(width, 52), encryptionBit: encryption,
+                updatesAccessedDirty: false
+            ) { unit[register: $0] }
         } catch {
-            throw .missingRegister(path: image.metadata.path, unit: index, name: error.name)
+            throw .missingRegister(path: path, unit: index, name: error.name)
         }
-        let root = hardware.registers.rootTableAddress
-        guard hardware.registers.globalStatus.translationEnabled else { return }
-        switch root.mode {
-        case .scalable:
-            throw .notBuilt(
-                path: image.metadata.path, what: "unit \(index): scalable mode (rtaddr \(hex(root.rawValue)), TTM 1)")
-        case .reserved, .abortDMA: return
-        case .legacy:
-            let found = VTDLegacyLookup(hardware, memory: image.memory.view)
-            guard !found.rootTableIsAbsent else {
-                throw .rootOutsideMemory(
-                    path: image.metadata.path, unit: index, register: VTDRegisters.Name.rootTableAddress,
-                    value: root.rawValue, page: found.rootTable)
-            }
-            lookup = found
+        guard let found else { throw .notBuilt(path: path, what: "unit \(index): import of \(unit.kind.rawValue)") }
+        hardware = found
+        guard hardware.readsTables else { return }
+        let listing = hardware.listing(memory: image.memory.view)
+        guard !listing.rootIsAbsent else {
+            let register = hardware.rootRegister
+            throw .rootOutsideMemory(
+                path: path, unit: index, register: register.name, value: register.value, page: listing.root)
         }
+        self.listing = listing
+        record.accessedDirty = listing.entries.contains { $0.host?.configuration.accessedDirty == true }
     }
 
     func requester(_ rid: UInt16) -> RequesterID { RequesterID(segment: record.segment, rid: rid) }
+}
 
-    /// True when ACPI says that this unit serves `requester`; `nil` when it says nothing.
-    func serves(_ requester: RequesterID) -> Bool? {
-        guard let dmar, let dmarIndex, let serving = dmar.unitIndex(serving: requester) else { return nil }
-        return serving == dmarIndex
+extension LookupListing.Entry {
+    /// The host's tables that its requests go through.
+    var host: TranslationStage? {
+        if case .context(let context) = resolution { context.path.host } else { nil }
+    }
+}
+
+extension IOMMUHardware {
+    /// The register that the lookup structures are found by.
+    fileprivate var rootRegister: (name: String, value: UInt64) {
+        switch self {
+        case .vtd(let unit):
+            (VTDRegisters.Name.rootTableAddress, unit.registers.rootTableAddress.rawValue)
+        case .amd(let unit): (AMDRegisters.Name.deviceTableBase, unit.registers.deviceTableBase.rawValue)
+        }
     }
 }

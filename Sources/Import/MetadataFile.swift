@@ -31,7 +31,11 @@ struct MetadataFile: Decodable {
     /// ACPI tables as hexadecimal text.
     struct ACPI: Decodable {
         var dmar: String?
-        enum CodingKeys: String, CodingKey { case dmar = "DMAR" }
+        var ivrs: String?
+        enum CodingKeys: String, CodingKey {
+            case dmar = "DMAR"
+            case ivrs = "IVRS"
+        }
     }
 
     struct Unit: Decodable {

@@ -3,7 +3,7 @@ import IOMMUModel
 import Snapshot
 
 extension SnapshotBuilder {
-    /// Records groups, reserved regions and devices: every PCI function, and every requester id with a present context
+    /// Records groups, reserved regions and devices: every PCI function, and every requester id with a lookup
     /// entry. Such an id without a function is a bridge's alias, unless no functions are known at all.
     mutating func addDevices() {
         var groupOwners: [GroupID: Bool] = [:]
@@ -20,6 +20,7 @@ extension SnapshotBuilder {
             defer { nextGroup += 1 }
             return GroupID(nextGroup)
         }
+        // Untagged requests come first.
         let attachedByRequester = Dictionary(
             attached.map { ($0.requester, $0) }, uniquingKeysWith: { first, _ in first })
         var devices: [RequesterID: DeviceRecord] = [:]
@@ -62,29 +63,30 @@ extension SnapshotBuilder {
     /// The unit whose entry attaches `requester`; without one the unit that ACPI names, else the first of its segment.
     private func unit(of requester: RequesterID, _ attached: Attached?) -> UnitID {
         if let attached { return units[attached.unit].record.id }
-        let named = units.first { $0.serves(requester) == true }
+        let named = units.first { $0.firmware.serves(requester) == true }
         let found = named ?? units.first { $0.record.segment == requester.segment } ?? units.first
         return found?.record.id ?? UnitID(1)
     }
 
-    /// The translation type lets the device ask for translations (ATS).
-    private static func allowsATS(_ attached: Attached) -> Bool {
-        attached.context.entry.translationType == .deviceTLB
-    }
+    /// The lookup entry lets the device ask for translations (ATS).
+    private static func allowsATS(_ attached: Attached) -> Bool { attached.context?.allowsDeviceTLB ?? false }
 
     /// The group of a requester id without a function: a bridge's alias belongs to the group of the functions behind the
-    /// bridge, which are those on its bus that use its table root, when these are of one group. `nil` otherwise.
+    /// bridge, which are those that ACPI gives the alias, or those on its bus that use its table root, when these are of
+    /// one group. `nil` otherwise.
     private func aliasGroup(
         _ alias: Attached, functions: [RequesterID: DeviceRecord], _ attachedByRequester: [RequesterID: Attached]
     ) -> GroupID? {
-        guard case .tables(_, let root) = alias.context.translation else { return nil }
+        let firmware = units[alias.unit].firmware
+        let root = alias.context?.path.host?.root
         var groups = Set<GroupID>()
         for (requester, device) in functions where device.hasFunction {
-            guard requester.segment == alias.requester.segment, requester.bus == alias.requester.bus,
-                let other = attachedByRequester[requester], other.unit == alias.unit,
-                case .tables(_, root) = other.context.translation
-            else { continue }
-            groups.insert(device.group)
+            let isNamed = requester != alias.requester && firmware.alias(of: requester) == alias.requester
+            let other = attachedByRequester[requester]
+            let isNeighbour =
+                requester.segment == alias.requester.segment && requester.bus == alias.requester.bus && root != nil
+                && other?.unit == alias.unit && other?.context?.path.host?.root == root
+            if isNamed || isNeighbour { groups.insert(device.group) }
         }
         return groups.count == 1 ? groups.first : nil
     }

@@ -4,14 +4,36 @@ import PageTables
 import Snapshot
 
 extension SnapshotBuilder {
-    /// What makes two context entries one domain.
+    /// What makes the requests of two entries one domain's.
     private enum DomainKey: Hashable {
         /// The same tables on the same unit.
-        case tables(unit: Int, root: PhysicalAddress, topLevel: Int)
-        /// Pass-through on the same unit with the same DID.
-        case passThrough(unit: Int, domainID: UInt16)
+        case tables(unit: Int, root: PhysicalAddress, format: PageTableFormatKind, topLevel: Int)
+        /// The same guest's tables over the same host's.
+        case nested(unit: Int, first: PhysicalAddress, topLevel: Int, second: PhysicalAddress)
+        /// Pass-through on the same unit with the same tag.
+        case passThrough(unit: Int, tag: UInt32)
         /// An entry that the hardware refuses shares with no other.
         case refused(entry: PhysicalAddress, RequesterID)
+
+        init(_ attached: Attached) {
+            guard let context = attached.context else {
+                self = .refused(entry: attached.entry.entryAddress, attached.requester)
+                return
+            }
+            switch context.path {
+            case .passThrough: self = .passThrough(unit: attached.unit, tag: context.cacheTag)
+            case .single(let stage): self = .init(stage, attached.unit)
+            case .nested(let first, let second):
+                self = .nested(
+                    unit: attached.unit, first: first.root, topLevel: first.configuration.topLevel, second: second.root)
+            }
+        }
+
+        init(_ stage: TranslationStage, _ unit: Int) {
+            self = .tables(
+                unit: unit, root: stage.root, format: stage.configuration.format,
+                topLevel: stage.configuration.topLevel)
+        }
     }
 
     /// Records domains, attachments, tables and the areas that they translate.
@@ -20,24 +42,29 @@ extension SnapshotBuilder {
         var work = Work(pages: options.pageBudget, runs: options.runBudget)
         let holders = vfioGroups()
         for attached in attached {
-            let entry = attached.context.entry
-            let key: DomainKey =
-                switch attached.context.translation {
-                case .tables(let configuration, let root):
-                    .tables(unit: attached.unit, root: root, topLevel: configuration.topLevel)
-                case .passThrough: .passThrough(unit: attached.unit, domainID: entry.domainID)
-                case nil: .refused(entry: attached.context.entryAddress, attached.requester)
+            var parent: DomainID?
+            if let context = attached.context, case .nested(_, let host) = context.path {
+                parent = domain(DomainKey(host, attached.unit), &known) { builder, id in
+                    builder.addDomain(id, .paging, host, nil, attached, &work)
                 }
-            let isNew = known[key] == nil
-            let id = known[key] ?? DomainID(UInt32(known.count + 1))
-            known[key] = id
+            }
+            let id = domain(DomainKey(attached), &known) { builder, id in
+                switch attached.context?.path {
+                case .passThrough: builder.addDomain(id, .identity, nil, nil, attached, &work)
+                case .nested(let first, _): builder.addDomain(id, .nested, first, parent, attached, &work)
+                case .single(let stage): builder.addDomain(id, .paging, stage, nil, attached, &work)
+                case nil: builder.addDomain(id, .paging, nil, nil, attached, &work)
+                }
+            }
             snapshot.attachments.append(
                 AttachmentRecord(
-                    requester: attached.requester, pasid: nil, domain: id,
-                    entryAddress: attached.context.entryAddress))
-            if isNew { addDomain(id, attached, &work) }
+                    requester: attached.requester, pasid: attached.pasid, domain: id,
+                    entryAddress: attached.entry.entryAddress, cacheTag: attached.context?.cacheTag,
+                    cachePASID: attached.context?.cachePASID))
             if holders.contains(attached.requester) {
-                snapshot.domains[Int(id.rawValue) - 1].holder = .iommufd
+                for id in [id, parent].compactMap(\.self) {
+                    snapshot.domains[Int(id.rawValue) - 1].holder = .iommufd
+                }
             }
         }
         if !snapshot.areas.isEmpty {
@@ -47,6 +74,17 @@ extension SnapshotBuilder {
                     isAssumed: true)
             ]
         }
+    }
+
+    /// The domain of `key`, made by `make` when it is seen for the first time. Ids are given in that order.
+    private mutating func domain(
+        _ key: DomainKey, _ known: inout [DomainKey: DomainID], make: (inout SnapshotBuilder, DomainID) -> Void
+    ) -> DomainID {
+        if let id = known[key] { return id }
+        let id = DomainID(UInt32(known.count + 1))
+        known[key] = id
+        make(&self, id)
+        return id
     }
 
     private static let physicalBacking = BackingID(1)
@@ -63,29 +101,25 @@ extension SnapshotBuilder {
         return Set(snapshot.devices.filter { groups.contains($0.group) }.map(\.requester))
     }
 
-    /// Records a domain that was seen for the first time. Ids are given in order, so it is the last one.
-    private mutating func addDomain(_ id: DomainID, _ attached: Attached, _ work: inout Work) {
-        let unit = units[attached.unit].record.id
-        let isIdentity = attached.context.translation == .passThrough
-        snapshot.domains.append(
-            DomainRecord(id: id, kind: isIdentity ? .identity : .paging, holder: .core))
-        var geometry: DomainUnitRecord.Geometry?
-        if case .tables(let configuration, let root) = attached.context.translation {
-            geometry = .init(
-                format: configuration.format, root: root, topLevel: UInt8(configuration.topLevel),
-                addressBits: UInt8(configuration.addressBits))
-        }
+    /// Records a domain that was seen for the first time; it is the last one. `stage` is `nil` for pass-through and for an
+    /// entry that the hardware refuses.
+    private mutating func addDomain(
+        _ id: DomainID, _ kind: DomainKind, _ stage: TranslationStage?, _ parent: DomainID?, _ attached: Attached,
+        _ work: inout Work
+    ) {
+        snapshot.domains.append(DomainRecord(id: id, kind: kind, holder: .core, parent: parent))
         snapshot.domainUnits.append(
             DomainUnitRecord(
-                domain: id, unit: unit, cacheTag: UInt32(attached.context.entry.domainID), tables: geometry))
-        guard !isIdentity else { return }
-        let number = UInt32(snapshot.ioases.count + 1)
-        snapshot.ioases.append(IOASRecord(id: IOASID(number), areaOrigin: .derived, isImmutable: false))
-        snapshot.hwpts.append(
-            HWPTRecord(id: HWPTID(number), ioas: IOASID(number), domain: id, token: UInt64(number)))
-        if case .tables(let configuration, let root) = attached.context.translation {
-            addTables(configuration, root: root, domain: id, ioas: IOASID(number), &work)
-        }
+                domain: id, unit: units[attached.unit].record.id, tables: stage.map { DomainUnitRecord.Geometry($0) }))
+        guard kind != .identity else { return }
+        let number = UInt32(snapshot.hwpts.count + 1)
+        // A guest's requests end in the address space of its host's tables.
+        let host = parent.flatMap { parent in snapshot.hwpts.first { $0.domain == parent }?.ioas }
+        let ioas = host ?? IOASID(UInt32(snapshot.ioases.count + 1))
+        snapshot.hwpts.append(HWPTRecord(id: HWPTID(number), ioas: ioas, domain: id, token: UInt64(number)))
+        guard kind == .paging else { return }
+        snapshot.ioases.append(IOASRecord(id: ioas, areaOrigin: .derived, isImmutable: false))
+        if let stage { addTables(stage.configuration, root: stage.root, domain: id, ioas: ioas, &work) }
     }
 
     private mutating func addTables(
@@ -115,5 +149,15 @@ extension SnapshotBuilder {
         }
         // Where one tree exhausts the budget, the next ones get none: the work stays bounded however many there are.
         if case .budgetExceeded = end { work.runs = 0 } else { work.runs -= told }
+    }
+}
+
+extension DomainUnitRecord.Geometry {
+    /// Root and shape of `stage`, with what the hardware sets in its words.
+    init(_ stage: TranslationStage) {
+        self.init(
+            format: stage.configuration.format, root: stage.root, topLevel: UInt8(stage.configuration.topLevel),
+            addressBits: UInt8(stage.configuration.addressBits), signExtended: stage.configuration.signExtended,
+            hardwareUpdatedMask: stage.configuration.hardwareUpdatedMask)
     }
 }

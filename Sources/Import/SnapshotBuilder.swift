@@ -10,15 +10,22 @@ struct SnapshotBuilder {
     let options: ImportOptions
     var snapshot = Snapshot(origin: .imported)
 
-    /// A context entry that attaches its requester, and the unit that it belongs to.
+    /// A lookup entry that attaches the requests of one requester and PASID, and the unit that it belongs to.
     struct Attached {
         var requester: RequesterID
+        /// `nil`: untagged.
+        var pasid: PASID?
         /// Index in ``units``.
         var unit: Int
-        var context: VTDLegacyLookup.ContextEntry
+        var entry: LookupListing.Entry
+
+        /// What the hardware makes of it; `nil` when it refuses it.
+        var context: RequestContext? {
+            if case .context(let context) = entry.resolution { context } else { nil }
+        }
     }
 
-    /// Ascending by requester; one per requester.
+    /// Ascending by requester, then PASID, untagged first; one for each.
     private(set) var attached: [Attached] = []
 
     init(image: MachineImage, units: [ImportedUnit], options: ImportOptions) {
@@ -28,19 +35,31 @@ struct SnapshotBuilder {
         attached = Self.attached(units)
     }
 
-    /// The present context entries. A requester that two units list belongs to the one that ACPI names, else to the first.
+    /// The entries of all units. A requester that two units list belongs to the one that ACPI names, else to the first.
     private static func attached(_ units: [ImportedUnit]) -> [Attached] {
-        var byRequester: [RequesterID: Attached] = [:]
+        var owners: [RequesterID: Int] = [:]
         for (index, unit) in units.enumerated() {
-            for context in unit.lookup?.contexts ?? [] where context.entry.isPresent {
-                let requester = unit.requester(context.rid)
-                if let other = byRequester[requester] {
-                    guard unit.serves(requester) == true, units[other.unit].serves(requester) != true else { continue }
+            for entry in unit.listing?.entries ?? [] {
+                let requester = unit.requester(entry.rid)
+                guard let other = owners[requester], other != index else {
+                    owners[requester] = index
+                    continue
                 }
-                byRequester[requester] = Attached(requester: requester, unit: index, context: context)
+                let isNamed = unit.firmware.serves(requester) == true
+                if isNamed, units[other].firmware.serves(requester) != true { owners[requester] = index }
             }
         }
-        return byRequester.values.sorted { $0.requester < $1.requester }
+        var all: [Attached] = []
+        for (index, unit) in units.enumerated() {
+            for entry in unit.listing?.entries ?? [] {
+                let requester = unit.requester(entry.rid)
+                guard owners[requester] == index else { continue }
+                all.append(Attached(requester: requester, pasid: entry.pasid, unit: index, entry: entry))
+            }
+        }
+        return all.sorted {
+            $0.requester != $1.requester ? $0.requester < $1.requester : PASID?.precedes($0.pasid, $1.pasid)
+        }
     }
 
     /// Records units, RAM and lookup pages.
@@ -49,13 +68,11 @@ struct SnapshotBuilder {
         snapshot.memoryRanges = Self.wholePages(image.metadata.ram).map { MemoryRangeRecord(kind: .ram, range: $0) }
         let view = image.memory.view
         for unit in units {
-            guard let lookup = unit.lookup else { continue }
-            var places = lookup.contextTables.map { (page: $0, level: LookupLevel.vtdContext) }
-            places.append((lookup.rootTable, LookupLevel.vtdRoot))
+            guard let listing = unit.listing else { continue }
             var pages = PageSet()
-            for place in places.sorted(by: { ($0.page, $0.level) < ($1.page, $1.level) }) {
-                guard let words = view.page(at: place.page) else { continue }
-                pages.append(address: place.page, level: place.level, words: words)
+            for page in listing.pages {
+                guard let words = view.page(at: page.address) else { continue }
+                pages.append(address: page.address, level: page.kind.rawValue, words: words)
             }
             snapshot.lookupPages.append(UnitPages(unit: unit.record.id, pages: pages))
         }

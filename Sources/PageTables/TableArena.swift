@@ -92,6 +92,36 @@ public struct TableArena: ~Copyable, @unchecked Sendable {
         return nil
     }
 
+    /// `count` consecutive frames full of zeros, marked dirty, from frames that were never allocated; `nil` when no range
+    /// has them. For structures that the hardware indexes as one array. Freed frame by frame.
+    ///
+    /// Frames of a range's end that are too few are kept for ``allocate(memory:)``. O(count + ranges).
+    public mutating func allocate(contiguous count: Int, memory: MemoryView) -> PhysicalAddress? {
+        precondition(count > 0, "at least one frame")
+        var first = nextFresh
+        for range in ranges where range.firstIndex + range.count > first {
+            first = max(first, range.firstIndex)
+            var free = 0
+            while free < count, first + free < range.firstIndex + range.count {
+                if used[first + free] == 0 {
+                    free += 1
+                } else {
+                    first += free + 1
+                    free = 0
+                }
+            }
+            if free == count {
+                for index in nextFresh..<first where used[index] == 0 { freed.append(index) }
+                nextFresh = first + count
+                let frame = take(first, memory)
+                for index in first + 1..<first + count { _ = take(index, memory) }
+                return frame
+            }
+            first = range.firstIndex + range.count
+        }
+        return nil
+    }
+
     @inline(__always)
     private mutating func take(_ index: Int, _ memory: MemoryView) -> PhysicalAddress {
         let frame = address(of: index)

@@ -1,17 +1,22 @@
 import IOMMUModel
 
 extension LiveEngine {
-    /// Attaches a device's requests to an HWPT, for the whole group: its devices cannot be told apart. A group attached
-    /// to it already only learns of one more device.
+    /// Attaches a device's requests to an HWPT: the untagged ones for the whole group, whose devices cannot be told apart
+    /// (a group attached to it already only learns of one more device); those with a PASID for the device alone.
     ///
-    /// - Throws: `ENODEV` no such device, `ENOENT` no such HWPT, `EOPNOTSUPP` a PASID (legacy mode has none), `EINVAL`
-    ///   DMA owner not claimed, group on another HWPT, or tables that the unit cannot walk, `EBUSY` already attached,
-    ///   preserved, inherited, quarantined or an immutable IOAS, `EADDRINUSE` the IOAS maps or allows what the group
-    ///   reserves, `ENOMEM`, `ENOSPC` no cache tag.
+    /// - Throws: `ENODEV` no such device, `ENOENT` no such HWPT, `EOPNOTSUPP` a PASID where unit or device has none, or a
+    ///   device that is not alone in its group, `EINVAL` DMA owner not claimed, group on another HWPT, a PASID of 0
+    ///   (untagged requests have it) or wider than the device's, or tables that the unit cannot walk, `EBUSY` already
+    ///   attached, preserved, inherited, quarantined or an immutable IOAS, `EADDRINUSE` the IOAS maps or allows what the
+    ///   group reserves, `ENOMEM`, `ENOSPC` no cache tag.
     public mutating func attach(_ requester: RequesterID, pasid: PASID? = nil, to hwpt: HWPTID) throws(Errno) {
         try operation("attach", Event.Argument.device(requester, pasid) + [.init("hwpt", hwpt)]) {
             (engine) throws(Errno) in
-            let group = try engine.attachableGroup(of: requester, pasid: pasid, hwpt: hwpt)
+            let group = try engine.attachableGroup(of: requester, hwpt: hwpt)
+            if let pasid {
+                try engine.attachPASID(AttachmentKey(requester, pasid), of: group, to: hwpt)
+                return
+            }
             if let current = group.hwpt {
                 guard current == hwpt else { throw .EINVAL }
                 guard !group.attached.contains(requester) else { throw .EBUSY }
@@ -22,14 +27,19 @@ extension LiveEngine {
         }
     }
 
-    /// Takes a device off its HWPT; the group's requests are blocked once the last one left.
+    /// Takes a device off its HWPT; the group's untagged requests are blocked once the last one left, those with a PASID
+    /// at once.
     ///
     /// - Throws: `ENODEV`, `ENOENT` not attached, `EBUSY` preserved, inherited or an immutable IOAS.
     public mutating func detach(_ requester: RequesterID, pasid: PASID? = nil) throws(Errno) {
         try operation("detach", Event.Argument.device(requester, pasid)) { (engine) throws(Errno) in
             guard let group = engine.group(of: requester) else { throw .ENODEV }
             try engine.requireMutable(group)
-            guard pasid == nil, let hwpt = group.hwpt, group.attached.contains(requester) else { throw .ENOENT }
+            if let pasid {
+                try engine.detachPASID(AttachmentKey(requester, pasid))
+                return
+            }
+            guard let hwpt = group.hwpt, group.attached.contains(requester) else { throw .ENOENT }
             try engine.requireMutable(ioasOf: hwpt)
             if group.attached.count == 1 {
                 for member in group.members { try engine.move(AttachmentKey(member), to: engine.blockedDomain) }
@@ -41,10 +51,9 @@ extension LiveEngine {
     }
 
     /// The group of `requester` if it may be attached to `hwpt` at all.
-    func attachableGroup(of requester: RequesterID, pasid: PASID?, hwpt: HWPTID) throws(Errno) -> Group {
+    func attachableGroup(of requester: RequesterID, hwpt: HWPTID) throws(Errno) -> Group {
         guard let group = group(of: requester) else { throw .ENODEV }
         guard hwptTable[hwpt] != nil else { throw .ENOENT }
-        guard pasid == nil else { throw .EOPNOTSUPP }
         guard group.owner == .vfio else { throw .EINVAL }
         try requireMutable(group)
         try requireMutable(ioasOf: hwpt)
@@ -54,8 +63,9 @@ extension LiveEngine {
     /// Points every member of `group` at `hwpt` and moves the group's reservations; all or nothing.
     mutating func switchGroup(_ group: Group, to hwpt: HWPTID) throws(Errno) {
         guard let target = hwptTable[hwpt] else { throw .ENOENT }
-        let previousIOAS = group.hwpt.flatMap { hwptTable[$0]?.ioas }
-        if let ioas = target.ioas, ioas != previousIOAS { try reserve(for: group.id, in: ioas) }
+        let previousIOAS = group.hwpt.flatMap { hostIOAS(of: $0) }
+        let ioas = hostIOAS(of: hwpt)
+        if let ioas, ioas != previousIOAS { try reserve(for: group.id, in: ioas) }
         var moved: [(AttachmentKey, DomainID)] = []
         do throws(Errno) {
             for member in group.members where attachmentTable[AttachmentKey(member)]?.state != .quarantined {
@@ -66,24 +76,22 @@ extension LiveEngine {
             }
         } catch {
             for (key, old) in moved.reversed() { try move(key, to: old) }
-            if let ioas = target.ioas, ioas != previousIOAS { dropReservations(of: group.id, in: ioas) }
+            if let ioas, ioas != previousIOAS { dropReservations(of: group.id, in: ioas) }
             throw error
         }
-        if let previousIOAS, previousIOAS != target.ioas { dropReservations(of: group.id, in: previousIOAS) }
+        if let previousIOAS, previousIOAS != ioas { dropReservations(of: group.id, in: previousIOAS) }
         groupTable[group.id]!.hwpt = hwpt
     }
 
     /// Moves one attachment to another domain: the hardware's entry first, then the books.
     mutating func move(_ key: AttachmentKey, to domain: DomainID) throws(Errno) {
-        guard key.pasid == nil else { throw .EOPNOTSUPP }
-        guard let device = machine.device(key.requester), let old = attachmentTable[key]?.domain else { throw .ENODEV }
+        guard let old = attachmentTable[key]?.domain else { throw .ENODEV }
         guard old != domain else { return }
-        let address = try pointEntry(of: device, at: domain)
+        try pointEntry(key, at: domain)
         attachmentTable[key]!.domain = domain
-        attachmentTable[key]!.entryAddress = address
         removeUser(key, of: old)
         domainTable[domain]!.users.insert(key)
-        strayEntries.remove(key.requester)
+        strayEntries.remove(key)
     }
 
     /// Attaches to what a device without owner uses: the configured default, pass-through for a group that must not be
@@ -102,8 +110,8 @@ extension LiveEngine {
 
     /// - Throws: `EBUSY` when a device of the group is preserved, inherited or quarantined.
     func requireMutable(_ group: Group) throws(Errno) {
-        for member in group.members {
-            switch attachmentTable[AttachmentKey(member)]?.state {
+        for key in group.members.flatMap({ attachmentKeys(of: $0) }) {
+            switch attachmentTable[key]?.state {
             case .live, .replaced, .released: continue
             case .preserved, .restored, .claimed, .adopted, .quarantined: throw .EBUSY
             case nil: throw .ENODEV
@@ -111,9 +119,14 @@ extension LiveEngine {
         }
     }
 
+    /// The address space that a device's requests through `hwpt` end in: of a nested one its parent's.
+    func hostIOAS(of hwpt: HWPTID) -> IOASID? {
+        hwptTable[hwpt].flatMap { $0.ioas ?? $0.parent.flatMap { hwptTable[$0]?.ioas } }
+    }
+
     /// - Throws: `EBUSY` when the IOAS behind `hwpt` is immutable; an adopted HWPT always is.
     func requireMutable(ioasOf hwpt: HWPTID) throws(Errno) {
-        guard let ioas = hwptTable[hwpt]?.ioas, let record = ioasTable[ioas] else { throw .EBUSY }
+        guard let ioas = hostIOAS(of: hwpt), let record = ioasTable[ioas] else { throw .EBUSY }
         guard !record.isImmutable else { throw .EBUSY }
     }
 }

@@ -20,8 +20,8 @@ extension LiveEngine {
             } catch {
                 return error
             }
-            guard let domain = domainTable[attachment.domain], domain.kind == .paging else { continue }
-            guard let ioas = domain.hwpt.flatMap({ hwptTable[$0]?.ioas }).flatMap({ ioasTable[$0] }), ioas.isImmutable
+            guard let domain = domainTable[attachment.domain], domain.kind.hasTables else { continue }
+            guard let ioas = domain.hwpt.flatMap({ hostIOAS(of: $0) }).flatMap({ ioasTable[$0] }), ioas.isImmutable
             else { return Refusal(.EBUSY, .preserveDomain, requester: attachment.requester) }
         }
         return nil
@@ -46,37 +46,30 @@ extension LiveEngine {
         return .frozen(FrozenEngine(engine: self, cleared: cleared, kept: kept))
     }
 
-    /// Clears every context entry that does not belong to a preserved attachment.
+    /// Blocks every device whose device-level lookup entry does not belong to a preserved attachment.
     private mutating func clearUnpreserved() -> (cleared: [ClearedEntry], kept: [RequesterID]) {
         var cleared: [ClearedEntry] = []
         var kept: [RequesterID] = []
-        // A damaged root table may name one context table for two buses: its entries cannot be told apart.
-        let preserved = Set(attachmentTable.values.filter { $0.state == .preserved }.compactMap(\.entryAddress))
-        for unit in machine.units {
-            guard let state = unitTable[unit.id] else { continue }
-            for (bus, table) in state.contextTables.sorted(by: { $0.key < $1.key }) {
-                guard let words = machine.memory.page(at: table) else { continue }
-                for devfn in 0..<256 {
-                    let entry = VTDContextEntry(low: words[devfn * 2], high: words[devfn * 2 + 1])
-                    guard !entry.isZero else { continue }
-                    let requester = RequesterID(segment: unit.segment, rid: UInt16(bus) << 8 | UInt16(devfn))
-                    if machine.device(requester)?.unit == unit.id,
-                        attachmentTable[AttachmentKey(requester)]?.state == .preserved
-                    {
-                        continue
-                    }
-                    let address = table.advanced(UInt64(devfn) * VTDContextEntry.byteCount)
-                    let mayBlock = machine.device(requester).map { isBlockable($0.group) } ?? true
-                    guard mayBlock, !preserved.contains(address) else {
-                        kept.append(requester)
-                        continue
-                    }
-                    cleared.append(ClearedEntry(unit: unit.id, requester: requester, address: address, entry: entry))
-                    withdrawEntry(at: address)
-                    unit.invalidateContext(requester)
-                    if entry.isPresent { unit.invalidate(tag: UInt32(entry.domainID)) }
-                }
+        for unit in machine.units where unitTable[unit.id] != nil {
+            let tables = unit.lookupTables(memory: machine.memory.view)
+            let entries = tables.deviceEntries()
+            func isPreserved(_ requester: RequesterID) -> Bool {
+                machine.device(requester)?.unit == unit.id
+                    && attachmentTable[AttachmentKey(requester)]?.state == .preserved
             }
+            // A damaged root table may name one context table for two buses: its entries cannot be told apart.
+            let preserved = Set(entries.filter { isPreserved($0.requester) }.map(\.address))
+            for entry in entries where !isPreserved(entry.requester) {
+                let mayBlock = machine.device(entry.requester).map { isBlockable($0.group) } ?? true
+                guard mayBlock, !preserved.contains(entry.address) else {
+                    kept.append(entry.requester)
+                    continue
+                }
+                cleared.append(ClearedEntry(unit: unit.id, entry: entry))
+                tables.block(entry)
+            }
+            // Once for all: whose translations each entry led to, for whatever PASID, need not be known.
+            if cleared.contains(where: { $0.unit == unit.id }) { unit.invalidateAll() }
         }
         return (cleared, kept.sorted())
     }
@@ -84,20 +77,19 @@ extension LiveEngine {
     /// Puts the entries back that a freeze cleared.
     mutating func restore(_ cleared: [ClearedEntry]) {
         for entry in cleared.reversed() {
-            restoreEntry(entry.entry, at: entry.address)
-            machine.unit(entry.unit)?.invalidateContext(entry.requester)
+            guard let unit = machine.unit(entry.unit) else { continue }
+            LookupMemory(memory: machine.memory.view).publish(entry.entry.words, at: entry.entry.address)
+            unit.invalidateContexts(of: entry.requester)
         }
     }
 }
 
-/// A context entry that a freeze cleared, as it was.
+/// A device-level lookup entry that a freeze blocked, as it was.
 public struct ClearedEntry: Sendable, Hashable {
-    /// The unit whose table the entry stands in.
+    /// The unit whose structure the entry stands in.
     public var unit: UnitID
+    /// The entry as it was.
+    public var entry: DeviceEntry
     /// Whose entry it is; not necessarily a device that the engine knows.
-    public var requester: RequesterID
-    /// Of the entry's first word, 16-byte aligned.
-    public var address: PhysicalAddress
-    /// Both words as they were.
-    public var entry: VTDContextEntry
+    public var requester: RequesterID { entry.requester }
 }

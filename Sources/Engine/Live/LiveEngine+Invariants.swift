@@ -10,48 +10,50 @@ extension LiveEngine {
             + machine.findStaleEntries().map(\.description)
     }
 
-    /// Every device has a domain, the books agree with each other and with the lookup entry in memory.
+    /// Every device has a domain, the books agree with each other and with the lookup entries in memory, both ways.
     private func attachmentViolations() -> [String] {
         var result: [String] = []
-        for device in machine.devices {
-            guard let attachment = attachmentTable[AttachmentKey(device.requester)] else {
-                result.append("\(device.requester) has no domain")
-                continue
+        var listed: [AttachmentKey: LookupListing.Entry] = [:]
+        for unit in machine.units {
+            for entry in unit.hardware.listing(memory: machine.memory.view).entries {
+                listed[AttachmentKey(RequesterID(segment: unit.segment, rid: entry.rid), entry.pasid)] = entry
             }
+        }
+        for device in machine.devices where attachmentTable[AttachmentKey(device.requester)] == nil {
+            result.append("\(device.requester) has no domain")
+        }
+        for attachment in attachments {
             guard let domain = domainTable[attachment.domain] else {
-                result.append("\(device.requester) is attached to domain \(attachment.domain), which does not exist")
+                result.append("\(attachment.key) is attached to domain \(attachment.domain), which does not exist")
                 continue
             }
             if !domain.users.contains(attachment.key) {
-                result.append("domain \(domain.id) does not know its user \(device.requester)")
+                result.append("domain \(domain.id) does not know its user \(attachment.key)")
             }
-            if strayEntries.contains(device.requester) { continue }
-            guard let unit = machine.unit(device.unit) else { continue }
-            let found = unit.hardware.resolve(device.requester.rid, memory: machine.memory.view)
-            if !agrees(found, domain, device, attachment) {
-                result.append("\(device.requester): the entry in memory is not domain \(domain.id)'s")
+            if strayEntries.contains(attachment.key) { continue }
+            if !agrees(listed[attachment.key], domain, attachment) {
+                result.append("\(attachment.key): the entry in memory is not domain \(domain.id)'s")
             }
         }
-        return result
+        for (key, entry) in listed where attachmentTable[key] == nil && !strayEntries.contains(key) {
+            // A guest's PASIDs are the guest's.
+            if case .context(let context) = entry.resolution, case .nested = context.path { continue }
+            result.append("\(key) has an entry in memory and no attachment")
+        }
+        return result.sorted()
     }
 
-    private func agrees(
-        _ found: VTDResolution, _ domain: Domain, _ device: MachineDevice, _ attachment: Attachment
-    ) -> Bool {
-        switch found {
-        case .absent: return false
-        case .fault(let fault):
-            return domain.kind == .blocked
-                && (fault.reason == .contextNotPresent || fault.reason == .rootNotPresent)
-        case .context(let context):
-            guard UInt32(context.domainID) == domain.cacheTag(on: device.unit),
-                context.entryAddress == attachment.entryAddress
-            else { return false }
-            switch context.translation {
-            case .passThrough: return domain.kind == .identity
-            case .tables(let shape, let root):
-                return root == domain.table?.root && shape.topLevel == domain.table?.configuration.topLevel
-            }
+    private func agrees(_ entry: LookupListing.Entry?, _ domain: Domain, _ attachment: Attachment) -> Bool {
+        guard let entry else { return domain.kind == .blocked && attachment.space == nil }
+        guard case .context(let context) = entry.resolution, context.cacheSpace == attachment.space,
+            context.entryAddress == attachment.entryAddress, let wanted = try? path(of: domain.id)
+        else { return false }
+        switch (context.path, wanted) {
+        case (.passThrough, .passThrough): return true
+        case (.single(let found), .single(let stage)): return found.isSameTree(stage)
+        case (.nested(let first, let second), .nested(let guest, let host)):
+            return first.isSameTree(guest) && second.isSameTree(host)
+        default: return false
         }
     }
 
@@ -61,7 +63,7 @@ extension LiveEngine {
         var owners: [Domain.CacheTag: DomainID] = [:]
         for domain in domains {
             for tag in domain.cacheTags {
-                if let other = owners.updateValue(domain.id, forKey: tag) {
+                if let other = owners.updateValue(domain.id, forKey: tag), domain.table?.configuration.format != .x86_64 {
                     result.append(
                         "tag \(tag.cacheTag) of unit \(tag.unit) belongs to domains \(other) and \(domain.id)")
                 }
@@ -89,7 +91,7 @@ extension LiveEngine {
         }
         for ioas in ioases {
             let preserved = attachmentTable.values.count {
-                $0.state == .preserved && domainTable[$0.domain]?.hwpt.flatMap { hwptTable[$0]?.ioas } == ioas.id
+                $0.state == .preserved && domainTable[$0.domain]?.hwpt.flatMap { hostIOAS(of: $0) } == ioas.id
             }
             if preserved != ioas.preservedCount {
                 result.append("IOAS \(ioas.id) counts \(ioas.preservedCount) preserved devices, there are \(preserved)")

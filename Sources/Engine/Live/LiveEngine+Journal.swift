@@ -45,9 +45,10 @@ extension LiveEngine {
                 journal.append(
                     .fault, "fault",
                     [
-                        .init("unit", unit.id), .init("device", fault.requester), .init("pasid", fault.pasid.label),
-                        .init("iova", fault.iova), .init("access", fault.access == .write ? "write" : "read"),
-                        .init("reason", hex(UInt64(fault.reason.rawValue), digits: 2)),
+                        .init("unit", unit.id), .init("device", fault.key.requester),
+                        .init("pasid", fault.key.pasid.label),
+                        .init("iova", fault.iova), .init("access", "\(fault.access)"),
+                        .init("reason", hex(UInt64(fault.reason.code), digits: 2)),
                     ])
             }
         }

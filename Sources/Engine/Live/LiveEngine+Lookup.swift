@@ -2,66 +2,24 @@ import Hardware
 import IOMMUModel
 import PageTables
 
-/// Root and context tables: the only code that changes a lookup entry.
+/// From a domain to what the hardware reads: tags, lookup entries, invalidations.
 extension LiveEngine {
-    /// Where the context entry of `device` stands, or `nil` while its bus has no context table.
-    func contextEntryAddress(_ device: MachineDevice) -> PhysicalAddress? {
-        guard let table = unitTable[device.unit]?.contextTables[device.requester.bus] else { return nil }
-        return VTDLookupIndex.contextEntry(device.requester.rid, in: table)
-    }
-
-    /// The context entry at `address`, or `nil` when its page is not in memory.
-    func contextEntry(at address: PhysicalAddress) -> VTDContextEntry? {
-        guard let low = machine.memory.word(at: address), let high = machine.memory.word(at: address.advanced(8))
-        else { return nil }
-        return VTDContextEntry(low: low, high: high)
-    }
-
-    /// Writes an entry that nothing uses yet: word 1 first, then word 0 with the present bit.
-    private func publish(_ entry: VTDContextEntry, at address: PhysicalAddress) {
-        let done =
-            machine.memory.setWord(entry.high, at: address.advanced(8))
-            && machine.memory.setWord(entry.low, at: address)
-        precondition(done, "a lookup table of the engine is in memory")
-    }
-
-    /// Takes an entry out of use: word 0 with the present bit first, then word 1.
-    func withdrawEntry(at address: PhysicalAddress) {
-        let done =
-            machine.memory.setWord(0, at: address) && machine.memory.setWord(0, at: address.advanced(8))
-        precondition(done, "a lookup table of the engine is in memory")
-    }
-
-    /// Puts back both words of an entry as they were read before, word 1 first.
-    func restoreEntry(_ entry: VTDContextEntry, at address: PhysicalAddress) { publish(entry, at: address) }
-
-    /// Invalidates what the caches may hold of `device`'s entry: the context cache first, then the IOTLB by tag
-    /// (VT-d 6.5.3.3: an IOTLB invalidation must follow that of the context cache).
-    func invalidate(_ device: MachineDevice, oldTag: UInt32?) {
-        guard let unit = machine.unit(device.unit) else { return }
-        unit.invalidateContext(device.requester)
-        if let oldTag { unit.invalidate(tag: oldTag) }
-    }
-
-    /// What `domain`'s entry has to say on `unit`; `nil` for the blocked domain.
+    /// What the hardware has to do with requests that go through `domain`; `nil` for the blocked domain.
     ///
-    /// - Throws: `EINVAL` when the unit cannot walk the domain's tables, `EOPNOTSUPP` when it has no pass-through,
-    ///   `ENOSPC` when it has no tag left.
-    mutating func wantedEntry(_ domain: DomainID, on unit: UnitHardware) throws(Errno) -> VTDContextEntry? {
+    /// - Throws: `ENOENT` no such domain, `EINVAL` one without tables.
+    func path(of domain: DomainID) throws(Errno) -> TranslationPath? {
         guard let record = domainTable[domain] else { throw .ENOENT }
         switch record.kind {
         case .blocked: return nil
-        case .identity:
-            guard unit.registers.extendedCapability.passThrough,
-                let width = VTDAddressWidth.allCases.last(where: unit.registers.capability.supports)
-            else { throw .EOPNOTSUPP }
-            return VTDContextEntry(passThroughWith: width, domainID: UInt16(try cacheTag(of: domain, on: unit.id)))
+        case .identity: return .passThrough(.readWrite)
         case .paging:
-            guard let table = record.table, unit.canWalk(table.configuration),
-                let width = VTDAddressWidth(topLevel: table.configuration.topLevel)
-            else { throw .EINVAL }
-            return VTDContextEntry(
-                root: table.root, width: width, domainID: UInt16(try cacheTag(of: domain, on: unit.id)))
+            guard let table = record.table else { throw .EINVAL }
+            return .single(table.stage)
+        case .nested:
+            guard let first = record.guestStage, let host = record.parent.flatMap({ domainTable[$0]?.table }) else {
+                throw .EINVAL
+            }
+            return .nested(first: first, second: host.stage)
         }
     }
 
@@ -69,92 +27,125 @@ extension LiveEngine {
     mutating func cacheTag(of domain: DomainID, on unit: UnitID) throws(Errno) -> UInt32 {
         if let tag = domainTable[domain]?.cacheTag(on: unit) { return tag }
         guard let tag = try unitTable[unit]?.tags.allocate() else { throw .ENODEV }
-        unitTable[unit]!.tagOwners[tag] = domain
-        domainTable[domain]?.cacheTags.append(.init(unit: unit, cacheTag: tag))
-        domainTable[domain]?.cacheTags.sort { $0.unit < $1.unit }
+        own(.init(unit: unit, cacheTag: tag), by: domain)
         return tag
     }
 
-    /// Makes the hardware translate `device`'s untagged requests by `domain`: one change of its context entry, then the
-    /// invalidations that the old one needs. A present entry is exchanged as a whole (a driver uses one 128-bit store),
-    /// so that there is no instant without a domain. On failure nothing has changed.
-    mutating func pointEntry(of device: MachineDevice, at domain: DomainID) throws(Errno) -> PhysicalAddress? {
-        guard let unit = machine.unit(device.unit) else { throw .ENODEV }
-        let wanted = try wantedEntry(domain, on: unit)
-        guard let wanted else {
-            guard let address = contextEntryAddress(device), let old = contextEntry(at: address) else { return nil }
-            if !old.isZero {
-                withdrawEntry(at: address)
-                invalidate(device, oldTag: old.isPresent ? UInt32(old.domainID) : nil)
+    /// Notes that `tag` is `domain`'s.
+    mutating func own(_ tag: Domain.CacheTag, by domain: DomainID) {
+        unitTable[tag.unit]!.tagOwners[tag.cacheTag, default: []].insert(domain)
+        domainTable[domain]!.cacheTags.append(tag)
+        domainTable[domain]!.cacheTags.sort { ($0.unit, $0.cacheTag) < ($1.unit, $1.cacheTag) }
+    }
+
+    /// The tag under which `device`'s requests through `path` are cached. An AMD unit has one per device table entry: a
+    /// device with guest tables has a tag of its own, which its PASIDs share.
+    private mutating func cacheTag(
+        of domain: DomainID, path: TranslationPath, for device: MachineDevice
+    ) throws(Errno) -> UInt32 {
+        guard machine.unit(device.unit)?.kind == .amdVi else { return try cacheTag(of: domain, on: device.unit) }
+        if let tag = unitTable[device.unit]?.deviceTags[device.requester] { return tag }
+        guard path.first?.configuration.format == .x86_64 else { return try cacheTag(of: domain, on: device.unit) }
+        guard let tag = try unitTable[device.unit]?.tags.allocate() else { throw .ENODEV }
+        unitTable[device.unit]!.deviceTags[device.requester] = tag
+        return tag
+    }
+
+    /// Makes the hardware translate the requests of `key` by `domain`: one change of its lookup entry, then the
+    /// invalidations that the old one needs. A present entry is exchanged as a whole (a driver uses one wide store), so
+    /// that there is no instant without a domain. On failure nothing has changed.
+    ///
+    /// - Throws: as ``LookupTables/install(_:for:_:arena:)``; `ENOSPC` no cache tag left.
+    mutating func pointEntry(_ key: AttachmentKey, at domain: DomainID) throws(Errno) {
+        guard let device = machine.device(key.requester), let unit = machine.unit(device.unit) else { throw .ENODEV }
+        let tables = unit.lookupTables(memory: machine.memory.view)
+        let old = resolved(key)
+        if let path = try path(of: domain) {
+            let tag = try cacheTag(of: domain, path: path, for: device)
+            do throws(Errno) {
+                _ = try tables.install(LookupEntry(path: path, tag: tag), for: device, key.pasid, arena: &arena)
+            } catch {
+                dropDeviceTag(of: device)
+                throw error
             }
-            return dropContextTableIfEmpty(unit: device.unit, bus: device.requester.bus) ? nil : address
+        } else {
+            _ = tables.clear(device, key.pasid, arena: &arena)
         }
-        let address = try contextTableEntry(device)
-        guard let old = contextEntry(at: address) else { throw .EFAULT }
-        publish(wanted, at: address)
-        if old.isPresent { invalidate(device, oldTag: UInt32(old.domainID)) }
-        return address
+        // What the entry said may be cached for any PASID of the device (an AMD entry decides about all of them).
+        unit.invalidateContexts(of: key.requester)
+        if let old { unit.invalidate(old.cacheSpace) }
+        refreshEntries(of: device)
+        dropDeviceTag(of: device)
     }
 
-    /// Where the context entry of `device` stands, after making its bus a context table if it has none.
-    private mutating func contextTableEntry(_ device: MachineDevice) throws(Errno) -> PhysicalAddress {
-        if let address = contextEntryAddress(device) { return address }
-        guard let root = unitTable[device.unit]?.rootTable,
-            let slot = VTDLookupIndex.rootEntry(device.requester.rid, in: root)
-        else { throw .ENODEV }
-        guard let frame = arena.allocate(memory: machine.memory.view) else { throw .ENOMEM }
-        let entry = VTDRootEntry(contextTable: frame)
-        guard machine.memory.setWord(entry.high, at: slot.advanced(8)), machine.memory.setWord(entry.low, at: slot)
-        else {
-            arena.free(frame)
-            throw .EFAULT
-        }
-        unitTable[device.unit]!.contextTables[device.requester.bus] = frame
-        guard let address = contextEntryAddress(device) else { throw .EFAULT }
-        return address
+    /// What the hardware makes of the requests of `key` now; `nil` when it refuses them, or cannot be known.
+    func resolved(_ key: AttachmentKey) -> RequestContext? {
+        guard let device = machine.device(key.requester), let unit = machine.unit(device.unit),
+            case .context(let context) = unit.hardware.resolve(
+                key.requester.rid, pasid: key.pasid, memory: machine.memory.view)
+        else { return nil }
+        return context
     }
 
-    /// Takes the context table of a bus out of the root table and frees it once no entry is left in it.
-    mutating func dropContextTableIfEmpty(unit: UnitID, bus: UInt8) -> Bool {
-        guard let state = unitTable[unit], let table = state.contextTables[bus],
-            let words = machine.memory.page(at: table), !(0..<512).contains(where: { words[$0] != 0 }),
-            let slot = VTDLookupIndex.rootEntry(UInt16(bus) << 8, in: state.rootTable)
-        else { return false }
-        // A damaged root table may name one context table for two buses.
-        let shared = state.contextTables.contains { $0.key != bus && $0.value == table }
-        withdrawEntry(at: slot)
-        machine.unit(unit)?.invalidateAll()
-        unitTable[unit]!.contextTables[bus] = nil
-        for key in attachmentTable.keys where key.requester.bus == bus && key.pasid == nil {
-            guard machine.device(key.requester)?.unit == unit else { continue }
-            attachmentTable[key]!.entryAddress = nil
+    /// Takes down anew where the entries of a device stand and what its requests are cached under: a change of one entry
+    /// may have moved or freed others of its tables.
+    private mutating func refreshEntries(of device: MachineDevice) {
+        guard let unit = machine.unit(device.unit) else { return }
+        let tables = unit.lookupTables(memory: machine.memory.view)
+        for key in attachmentKeys(of: device.requester) {
+            attachmentTable[key]!.entryAddress = tables.entryAddress(device, key.pasid)
+            attachmentTable[key]!.space = resolved(key)?.cacheSpace
         }
-        if !shared { arena.free(table) }
-        return true
+    }
+
+    /// Frees the tag of a device that has no guest tables any more.
+    mutating func dropDeviceTag(of device: MachineDevice) {
+        guard let tag = unitTable[device.unit]?.deviceTags[device.requester] else { return }
+        // A quarantined device may still be busy with what is cached under its tag.
+        let isNeeded = attachmentKeys(of: device.requester).contains {
+            attachmentTable[$0]?.state == .quarantined || resolved($0)?.cacheTag == tag
+        }
+        guard !isNeeded else { return }
+        machine.unit(device.unit)?.invalidate(tag: tag)
+        unitTable[device.unit]!.deviceTags[device.requester] = nil
+        unitTable[device.unit]!.tags.free(tag)
+    }
+
+    /// Forgets what the caches hold of `domain`: all, or what `range` touches. Guests' tables below it are in the caches
+    /// as the whole way: they go as a whole.
+    func invalidate(_ domain: DomainID, range: IOVARange? = nil) {
+        guard let record = domainTable[domain] else { return }
+        for tag in record.cacheTags { machine.unit(tag.unit)?.invalidate(CacheSpace(tag: tag.cacheTag, pasid: nil), range: range) }
+        for key in record.users {
+            guard let space = attachmentTable[key]?.space, let unit = machine.device(key.requester)?.unit else { continue }
+            machine.unit(unit)?.invalidate(space, range: range)
+        }
+        for child in domainTable.values where child.parent == domain { invalidate(child.id) }
     }
 }
 
 extension UnitHardware {
-    /// True when this unit's walks understand tables of `configuration` as they were built.
-    func canWalk(_ configuration: PageTableConfiguration) -> Bool {
-        guard let width = VTDAddressWidth(topLevel: configuration.topLevel),
-            let own = hardware.configuration(width: width)
-        else { return false }
-        return configuration.addressBits <= own.addressBits
-            && configuration.hostAddressWidth <= own.hostAddressWidth
-            && (!configuration.supports2M || own.supports2M) && (!configuration.supports1G || own.supports1G)
-            && (!configuration.snoopControl || own.snoopControl)
+    /// The smallest supported shape of `format` for input addresses of `addressBits` bits; `nil` bits: the largest
+    /// supported (of tables that grow: the smallest, which may grow as far as the unit can walk).
+    func tableConfiguration(format: PageTableFormatKind, addressBits: Int?) -> PageTableConfiguration? {
+        let shapes = PageTableConfiguration.topLevels(of: format).compactMap {
+            hardware.configuration(format: format, topLevel: $0, signExtended: format == .x86_64)
+        }
+        guard format == .amdV1 else {
+            guard let addressBits else { return shapes.last }
+            return shapes.first { $0.addressBits >= addressBits }
+        }
+        // As Linux: three levels to begin with.
+        guard let first = shapes.first(where: { $0.topLevel == 2 }) ?? shapes.first else { return nil }
+        guard let addressBits else { return first }
+        return addressBits <= first.maximumAddressBits ? first : nil
     }
 
-    /// The smallest supported shape for input addresses of `addressBits` bits; `nil` bits: the largest supported.
-    func tableConfiguration(addressBits: Int?) -> PageTableConfiguration? {
-        let shapes = VTDAddressWidth.allCases.compactMap(hardware.configuration(width:))
-        guard let addressBits else { return shapes.last }
-        return shapes.first { $0.addressBits >= addressBits }
-    }
+    /// The host tables that a domain of this unit has when nothing else is asked for.
+    var defaultFormat: PageTableFormatKind { kind == .amdVi ? .amdV1 : .vtdSecondStage }
 }
 
-extension PhysicalAddress {
-    /// The address `bytes` on, for places inside one table page.
-    func advanced(_ bytes: UInt64) -> PhysicalAddress { PhysicalAddress(rawValue &+ bytes) }
+extension PageTable {
+    /// The one stage that these tables are.
+    var stage: TranslationStage { TranslationStage(configuration: configuration, root: root) }
 }

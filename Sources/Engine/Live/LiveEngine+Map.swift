@@ -40,7 +40,7 @@ extension LiveEngine {
         let view = machine.memory.view
         var done: [DomainID] = []
         for hwpt in ioas.hwpts {
-            guard let domain = hwptTable[hwpt]?.domain else { continue }
+            guard let domain = hwptTable[hwpt]?.domain, let root = domainTable[domain]?.table?.root else { continue }
             do {
                 try domainTable[domain]!.table!.map(
                     iova: range.first, pa: address, byteCount: range.lastOffset + 1, protection: protection,
@@ -51,6 +51,17 @@ extension LiveEngine {
                 throw error.errno == .ERANGE ? .EINVAL : error.errno
             }
             done.append(domain)
+            if domainTable[domain]?.table?.root != root { try publishGrownRoot(of: domain) }
+        }
+    }
+
+    /// Points every entry of `domain`, and of the guests below it, at the root that its tables have grown (AMD v1): the
+    /// old root goes on to be right for the addresses that it reaches.
+    private mutating func publishGrownRoot(of domain: DomainID) throws(Errno) {
+        let children = domainTable.values.filter { $0.parent == domain }.map(\.id)
+        for key in ([domain] + children).flatMap({ domainTable[$0]!.users }).sorted()
+        where attachmentTable[key]?.state != .quarantined {
+            try pointEntry(key, at: attachmentTable[key]!.domain)
         }
     }
 
@@ -60,9 +71,7 @@ extension LiveEngine {
         let view = machine.memory.view
         let bytes = domainTable[domain]!.table!.unmap(
             iova: range.first, byteCount: range.lastOffset + 1, memory: view, arena: &arena)
-        for tag in domainTable[domain]!.cacheTags {
-            machine.unit(tag.unit)?.invalidate(tag: tag.cacheTag, range: range)
-        }
+        invalidate(domain, range: range)
         return bytes
     }
 

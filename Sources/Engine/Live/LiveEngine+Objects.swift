@@ -60,23 +60,29 @@ extension LiveEngine {
 
     /// Makes page tables for `ioas` that `unit` can walk, holding all areas that are there.
     ///
-    /// `addressBits` asks for at least that width of the input address (39, 48 or 57 as CAP.SAGAW has it, less where
-    /// CAP.MGAW is less); `nil` asks for the widest.
+    /// `addressBits` asks for at least that width of the input address (VT-d: 39, 48 or 57 as CAP.SAGAW has it, less
+    /// where CAP.MGAW is less); `nil` asks for the widest. AMD v1 tables grow by themselves as far as the unit can walk.
+    /// `format` is the unit's usual one when `nil`; AMD needs ``IOMMUModel/PageTableFormatKind/x86_64`` for requests with
+    /// a PASID (iommufd: IOMMU_HWPT_ALLOC_PASID).
     ///
-    /// - Throws: `ENOENT` no such IOAS, `ENODEV` no such unit, `EBUSY` immutable IOAS, `EINVAL` no such width,
+    /// - Throws: `ENOENT` no such IOAS, `ENODEV` no such unit, `EBUSY` immutable IOAS, `EINVAL` no such width or format,
     ///   `EADDRINUSE` an area or an allowed range lies beyond the width, `ENOMEM`, `ENOSPC` no cache tag left.
     public mutating func createHWPT(
-        ioas: IOASID, unit: UnitID, addressBits: Int? = nil
+        ioas: IOASID, unit: UnitID, addressBits: Int? = nil, format: PageTableFormatKind? = nil
     ) throws(Errno) -> HWPTID {
         var arguments: [Event.Argument] = [.init("ioas", ioas), .init("unit", unit)]
         if let addressBits { arguments.append(.init("bits", addressBits)) }
+        if let format { arguments.append(.init("format", format.rawValue)) }
         return try operation("create-hwpt", arguments, results: { [.init("hwpt", $0)] }) { (engine) throws(Errno) in
             guard let record = engine.ioasTable[ioas] else { throw .ENOENT }
             guard let hardware = engine.machine.unit(unit) else { throw .ENODEV }
             guard !record.isImmutable else { throw .EBUSY }
             guard addressBits.map({ $0 > 0 }) ?? true else { throw .EINVAL }
-            guard let shape = hardware.tableConfiguration(addressBits: addressBits) else { throw .EINVAL }
-            let beyond = shape.lastIOVA.offset(by: 1).flatMap { IOVARange(first: $0, last: IOVA(.max)) }
+            let format = format ?? hardware.defaultFormat
+            guard let shape = hardware.tableConfiguration(format: format, addressBits: addressBits) else {
+                throw .EINVAL
+            }
+            let beyond = shape.unreachable
             if let beyond, !record.canReserve(beyond) { throw .EADDRINUSE }
 
             let table = try engine.newTable(shape, holding: record)
@@ -84,11 +90,14 @@ extension LiveEngine {
             let id = HWPTID(engine.newID())
             engine.domainTable[domain] = Domain(id: domain, kind: .paging, holder: .iommufd, table: table)
             engine.domainTable[domain]!.hwpt = id
-            do throws(Errno) {
-                _ = try engine.cacheTag(of: domain, on: unit)
-            } catch {
-                engine.destroyDomain(domain)
-                throw error
+            // AMD's guest tables have the tags of their devices.
+            if hardware.kind != .amdVi || format != .x86_64 {
+                do throws(Errno) {
+                    _ = try engine.cacheTag(of: domain, on: unit)
+                } catch {
+                    engine.destroyDomain(domain)
+                    throw error
+                }
             }
             engine.hwptTable[id] = HWPT(id: id, ioas: ioas, domain: domain)
             engine.ioasTable[ioas]!.hwpts.append(id)
@@ -131,11 +140,45 @@ extension LiveEngine {
         return nil
     }
 
-    /// - Throws: `ENOENT`, `EBUSY` attached or preserved.
+    /// Makes an object for a guest's tables below those of `parent`: requests go through both stages. The guest's tables
+    /// are read by the hardware and by nobody else; `root` is an address of the guest.
+    ///
+    /// - Throws: `ENOENT` no such parent, `ENODEV` no such unit, `EINVAL` the parent has no host tables of the unit's own
+    ///   format, or the unit cannot walk a first stage of that shape, `ENOSPC` no cache tag left.
+    public mutating func createNestedHWPT(
+        parent: HWPTID, unit: UnitID, root: PhysicalAddress, topLevel: Int = 3
+    ) throws(Errno) -> HWPTID {
+        let arguments: [Event.Argument] = [
+            .init("parent", parent), .init("unit", unit), .init("root", root), .init("top", topLevel),
+        ]
+        return try operation("create-nested-hwpt", arguments, results: { [.init("hwpt", $0)] }) {
+            (engine) throws(Errno) in
+            guard let host = engine.hwptTable[parent] else { throw .ENOENT }
+            guard let hardware = engine.machine.unit(unit) else { throw .ENODEV }
+            guard let table = engine.domainTable[host.domain]?.table, hardware.hardware.supportsNesting,
+                table.configuration.format == hardware.defaultFormat, root.isAligned(toLog2: 12),
+                let shape = hardware.hardware.configuration(
+                    format: .x86_64, topLevel: topLevel, signExtended: hardware.kind != .amdVi)
+            else { throw .EINVAL }
+            let domain = DomainID(engine.newID())
+            let id = HWPTID(engine.newID())
+            engine.domainTable[domain] = Domain(id: domain, kind: .nested, holder: .iommufd)
+            engine.domainTable[domain]!.guestStage = TranslationStage(configuration: shape, root: root)
+            engine.domainTable[domain]!.parent = host.domain
+            engine.domainTable[domain]!.hwpt = id
+            engine.hwptTable[id] = HWPT(id: id, ioas: nil, domain: domain)
+            engine.hwptTable[id]!.parent = parent
+            return id
+        }
+    }
+
+    /// - Throws: `ENOENT`, `EBUSY` attached, preserved, or the parent of a nested one.
     public mutating func destroyHWPT(_ hwpt: HWPTID) throws(Errno) {
         try operation("destroy-hwpt", [.init("hwpt", hwpt)]) { (engine) throws(Errno) in
             guard let record = engine.hwptTable[hwpt] else { throw .ENOENT }
-            guard engine.domainTable[record.domain]?.users.isEmpty == true else { throw .EBUSY }
+            guard engine.domainTable[record.domain]?.users.isEmpty == true,
+                !engine.domainTable.values.contains(where: { $0.parent == record.domain })
+            else { throw .EBUSY }
             engine.removeHWPT(record)
         }
     }
@@ -155,9 +198,29 @@ extension LiveEngine {
         precondition(domain.users.isEmpty, "domain \(id) is in use")
         for tag in domain.cacheTags {
             machine.unit(tag.unit)?.invalidate(tag: tag.cacheTag)
-            unitTable[tag.unit]?.tags.free(tag.cacheTag)
+            unitTable[tag.unit]?.tagOwners[tag.cacheTag]?.remove(id)
+            guard unitTable[tag.unit]?.tagOwners[tag.cacheTag]?.isEmpty == true else { continue }
             unitTable[tag.unit]?.tagOwners[tag.cacheTag] = nil
+            unitTable[tag.unit]?.tags.free(tag.cacheTag)
         }
         domain.table?.destroy(memory: machine.memory.view, arena: &arena)
     }
+}
+
+extension PageTableConfiguration {
+    /// The input addresses that tables of this shape never translate, however far they grow; `nil`: none.
+    var unreachable: IOVARange? {
+        let bits = UInt64(maximumAddressBits)
+        guard bits < 64 else { return nil }
+        if signExtended {
+            let half: UInt64 = 1 << (bits - 1)
+            return IOVARange(first: IOVA(half), last: IOVA(0 &- half &- 1))
+        }
+        return IOVARange(first: IOVA(1 << bits), last: IOVA(.max))
+    }
+}
+
+extension DomainKind {
+    /// Requests go through page tables: the domain's own, or a guest's and those of its parent.
+    var hasTables: Bool { self == .paging || self == .nested }
 }

@@ -34,11 +34,11 @@ extension LiveEngine {
 
     /// Labels an HWPT with the token that it is preserved under; a second mark replaces the first.
     ///
-    /// - Throws: `ENOENT`, `EINVAL` not an ordinary paging HWPT, `EBUSY` preserved, `EADDRINUSE` the token is taken.
+    /// - Throws: `ENOENT`, `EINVAL` an adopted HWPT, `EBUSY` preserved, `EADDRINUSE` the token is taken.
     public mutating func mark(_ hwpt: HWPTID, token: UInt64) throws(Errno) {
         try operation("mark", [.init("hwpt", hwpt), .init("token", hex(token))]) { (engine) throws(Errno) in
             guard let record = engine.hwptTable[hwpt] else { throw .ENOENT }
-            guard record.session == nil, let domain = engine.domainTable[record.domain], domain.kind == .paging else {
+            guard record.session == nil, let domain = engine.domainTable[record.domain], domain.kind.hasTables else {
                 throw .EINVAL
             }
             guard !domain.isPreserved else { throw .EBUSY }
@@ -104,11 +104,6 @@ extension LiveEngine {
         guard group.owner == .vfio else { throw Refusal(.EINVAL, .preserveOwner, requester: requester) }
     }
 
-    /// Every attachment of a device, untagged first. In legacy mode there is no other.
-    func attachmentKeys(of requester: RequesterID) -> [AttachmentKey] {
-        attachmentTable[AttachmentKey(requester)].map { [$0.key] } ?? []
-    }
-
     private mutating func preserve(_ key: AttachmentKey) throws(Refusal) {
         guard let domain = attachmentTable[key].flatMap({ domainTable[$0.domain] }) else {
             throw Refusal(.ENODEV, requester: key.requester)
@@ -121,19 +116,26 @@ extension LiveEngine {
         switch domain.kind {
         case .blocked: throw refusal
         case .identity: break
-        case .paging:
-            guard let hwpt = domain.hwpt.flatMap({ hwptTable[$0] }), hwpt.token != nil, let ioas = hwpt.ioas else {
-                throw refusal
-            }
+        case .paging, .nested:
+            guard let hwpt = domain.hwpt, hwptTable[hwpt]?.token != nil, let ioas = hostIOAS(of: hwpt),
+                domain.parent.map({ isMarked($0) }) ?? true
+            else { throw refusal }
             ioasTable[ioas]!.preservedCount += 1
             if !ioasTable[ioas]!.areas.allSatisfy({ backingTable[$0.backing]?.isPreservable == true }) {
                 ioasTable[ioas]!.preservedCount -= 1
                 throw refusal
             }
         }
-        domainTable[domain.id]!.preservedCount += 1
-        if domain.kind == .paging { domainTable[domain.id]!.holder = .session }
+        for id in [domain.id, domain.parent].compactMap(\.self) {
+            domainTable[id]!.preservedCount += 1
+            if domain.kind.hasTables { domainTable[id]!.holder = .session }
+        }
         attachmentTable[key]!.state = .preserved
+    }
+
+    /// True when the domain's HWPT is marked with a token.
+    private func isMarked(_ domain: DomainID) -> Bool {
+        domainTable[domain]?.hwpt.flatMap { hwptTable[$0]?.token } != nil
     }
 
     /// Takes a device back out of its session.
@@ -156,10 +158,13 @@ extension LiveEngine {
         attachmentTable[key]!.state = .live
         attachmentTable[key]!.session = nil
         attachmentTable[key]!.isLab = false
-        domainTable[domain]!.preservedCount -= 1
-        guard domainTable[domain]!.kind == .paging else { return }
-        if domainTable[domain]!.preservedCount == 0 { domainTable[domain]!.holder = .iommufd }
-        if let ioas = domainTable[domain]!.hwpt.flatMap({ hwptTable[$0]?.ioas }) {
+        for id in [domain, domainTable[domain]!.parent].compactMap(\.self) {
+            domainTable[id]!.preservedCount -= 1
+            if domainTable[id]!.preservedCount == 0, domainTable[id]!.kind.hasTables {
+                domainTable[id]!.holder = .iommufd
+            }
+        }
+        if let ioas = domainTable[domain]!.hwpt.flatMap({ hostIOAS(of: $0) }) {
             ioasTable[ioas]!.preservedCount -= 1
         }
     }

@@ -40,10 +40,15 @@ extension LiveEngine {
                     $0.isInherited && $0.token == token && $0.session == session
                 }), domain.hwpt == nil
             else { throw .ENOENT }
+            let children = engine.domainTable.values.filter { $0.parent == domain.id }
             let claimed = domain.users.filter { engine.attachmentTable[$0]!.state == .claimed }
-            guard !claimed.isEmpty else { throw .EINVAL }
+            let isInUse = children.contains { child in
+                child.users.contains { [.claimed, .adopted].contains(engine.attachmentTable[$0]!.state) }
+            }
+            guard !claimed.isEmpty || isInUse else { throw .EINVAL }
             let id = HWPTID(engine.newID())
             engine.hwptTable[id] = HWPT(id: id, ioas: nil, domain: domain.id, token: nil, session: session)
+            engine.hwptTable[id]!.parent = domain.parent.flatMap { engine.domainTable[$0]?.hwpt }
             engine.domainTable[domain.id]!.hwpt = id
             engine.domainTable[domain.id]!.holder = .iommufd
             for key in claimed { engine.attachmentTable[key]!.state = .adopted }
@@ -51,8 +56,8 @@ extension LiveEngine {
         }
     }
 
-    /// Switches a device's requests to another HWPT without an instant in between: one change of the context entry (new
-    /// root, new tag), then the invalidations. An inherited domain is freed, tag and table pages, with its last
+    /// Switches a device's requests to another HWPT without an instant in between: one change of the lookup entry (new
+    /// root, new tag), then the invalidations. Untagged requests move with the group, those with a PASID alone. An inherited domain is freed, tag and table pages, with its last
     /// attachment.
     ///
     /// `verified`: the trees were compared and are equal; an inherited domain is not left without that, unless
@@ -69,34 +74,41 @@ extension LiveEngine {
         if attachNew { arguments.append(.init("attach-new", "1")) }
         try operation("replace", arguments) { (engine) throws(Errno) in
             guard let group = engine.group(of: requester) else { throw .ENODEV }
-            guard engine.hwptTable[hwpt] != nil else { throw .ENOENT }
-            guard pasid == nil else { throw .EOPNOTSUPP }
+            guard let target = engine.hwptTable[hwpt] else { throw .ENOENT }
             try engine.requireMutable(ioasOf: hwpt)
-            let inherited = group.members.filter {
-                engine.attachmentTable[AttachmentKey($0)]?.state.isInherited == true
-            }
+            let keys = pasid == nil ? group.members.map { AttachmentKey($0) } : [AttachmentKey(requester, pasid)]
+            let inherited = keys.filter { engine.attachmentTable[$0]?.state.isInherited == true }
             guard !inherited.isEmpty else {
                 try engine.requireMutable(group)
+                if pasid != nil {
+                    guard group.owner == .vfio, engine.attachmentTable[keys[0]] != nil else { throw .EINVAL }
+                    try engine.move(keys[0], to: target.domain)
+                    return
+                }
                 guard group.owner == .vfio, group.attached.contains(requester) else { throw .EINVAL }
                 if group.hwpt != hwpt { try engine.switchGroup(group, to: hwpt) }
                 return
             }
             try engine.requireReplaceable(inherited)
             guard verified || attachNew else { throw .EINVAL }
-            try engine.switchGroup(group, to: hwpt)
-            for member in inherited {
-                engine.attachmentTable[AttachmentKey(member)]!.state = .replaced
-                engine.attachmentTable[AttachmentKey(member)]!.isReplacedUnverified = !verified
+            if pasid == nil {
+                try engine.switchGroup(group, to: hwpt)
+                engine.groupTable[group.id]!.attached = inherited.map(\.requester)
+            } else {
+                try engine.move(keys[0], to: target.domain)
             }
-            engine.groupTable[group.id]!.attached = inherited
+            for key in inherited {
+                engine.attachmentTable[key]!.state = .replaced
+                engine.attachmentTable[key]!.isReplacedUnverified = !verified
+            }
         }
     }
 
-    private func requireReplaceable(_ members: [RequesterID]) throws(Errno) {
+    private func requireReplaceable(_ keys: [AttachmentKey]) throws(Errno) {
         // A group moves as a whole, and only one tree was compared.
-        guard Set(members.compactMap { attachmentTable[AttachmentKey($0)]?.domain }).count == 1 else { throw .EINVAL }
-        for member in members {
-            guard let attachment = attachmentTable[AttachmentKey(member)] else { throw .ENODEV }
+        guard Set(keys.compactMap { attachmentTable[$0]?.domain }).count == 1 else { throw .EINVAL }
+        for key in keys {
+            guard let attachment = attachmentTable[key] else { throw .ENODEV }
             switch (attachment.state, domainTable[attachment.domain]?.kind) {
             case (.adopted, _), (.claimed, .identity): continue
             case (.claimed, _): throw .EINVAL
@@ -108,12 +120,15 @@ extension LiveEngine {
     /// Frees the inherited domains that lost their last user in the operation that ends: caches, tags, table pages. Not
     /// earlier, because an operation that fails half-way goes back to them.
     mutating func freeRetired() {
-        for id in retiredDomains {
-            guard let domain = domainTable[id], domain.users.isEmpty else { continue }
+        while let id = retiredDomains.popLast() {
+            guard let domain = domainTable[id], domain.users.isEmpty,
+                !domainTable.values.contains(where: { $0.parent == id })
+            else { continue }
             if let hwpt = domain.hwpt { hwptTable[hwpt] = nil }
             destroyDomain(id)
+            // The host's tables below a guest go with the last guest.
+            if let parent = domain.parent, domainTable[parent]?.isInherited == true { retiredDomains.append(parent) }
         }
-        retiredDomains.removeAll()
     }
 
     /// Takes `key` off a domain's users.
@@ -131,37 +146,54 @@ extension LiveEngine {
         try quarantine(requester, holding: nil)
     }
 
-    mutating func quarantine(_ requester: RequesterID, holding domain: DomainID?) throws(Refusal) {
+    /// `domains`: what each request of the device went through, where that could be adopted.
+    mutating func quarantine(_ requester: RequesterID, holding domains: [PASID?: DomainID]?) throws(Refusal) {
         try refusable("quarantine", [.init("device", requester)]) { (engine) throws(Refusal) in
-            let key = AttachmentKey(requester)
-            guard let device = engine.machine.device(requester), let attachment = engine.attachmentTable[key] else {
-                throw Refusal(.ENODEV, .deviceMissing, requester: requester)
+            guard let device = engine.machine.device(requester), let unit = engine.machine.unit(device.unit),
+                let untagged = engine.attachmentTable[AttachmentKey(requester)]
+            else { throw Refusal(.ENODEV, .deviceMissing, requester: requester) }
+            let keys = engine.attachmentKeys(of: requester)
+            for key in keys where engine.attachmentTable[key]!.state == .preserved {
+                throw Refusal(.EBUSY, requester: requester, pasid: key.pasid)
             }
-            guard attachment.state != .preserved else { throw Refusal(.EBUSY, requester: requester) }
             guard engine.isBlockable(device.group) else { throw Refusal(.EOPNOTSUPP, requester: requester) }
-            guard domain == nil || attachment.domain == engine.blockedDomain else {
+            guard domains == nil || untagged.domain == engine.blockedDomain else {
                 throw Refusal(.EBUSY, requester: requester)
             }
-            guard attachment.state != .quarantined else { return }
+            guard untagged.state != .quarantined else { return }
             engine.machine.setBusMaster(false, of: requester)
-            do throws(Errno) {
-                // Also when the books say blocked: the entry in memory may be one that could not be taken over.
-                let address = try engine.pointEntry(of: device, at: engine.blockedDomain)
-                engine.attachmentTable[key]!.entryAddress = address
-                let held = domain ?? (attachment.domain == engine.blockedDomain ? nil : attachment.domain)
-                if attachment.domain != engine.blockedDomain {
-                    // The former domain keeps the key among its users: its tag and pages stay held.
-                    engine.domainTable[engine.blockedDomain]!.users.insert(key)
-                    engine.attachmentTable[key]!.domain = engine.blockedDomain
-                } else if let held {
-                    engine.domainTable[held]?.users.insert(key)
-                }
-                engine.attachmentTable[key]!.heldDomain = held
-                engine.attachmentTable[key]!.state = .quarantined
-            } catch {
-                throw Refusal(error, requester: requester)
+            // Also when the books say blocked: the entry in memory may be one that could not be taken over.
+            let tables = unit.lookupTables(memory: engine.machine.memory.view)
+            for key in keys.reversed() { _ = tables.clear(device, key.pasid, arena: &engine.arena) }
+            if let entry = tables.deviceEntry(device) { tables.block(entry) }
+            unit.invalidateContexts(of: requester)
+            for pasid in (domains ?? [:]).keys {
+                let key = AttachmentKey(requester, pasid)
+                if engine.attachmentTable[key] == nil { engine.addAttachment(key) }
+            }
+            for key in engine.attachmentKeys(of: requester) {
+                engine.hold(key, domains?[key.pasid], tables.entryAddress(device, key.pasid))
             }
         }
+    }
+
+    /// Books of a quarantine: the former domain keeps the key among its users, so that its tag and pages stay held.
+    private mutating func hold(_ key: AttachmentKey, _ domain: DomainID?, _ address: PhysicalAddress?) {
+        let former = attachmentTable[key]!.domain
+        if let space = attachmentTable[key]!.space, let unit = machine.device(key.requester)?.unit {
+            machine.unit(unit)?.invalidate(space)
+        }
+        let held = domain ?? (former == blockedDomain ? nil : former)
+        if former != blockedDomain {
+            domainTable[blockedDomain]!.users.insert(key)
+            attachmentTable[key]!.domain = blockedDomain
+        } else if let held {
+            domainTable[held]?.users.insert(key)
+        }
+        attachmentTable[key]!.entryAddress = address
+        attachmentTable[key]!.space = nil
+        attachmentTable[key]!.heldDomain = held
+        attachmentTable[key]!.state = .quarantined
     }
 
     /// Gives up what a device inherited: it is reset, its group leaves the HWPT that it was attached to, loses its owner
@@ -177,20 +209,29 @@ extension LiveEngine {
             }
             guard attachment.state.isInherited || attachment.state == .quarantined else { throw .EINVAL }
             guard engine.groupTable[device.group]!.attached.allSatisfy({ $0 == requester }) else { throw .EBUSY }
-            let inherited = attachment.heldDomain ?? attachment.domain
-            if engine.domainTable[inherited]?.kind == .paging || attachment.state == .quarantined {
+            let keys = engine.attachmentKeys(of: requester)
+            let translates = keys.contains { key in
+                let held = engine.attachmentTable[key]!.heldDomain ?? engine.attachmentTable[key]!.domain
+                return engine.domainTable[held]?.kind.hasTables == true
+            }
+            if translates || attachment.state == .quarantined {
                 guard device.canReset, engine.isBlockable(device.group) else { throw .EOPNOTSUPP }
                 engine.machine.setBusMaster(false, of: requester)
             }
-            try engine.attachDefault(requester)
-            if let held = attachment.heldDomain {
-                engine.removeUser(key, of: held)
-                engine.attachmentTable[key]!.heldDomain = nil
+            for key in keys {
+                if let held = engine.attachmentTable[key]!.heldDomain {
+                    engine.removeUser(key, of: held)
+                    engine.attachmentTable[key]!.heldDomain = nil
+                }
+                guard key.pasid != nil else { continue }
+                try engine.move(key, to: engine.blockedDomain)
+                engine.removeAttachment(key)
             }
+            try engine.attachDefault(requester)
             engine.attachmentTable[key]!.state = .released
             try engine.leaveHWPT(device.group)
-            let others = engine.groupTable[device.group]!.members.contains {
-                engine.attachmentTable[AttachmentKey($0)]!.state.isInherited
+            let others = engine.groupTable[device.group]!.members.flatMap { engine.attachmentKeys(of: $0) }.contains {
+                engine.attachmentTable[$0]!.state.isInherited
             }
             if !others {
                 engine.groupTable[device.group]!.owner = .none

@@ -9,8 +9,8 @@ extension LiveEngine {
         var ranges = machine.reservedRegions(of: group).filter {
             $0.kind != .directRelaxable && $0.kind != .softwareMSI
         }.map(\.range)
-        if !ranges.contains(where: { $0.contains(VTDUnitHardware.interruptWindow) }) {
-            ranges.append(VTDUnitHardware.interruptWindow)
+        if !ranges.contains(where: { $0.contains(IOMMUHardware.interruptWindow) }) {
+            ranges.append(IOMMUHardware.interruptWindow)
         }
         return ranges.sorted()
     }

@@ -1,3 +1,4 @@
+import Hardware
 import IOMMUModel
 import PageTables
 
@@ -47,26 +48,10 @@ extension LiveEngine {
         machine.device(requester).flatMap { groupTable[$0.group] }
     }
 
-    /// A page of a lookup structure.
-    public struct LookupPage: Sendable, Hashable {
-        /// Which structure the page holds.
-        public enum Kind: String, Sendable, Hashable {
-            /// The root table of the unit (VT-d 9.1).
-            case vtdRoot
-            /// The context table of a bus (VT-d 9.3).
-            case vtdContext
-        }
-        /// 4 KiB aligned.
-        public var address: PhysicalAddress
-        /// What the page is.
-        public var kind: Kind
-    }
-
-    /// Root and context tables of `unit`, by address.
-    public func lookupPages(of unit: UnitID) -> [LookupPage] {
-        guard let state = unitTable[unit] else { return [] }
-        let contexts = Set(state.contextTables.values).map { LookupPage(address: $0, kind: .vtdContext) }
-        return ([LookupPage(address: state.rootTable, kind: .vtdRoot)] + contexts).sorted { $0.address < $1.address }
+    /// Every page of the lookup structures of `unit`, by address. O(lookup entries).
+    public func lookupPages(of unit: UnitID) -> [LookupListing.Page] {
+        guard unitTable[unit] != nil else { return [] }
+        return machine.unit(unit)?.hardware.listing(memory: machine.memory.view).pages ?? []
     }
 
     /// A page of a domain's page tables.

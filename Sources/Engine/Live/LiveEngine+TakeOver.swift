@@ -5,76 +5,110 @@ import PageTables
 /// What ``RestoringEngine`` needs of the books.
 extension LiveEngine {
     /// - Throws: `EINVAL` a tag was not reserved, `EEXIST` it belongs to another domain.
-    func checkReserved(_ tags: [Domain.CacheTag]) throws(Refusal) {
+    func checkReserved(_ tags: [Domain.CacheTag], isShared: Bool) throws(Refusal) {
         for tag in tags {
             guard let state = unitTable[tag.unit] else { throw Refusal(.ENODEV, .unitMissing) }
             guard state.tags.isInUse(tag.cacheTag) else { throw Refusal(.EINVAL) }
-            guard state.tagOwners[tag.cacheTag] == nil else { throw Refusal(.EEXIST, .cacheTagCollision) }
+            // Where the PASID is part of the key, one tag may stand for several domains.
+            guard isShared || state.tagOwners[tag.cacheTag] == nil else { throw Refusal(.EEXIST, .cacheTagCollision) }
         }
+    }
+
+    /// The stage at `geometry` as `unit` walks it.
+    func existingStage(_ geometry: RestoringEngine.Geometry, on unit: UnitID) throws(Refusal) -> TranslationStage {
+        guard let hardware = machine.unit(unit) else { throw Refusal(.ENODEV, .unitMissing) }
+        guard
+            let shape = hardware.hardware.configuration(
+                format: geometry.format, topLevel: Int(geometry.topLevel), signExtended: geometry.signExtended),
+            shape.addressBits == Int(geometry.addressBits)
+        else { throw Refusal(.EINVAL, hardware.kind == .amdVi ? .amdDTEMode : .vtdContextAddressWidth) }
+        return TranslationStage(configuration: shape, root: geometry.root)
     }
 
     /// Tables that are in memory already.
     func existingTable(_ geometry: RestoringEngine.Geometry, on unit: UnitID) throws(Refusal) -> PageTable {
-        guard let hardware = machine.unit(unit) else { throw Refusal(.ENODEV, .unitMissing) }
-        guard let width = VTDAddressWidth(topLevel: Int(geometry.topLevel)),
-            let shape = hardware.hardware.configuration(width: width), shape.addressBits == Int(geometry.addressBits)
-        else { throw Refusal(.EINVAL, .vtdContextAddressWidth) }
-        guard machine.memory.page(at: geometry.root) != nil else { throw Refusal(.EFAULT, .tablePageUnknown) }
-        return PageTable(configuration: shape, root: geometry.root)
+        let stage = try existingStage(geometry, on: unit)
+        guard machine.memory.page(at: stage.root) != nil else { throw Refusal(.EFAULT, .tablePageUnknown) }
+        return PageTable(configuration: stage.configuration, root: stage.root)
     }
 
-    /// The address of `device`'s context entry, when memory resolves it to exactly `domain`.
-    func verifiedEntry(of device: MachineDevice, domain: DomainID) throws(Refusal) -> PhysicalAddress {
-        let differs = Refusal(.EINVAL, .attachmentEntryDiffers, requester: device.requester)
-        guard let unit = machine.unit(device.unit), let record = domainTable[domain],
-            let tag = record.cacheTag(on: device.unit),
-            case .context(let context) = unit.hardware.resolve(device.requester.rid, memory: machine.memory.view),
-            UInt32(context.domainID) == tag
+    /// Checks that `entry`, which memory has for `key`, leads to exactly `domain` and is cached under `space` (`nil`:
+    /// under one of the domain's own tags).
+    func verify(
+        _ entry: LookupListing.Entry?, _ key: AttachmentKey, domain: DomainID, space: CacheSpace?
+    ) throws(Refusal) -> RequestContext {
+        let differs = Refusal(.EINVAL, .attachmentEntryDiffers, requester: key.requester, pasid: key.pasid)
+        guard let device = machine.device(key.requester), let record = domainTable[domain],
+            case .context(let context) = entry?.resolution
         else { throw differs }
-        switch (context.translation, record.table) {
-        case (.passThrough, nil): break
-        case (.tables(let shape, let root), let table?):
-            guard root == table.root, shape.topLevel == table.configuration.topLevel else { throw differs }
+        if let space {
+            guard context.cacheSpace == space else { throw differs }
+        } else {
+            guard record.cacheTags.contains(.init(unit: device.unit, cacheTag: context.cacheTag)) else { throw differs }
+        }
+        let wanted: TranslationPath?
+        do throws(Errno) { wanted = try path(of: domain) } catch { throw differs }
+        switch (context.path, wanted) {
+        case (.passThrough, .passThrough): break
+        case (.single(let found), .single(let stage)): guard found.isSameTree(stage) else { throw differs }
+        case (.nested(let first, let second), .nested(let guest, let host)):
+            guard first.isSameTree(guest), second.isSameTree(host) else { throw differs }
         default: throw differs
         }
-        return context.entryAddress
+        return context
     }
 
-    mutating func recordTakenOver(_ key: AttachmentKey, domain: DomainID, entryAddress: PhysicalAddress) {
+    /// Notes the tag of a device's own guest tables (AMD), which was reserved before.
+    ///
+    /// - Throws: `EINVAL` not reserved, `EEXIST` it is a domain's or another device's.
+    mutating func takeDeviceTag(of device: MachineDevice, _ context: RequestContext) throws(Refusal) {
+        guard context.cachePASID != nil, machine.unit(device.unit)?.kind == .amdVi, let state = unitTable[device.unit]
+        else { return }
+        let tag = context.cacheTag
+        guard state.tags.isInUse(tag) else { throw Refusal(.EINVAL, requester: device.requester) }
+        let others = state.deviceTags.filter { $0.value == tag && $0.key != device.requester }
+        guard state.tagOwners[tag] == nil, others.isEmpty else {
+            throw Refusal(.EEXIST, .cacheTagCollision, requester: device.requester)
+        }
+        unitTable[device.unit]!.deviceTags[device.requester] = tag
+    }
+
+    mutating func recordTakenOver(_ key: AttachmentKey, domain: DomainID, context: RequestContext) {
+        if attachmentTable[key] == nil { addAttachment(key) }
         domainTable[attachmentTable[key]!.domain]!.users.remove(key)
         attachmentTable[key]!.domain = domain
-        attachmentTable[key]!.entryAddress = entryAddress
+        attachmentTable[key]!.entryAddress = context.entryAddress
+        attachmentTable[key]!.space = context.cacheSpace
         domainTable[domain]!.users.insert(key)
     }
 
-    /// Clears every context entry that no attachment stands behind, and every root entry that leads to no context table;
-    /// sets up the units whose tables could not be taken over; gives the other devices their default domain.
+    /// Clears every lookup entry that no attachment stands behind, and all that leads to no table in memory; sets up the
+    /// units whose structures could not be taken over; gives the other devices their default domain.
     mutating func settleLeftovers() throws(Errno) {
         for unit in machine.units {
-            guard let state = unitTable[unit.id] else {
+            guard unitTable[unit.id] != nil else {
                 try setUp(unit)
                 continue
             }
-            for bus in 0...UInt8.max where state.contextTables[bus] == nil {
-                guard let slot = VTDLookupIndex.rootEntry(UInt16(bus) << 8, in: state.rootTable) else { continue }
-                if machine.memory.word(at: slot) != 0 || machine.memory.word(at: slot.advanced(8)) != 0 {
-                    withdrawEntry(at: slot)
-                }
-            }
-            for (bus, table) in state.contextTables.sorted(by: { $0.key < $1.key }) {
-                guard let words = machine.memory.page(at: table) else { continue }
-                for devfn in 0..<256 where words[devfn * 2] | words[devfn * 2 + 1] != 0 {
-                    let requester = RequesterID(segment: unit.segment, rid: UInt16(bus) << 8 | UInt16(devfn))
-                    if machine.device(requester)?.unit == unit.id,
-                        attachmentTable[AttachmentKey(requester)]?.entryAddress != nil
-                    {
+            let tables = unit.lookupTables(memory: machine.memory.view)
+            for entry in tables.deviceEntries() {
+                if let device = machine.device(entry.requester), device.unit == unit.id {
+                    if attachmentKeys(of: device.requester).contains(where: { attachmentTable[$0]!.entryAddress != nil }) {
                         continue
                     }
-                    if let group = machine.device(requester)?.group, !isBlockable(group) { continue }
-                    withdrawEntry(at: table.advanced(UInt64(devfn) * VTDContextEntry.byteCount))
+                    guard isBlockable(device.group) else { continue }
                 }
-                _ = dropContextTableIfEmpty(unit: unit.id, bus: bus)
+                tables.block(entry)
             }
+            for entry in unit.hardware.listing(memory: machine.memory.view).entries where entry.pasid != nil {
+                let requester = RequesterID(segment: unit.segment, rid: entry.rid)
+                if attachmentTable[AttachmentKey(requester, entry.pasid)] != nil { continue }
+                // A guest's PASIDs are the guest's.
+                if case .context(let context) = entry.resolution, case .nested = context.path { continue }
+                guard let device = machine.device(requester), isBlockable(device.group) else { continue }
+                _ = tables.clear(device, entry.pasid, arena: &arena)
+            }
+            tables.dropLeftovers(arena: &arena)
             unit.invalidateAll()
         }
         for attachment in attachments where attachment.state == .live && attachment.domain == blockedDomain {
@@ -82,13 +116,21 @@ extension LiveEngine {
         }
     }
 
-    /// Remembers which requesters have an entry in memory that the books do not explain.
+    /// Remembers which requests have an entry in memory that the books do not explain.
     mutating func noteStrays() {
         for unit in machine.units {
-            for entry in VTDLegacyLookup(unit.hardware, memory: machine.memory.view).contexts {
-                let requester = RequesterID(segment: unit.segment, rid: entry.rid)
-                if attachmentTable[AttachmentKey(requester)]?.entryAddress == nil { strayEntries.insert(requester) }
+            for entry in unit.hardware.listing(memory: machine.memory.view).entries {
+                let key = AttachmentKey(RequesterID(segment: unit.segment, rid: entry.rid), entry.pasid)
+                if attachmentTable[key]?.space == nil { strayEntries.insert(key) }
             }
         }
+    }
+}
+
+extension TranslationStage {
+    /// Both begin at one root and have as many levels. Widths and rights may differ with the requests.
+    func isSameTree(_ other: TranslationStage) -> Bool {
+        root == other.root && configuration.format == other.configuration.format
+            && configuration.topLevel == other.configuration.topLevel
     }
 }

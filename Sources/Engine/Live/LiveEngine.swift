@@ -25,10 +25,12 @@ public struct LiveEngine: ~Copyable {
     var domainTable: [DomainID: Domain] = [:]
     var sessionTable: [SessionID: Session] = [:]
     var attachmentTable: [AttachmentKey: Attachment] = [:]
+    /// The PASIDs of each device that has any, ascending.
+    var pasidTable: [RequesterID: [PASID]] = [:]
     /// The last id given out, over all kinds: ids are never used again.
     var lastID: UInt32 = 0
-    /// Requesters whose context entry was there before this engine and could not be attached; left as they are.
-    var strayEntries: Set<RequesterID> = []
+    /// Whose lookup entry was there before this engine and could not be attached; left as they are.
+    var strayEntries: Set<AttachmentKey> = []
     /// Frames of a former kernel's tables, taken at the take-over: what of them no domain owns stays taken.
     var heldFrames: [PhysicalRange] = []
 
@@ -39,13 +41,15 @@ public struct LiveEngine: ~Copyable {
     let identityDomain: DomainID
 
     /// What the engine knows of one unit's lookup structures.
+    ///
+    /// The structures themselves are read off memory (``LookupTables``).
     struct UnitState {
         var tags: CacheTagAllocator
-        var rootTable: PhysicalAddress
-        /// The context table of each bus that has one.
-        var contextTables: [UInt8: PhysicalAddress] = [:]
-        /// Whose each tag in use is; a tag that was only reserved has no owner yet.
-        var tagOwners: [UInt32: DomainID] = [:]
+        /// Whose each tag in use is; a tag that was only reserved has no owner yet. Several share one where the PASID is
+        /// part of the key.
+        var tagOwners: [UInt32: Set<DomainID>] = [:]
+        /// AMD: the tags of devices with guest tables.
+        var deviceTags: [RequesterID: UInt32] = [:]
     }
 
     /// All but the units: every device blocked in the books, nothing written to memory.
@@ -81,7 +85,7 @@ public struct LiveEngine: ~Copyable {
     /// on and attaches every device to the default domain.
     ///
     /// - Throws: `ENOMEM` when the arena has no frames, `EOPNOTSUPP` when a device needs pass-through and its unit has
-    ///   none (ECAP.PT).
+    ///   none (VT-d: ECAP.PT).
     public static func start(
         _ machine: Machine, configuration: EngineConfiguration = .init(), sink: @escaping EventSink
     ) throws(Errno) -> LiveEngine {
@@ -96,17 +100,21 @@ public struct LiveEngine: ~Copyable {
         for device in machine.devices { try attachDefault(device.requester) }
     }
 
-    /// Gives `unit` an empty root table from the arena and turns translation on: every device behind it is blocked.
+    /// Gives `unit` an empty root structure from the arena and turns translation on: every device behind it is blocked.
     mutating func setUp(_ unit: UnitHardware) throws(Errno) {
-        guard let root = arena.allocate(memory: machine.memory.view) else { throw .ENOMEM }
-        unitTable[unit.id] = UnitState(tags: Self.tagAllocator(unit), rootTable: root)
-        unit.registers.rootTableAddress = VTDRootTableAddress(mode: .legacy, rootTable: root)
+        let devices = machine.devices.filter { $0.unit == unit.id }
+        try unit.freshLookupTables(memory: machine.memory.view).setUp(devices: devices, arena: &arena)
+        unitTable[unit.id] = UnitState(tags: Self.tagAllocator(unit))
         unit.invalidateAll()
-        unit.registers.globalStatus = VTDGlobalStatus(translationEnabled: true)
     }
 
     static func tagAllocator(_ unit: UnitHardware) -> CacheTagAllocator {
-        CacheTagAllocator(capacity: 1 << UInt32(unit.registers.capability.domainIDBits))
+        switch unit.hardware {
+        case .vtd(let hardware):
+            CacheTagAllocator(capacity: 1 << UInt32(hardware.registers.capability.domainIDBits))
+        // A DomainID has 16 bits; 0 stands in the entries that block.
+        case .amd: CacheTagAllocator(capacity: 1 << 16)
+        }
     }
 
     mutating func newID() -> UInt32 {

@@ -62,6 +62,28 @@ extension RestoringEngine {
         }
     }
 
+    /// The iommufd object of a nested domain, whose parent's object is there; before the domain is attached. For
+    /// ``Source/running`` only.
+    ///
+    /// - Throws: `ENOENT` no such domain, or its parent has no object, `EINVAL` not a running nested domain, `EBUSY` it has
+    ///   one already, `EADDRINUSE` the token is taken.
+    public mutating func addNestedHWPT(domain: DomainID, token: UInt64?) throws(Errno) -> HWPTID {
+        let running = source == .running
+        return try engine.operation("add-nested-hwpt", [.init("domain", domain)], results: { [.init("hwpt", $0)] }) {
+            (engine) throws(Errno) in
+            guard let record = engine.domainTable[domain] else { throw .ENOENT }
+            guard running, record.kind == .nested, record.users.isEmpty else { throw .EINVAL }
+            guard record.hwpt == nil else { throw .EBUSY }
+            guard let parent = record.parent.flatMap({ engine.domainTable[$0]?.hwpt }) else { throw .ENOENT }
+            if let token, engine.hwptTable.values.contains(where: { $0.token == token }) { throw .EADDRINUSE }
+            let id = HWPTID(engine.newID())
+            engine.hwptTable[id] = HWPT(id: id, ioas: nil, domain: domain, token: token)
+            engine.hwptTable[id]!.parent = parent
+            engine.domainTable[domain]!.hwpt = id
+            return id
+        }
+    }
+
     /// Who owns a group's DMA in the state taken over.
     ///
     /// - Throws: `ENOENT`.

@@ -21,6 +21,8 @@ public struct RestoringEngine: ~Copyable {
     public internal(set) var engine: LiveEngine
     /// What is taken over, hence what ``start()`` clears.
     public let source: Source
+    /// What stood in the lookup structures of each unit when it was taken over.
+    private var entries: [UnitID: [AttachmentKey: LookupListing.Entry]] = [:]
 
     /// Begins on a machine whose units translate already. Every device is blocked in the books, nothing is written.
     ///
@@ -33,37 +35,28 @@ public struct RestoringEngine: ~Copyable {
         engine.note(.start, "take-over", [.init("source", source.rawValue), .init("devices", machine.devices.count)])
     }
 
-    /// Takes over a unit's root table in place, with every context table it names.
+    /// Takes over a unit's lookup structures in place. O(lookup entries).
     ///
-    /// `rootTable` is what the record says; `nil`: whatever the register says.
+    /// `root` is what the record says of the root structure; `nil`: whatever the register says.
     ///
-    /// - Throws: `ENODEV` no such unit, `EINVAL` the unit is not in legacy mode, translation is off, or its root
-    ///   register differs, `EEXIST` taken over already, `EFAULT` the root table is not in memory.
-    public mutating func takeOver(unit: UnitID, rootTable: PhysicalAddress? = nil) throws(Refusal) {
-        try engine.refusable("take-over-unit", [.init("unit", unit)]) { (engine) throws(Refusal) in
+    /// - Throws: `ENODEV` no such unit, `EINVAL` the unit does not translate, or its root register differs, `EEXIST` taken
+    ///   over already, `EFAULT` the root structure is not in memory.
+    public mutating func takeOver(unit: UnitID, root: PhysicalAddress? = nil) throws(Refusal) {
+        entries[unit] = try engine.refusable("take-over-unit", [.init("unit", unit)]) { (engine) throws(Refusal) in
             guard let hardware = engine.machine.unit(unit) else { throw Refusal(.ENODEV, .unitMissing) }
             guard engine.unitTable[unit] == nil else { throw Refusal(.EEXIST) }
-            let register = hardware.registers.rootTableAddress
-            guard register.mode == .legacy, hardware.registers.globalStatus.translationEnabled else {
-                throw Refusal(.EINVAL, .vtdTranslationMode)
+            guard hardware.hardware.readsTables else { throw Refusal(.EINVAL, .vtdTranslationMode) }
+            let listing = hardware.hardware.listing(memory: engine.machine.memory.view)
+            guard root == nil || root == listing.root else { throw Refusal(.EINVAL, .unitRegisterDiffers) }
+            guard !listing.rootIsAbsent else {
+                throw Refusal(.EFAULT, hardware.kind == .amdVi ? .amdDeviceTable : .vtdRootTableAddress)
             }
-            guard rootTable == nil || rootTable == register.rootTable else {
-                throw Refusal(.EINVAL, .unitRegisterDiffers)
-            }
-            guard let words = engine.machine.memory.page(at: register.rootTable) else {
-                throw Refusal(.EFAULT, .vtdRootTableAddress)
-            }
-            var state = LiveEngine.UnitState(tags: LiveEngine.tagAllocator(hardware), rootTable: register.rootTable)
-            engine.arena.adopt(register.rootTable)
-            for bus in 0..<256 {
-                let entry = VTDRootEntry(low: words[bus * 2], high: words[bus * 2 + 1])
-                guard entry.isPresent, !entry.hasViolation(hostAddressWidth: hardware.hostAddressWidth),
-                    engine.machine.memory.page(at: entry.contextTable) != nil
-                else { continue }
-                state.contextTables[UInt8(bus)] = entry.contextTable
-                engine.arena.adopt(entry.contextTable)
-            }
-            engine.unitTable[unit] = state
+            for page in listing.pages { engine.arena.adopt(page.address) }
+            engine.unitTable[unit] = LiveEngine.UnitState(tags: LiveEngine.tagAllocator(hardware))
+            return Dictionary(
+                listing.entries.map { entry in
+                    (AttachmentKey(RequesterID(segment: hardware.segment, rid: entry.rid), entry.pasid), entry)
+                }, uniquingKeysWith: { first, _ in first })
         }
     }
 
@@ -92,31 +85,41 @@ public struct RestoringEngine: ~Copyable {
 
     /// The shape of a domain's tables as recorded.
     public struct Geometry: Sendable, Hashable {
-        /// The root table, 4 KiB aligned.
+        /// What the words mean.
+        public var format: PageTableFormatKind
+        /// The root table, 4 KiB aligned; of a nested domain an address of the guest.
         public var root: PhysicalAddress
-        /// Level of the root table; level 0 maps 4 KiB. VT-d: 2, 3 or 4.
+        /// Level of the root table; level 0 maps 4 KiB.
         public var topLevel: UInt8
         /// Width of the input address in bits.
         public var addressBits: UInt8
-        /// All as given; ``RestoringEngine/adoptDomain(kind:holder:geometry:cacheTags:token:session:)`` checks them.
-        public init(root: PhysicalAddress, topLevel: UInt8, addressBits: UInt8) {
+        /// Input addresses are sign-extended (x86-64 tables under a PASID).
+        public var signExtended: Bool
+        /// All as given; ``RestoringEngine/adoptDomain(kind:holder:geometry:parent:cacheTags:token:session:)`` checks them.
+        public init(
+            format: PageTableFormatKind = .vtdSecondStage, root: PhysicalAddress, topLevel: UInt8, addressBits: UInt8,
+            signExtended: Bool = false
+        ) {
+            self.format = format
             self.root = root
             self.topLevel = topLevel
             self.addressBits = addressBits
+            self.signExtended = signExtended
         }
     }
 
-    /// Takes over a domain with the tables at `geometry`, as they are. O(1): of the tables only the root is looked at.
+    /// Takes over a domain with the tables at `geometry`, as they are. O(1): of the tables only the root is looked at, and
+    /// of a nested domain's, which are a guest's, nothing.
     ///
-    /// `token` and `session` are those that it was preserved under. Handed over: the domain is freed, with tags and
-    /// table pages, when its last attachment is gone.
+    /// `token` and `session` are those that it was preserved under. `unit` is one that walks it. Handed over: the domain
+    /// is freed, with tags and table pages, when its last attachment is gone.
     ///
-    /// - Throws: `EINVAL` a blocked domain, a paging domain without tables or the reverse, a shape that the unit cannot
-    ///   walk, or a tag that was not reserved; `EEXIST` the tag belongs to another domain; `EFAULT` the root is not in
-    ///   memory; `ENODEV`, `ENOENT` no such unit or session.
+    /// - Throws: `EINVAL` a blocked domain, a domain with tables without a geometry or the reverse, a nested one without a
+    ///   parent, a shape that the unit cannot walk, or a tag that was not reserved; `EEXIST` the tag belongs to another
+    ///   domain; `EFAULT` the root is not in memory; `ENODEV`, `ENOENT` no such unit, parent or session.
     public mutating func adoptDomain(
-        kind: DomainKind, holder: DomainHolder = .core, geometry: Geometry? = nil, cacheTags: [Domain.CacheTag],
-        token: UInt64? = nil, session: SessionID? = nil
+        kind: DomainKind, holder: DomainHolder = .core, geometry: Geometry? = nil, parent: DomainID? = nil,
+        on unit: UnitID, cacheTags: [Domain.CacheTag], token: UInt64? = nil, session: SessionID? = nil
     ) throws(Refusal) -> DomainID {
         var arguments: [Event.Argument] = [.init("kind", kind.rawValue)]
         if let geometry { arguments.append(.init("root", geometry.root)) }
@@ -124,75 +127,81 @@ public struct RestoringEngine: ~Copyable {
         let inherited = source == .handedOver
         return try engine.refusable("adopt-domain", arguments, results: { [.init("domain", $0)] }) {
             (engine) throws(Refusal) in
-            guard kind != .blocked, (kind == .paging) == (geometry != nil), !cacheTags.isEmpty else {
+            guard kind != .blocked, kind.hasTables == (geometry != nil), (kind == .nested) == (parent != nil) else {
                 throw Refusal(.EINVAL)
             }
             guard session == nil || engine.sessionTable[session!] != nil else { throw Refusal(.ENOENT) }
-            try engine.checkReserved(cacheTags)
-            let table = try geometry.map { (shape) throws(Refusal) in
-                try engine.existingTable(shape, on: cacheTags[0].unit)
-            }
+            guard parent == nil || engine.domainTable[parent!]?.kind == .paging else { throw Refusal(.ENOENT) }
+            try engine.checkReserved(cacheTags, isShared: geometry?.format == .x86_64)
             let id = DomainID(engine.newID())
-            var domain = Domain(id: id, kind: kind, holder: holder, table: table)
-            domain.cacheTags = cacheTags.sorted { $0.unit < $1.unit }
+            var domain = Domain(id: id, kind: kind, holder: holder)
+            if let geometry, kind == .paging { domain.table = try engine.existingTable(geometry, on: unit) }
+            if let geometry, kind == .nested { domain.guestStage = try engine.existingStage(geometry, on: unit) }
+            domain.parent = parent
             domain.isInherited = inherited
             domain.token = token
             domain.session = session
-            for tag in cacheTags { engine.unitTable[tag.unit]!.tagOwners[tag.cacheTag] = id }
             engine.domainTable[id] = domain
+            for tag in cacheTags { engine.own(tag, by: id) }
             return id
         }
     }
 
-    /// Attaches a device in the books to the domain that its context entry in memory already names; rewrites nothing.
+    /// Attaches a device in the books to the domain that its lookup entry in memory already names; rewrites nothing.
     ///
-    /// `entryAddress` is where the record says the entry stands. Handed over: the device belongs to `session`, and its
-    /// group's owner becomes a token, so that nobody but the session's claimer gets it.
+    /// `entryAddress` and `space` are where the record says the entry stands and what it is cached under. Handed over: the
+    /// device belongs to `session`, and its group's owner becomes a token, so that nobody but the session's claimer gets
+    /// it.
     ///
-    /// - Throws: `ENODEV` no such device, `ENOENT` no such domain or session, `EOPNOTSUPP` a PASID, `EBUSY` attached
-    ///   already, `EINVAL` the entry in memory says something else or stands elsewhere.
+    /// - Throws: `ENODEV` no such device, `ENOENT` no such domain or session, `EBUSY` attached already, `EINVAL` the entry
+    ///   in memory says something else or stands elsewhere, `EEXIST` the tag of its guest tables is a domain's.
     public mutating func attachRestored(
         _ requester: RequesterID, pasid: PASID? = nil, domain: DomainID, session: SessionID? = nil,
-        ownerToken: UInt64 = 0, entryAddress: PhysicalAddress? = nil
+        ownerToken: UInt64 = 0, entryAddress: PhysicalAddress? = nil, space: CacheSpace? = nil
     ) throws(Refusal) {
         let source = source
+        let key = AttachmentKey(requester, pasid)
+        let unit = engine.machine.device(requester)?.unit
+        let entry = unit.flatMap { entries[$0]?[key] }
         let arguments = Event.Argument.device(requester, pasid) + [.init("domain", domain)]
         try engine.refusable("attach-restored", arguments) { (engine) throws(Refusal) in
-            guard pasid == nil else { throw Refusal(.EOPNOTSUPP, requester: requester, pasid: pasid) }
             guard let device = engine.machine.device(requester) else {
                 throw Refusal(.ENODEV, .deviceMissing, requester: requester)
             }
             guard engine.domainTable[domain] != nil, session == nil || engine.sessionTable[session!] != nil else {
-                throw Refusal(.ENOENT, requester: requester)
+                throw Refusal(.ENOENT, requester: requester, pasid: pasid)
             }
-            let key = AttachmentKey(requester)
-            guard let attachment = engine.attachmentTable[key], attachment.domain == engine.blockedDomain,
-                attachment.state == .live
-            else { throw Refusal(.EBUSY, requester: requester) }
-            let found = try engine.verifiedEntry(of: device, domain: domain)
-            guard entryAddress == nil || entryAddress == found else {
-                throw Refusal(.EINVAL, .attachmentEntryDiffers, requester: requester)
+            if let attachment = engine.attachmentTable[key] {
+                guard attachment.domain == engine.blockedDomain, attachment.state == .live else {
+                    throw Refusal(.EBUSY, requester: requester, pasid: pasid)
+                }
             }
-            engine.recordTakenOver(key, domain: domain, entryAddress: found)
+            let context = try engine.verify(entry, key, domain: domain, space: space)
+            guard entryAddress == nil || entryAddress == context.entryAddress else {
+                throw Refusal(.EINVAL, .attachmentEntryDiffers, requester: requester, pasid: pasid)
+            }
+            try engine.takeDeviceTag(of: device, context)
+            engine.recordTakenOver(key, domain: domain, context: context)
             if source == .handedOver {
                 engine.attachmentTable[key]!.state = .restored
                 engine.attachmentTable[key]!.session = session
                 engine.groupTable[device.group]!.owner = .token
                 engine.groupTable[device.group]!.ownerToken = ownerToken
-            } else if let hwpt = engine.domainTable[domain]!.hwpt {
+            } else if pasid == nil, let hwpt = engine.domainTable[domain]!.hwpt {
                 engine.groupTable[device.group]!.hwpt = hwpt
-                if let ioas = engine.hwptTable[hwpt]!.ioas { engine.noteReservations(of: device.group, in: ioas) }
+                if let ioas = engine.hostIOAS(of: hwpt) { engine.noteReservations(of: device.group, in: ioas) }
                 engine.groupTable[device.group]!.attached.append(requester)
             }
         }
     }
 
-    /// Blocks a device whose domain cannot be taken over: bus master off, context entry cleared and invalidated.
-    /// What it went through stays held: `domain`, when it was adopted; otherwise its frames and tag simply stay taken.
+    /// Blocks a device whose domains cannot be taken over: bus master off, lookup entries cleared and invalidated.
+    /// What it went through stays held: `domains` by PASID, where they were adopted; otherwise frames and tags simply stay
+    /// taken.
     ///
     /// - Throws: `ENODEV`, `EOPNOTSUPP` the group must not be blocked, `EBUSY` attached already.
-    public mutating func quarantine(_ requester: RequesterID, holding domain: DomainID? = nil) throws(Refusal) {
-        try engine.quarantine(requester, holding: domain)
+    public mutating func quarantine(_ requester: RequesterID, holding domains: [PASID?: DomainID] = [:]) throws(Refusal) {
+        try engine.quarantine(requester, holding: domains)
     }
 
     /// The engine that can allocate. Handed over: every lookup entry that no attachment took over is cleared and

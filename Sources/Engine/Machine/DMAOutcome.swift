@@ -8,7 +8,7 @@ public enum DMAOutcome: Sendable, Hashable {
     /// It was an interrupt request, never translated (VT-d 3.14: 0xFEE00000 to 0xFEEFFFFF).
     case interrupt
     /// The hardware refused it.
-    case fault(VTDFaultReason)
+    case fault(FaultReason)
     /// The unit aborts every request (RTADDR.TTM = 3): no fault is recorded.
     case aborted
     /// A table page that the walk needs is not in the machine's memory: nobody can know.

@@ -3,16 +3,14 @@ import IOMMUModel
 
 /// One access that a unit refused, as its fault recording registers would tell it.
 public struct FaultRecord: Sendable, Hashable {
-    /// Whose access it was.
-    public var requester: RequesterID
-    /// `nil`: untagged.
-    public var pasid: PASID?
+    /// Whose access it was, and with which PASID.
+    public var key: AttachmentKey
     /// The address as it was on the bus, page offset included.
     public var iova: IOVA
     /// What was asked for.
     public var access: Access
-    /// The fault record's FR field (VT-d 7.1.3).
-    public var reason: VTDFaultReason
+    /// As the unit's vendor tells it.
+    public var reason: FaultReason
 }
 
 /// The fault recording registers of one unit: a bounded queue that drops the newest when full, as the hardware does

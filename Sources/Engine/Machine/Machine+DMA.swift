@@ -6,8 +6,9 @@ extension Machine {
     public func dma(
         _ requester: RequesterID, pasid: PASID? = nil, iova: IOVA, access: Access
     ) -> DMAOutcome {
-        guard let device = device(requester), device.busMaster, let unit = unit(device.unit) else { return .notIssued }
-        return unit.dma(requester, pasid: pasid, iova: iova, access: access, memory: memory.view)
+        guard let index = deviceIndex(requester), devices[index].busMaster else { return .notIssued }
+        return units[unitOfDevice[index]].dma(
+            AttachmentKey(requester, pasid), iova: iova, access: access, memory: memory.view)
     }
 
     /// Every cached translation of every unit that a fresh walk does not give: each one is a forgotten invalidation.

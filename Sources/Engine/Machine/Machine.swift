@@ -21,7 +21,11 @@ public final class Machine {
     /// Sorted by group, then range.
     public let reservedRegions: [ReservedRegion]
 
-    private var deviceIndex: [RequesterID: Int] = [:]
+    /// Index in ``units`` of each device's unit.
+    let unitOfDevice: [Int]
+
+    /// Index in ``devices`` by requester id, -1 for none; one table per segment: an access must not wait for hashing.
+    private var deviceTables: [(segment: UInt32, indices: ContiguousArray<Int32>)] = []
     private var unitIndex: [UnitID: Int] = [:]
     private var regionIndex: [GroupID: [ReservedRegion]] = [:]
 
@@ -43,15 +47,16 @@ public final class Machine {
         for (index, unit) in self.units.enumerated() {
             guard unitIndex.updateValue(index, forKey: unit.id) == nil else { throw .duplicateUnit(unit.id) }
         }
-        for (index, device) in self.devices.enumerated() {
+        var unitOfDevice: [Int] = []
+        for device in self.devices {
             guard let unit = unitIndex[device.unit] else { throw .unknownUnit(device.unit, of: device.requester) }
             guard self.units[unit].segment == device.requester.segment else {
                 throw .otherSegment(device.unit, of: device.requester)
             }
-            guard deviceIndex.updateValue(index, forKey: device.requester) == nil else {
-                throw .duplicateDevice(device.requester)
-            }
+            unitOfDevice.append(unit)
         }
+        self.unitOfDevice = unitOfDevice
+        try indexDevices()
         regionIndex = Dictionary(grouping: self.reservedRegions, by: \.group)
         let groups = Set(devices.map(\.group))
         for region in self.reservedRegions where !groups.contains(region.group) { throw .unknownGroup(region.group) }
@@ -71,15 +76,38 @@ public final class Machine {
     /// The unit `id`, or `nil`.
     public func unit(_ id: UnitID) -> UnitHardware? { unitIndex[id].map { units[$0] } }
 
+    private func indexDevices() throws(MachineError) {
+        for (index, device) in devices.enumerated() {
+            let segment = device.requester.segment
+            // Sorted by segment first.
+            if deviceTables.last?.segment != segment {
+                deviceTables.append((segment, ContiguousArray(repeating: -1, count: 1 << 16)))
+            }
+            let rid = Int(device.requester.rid)
+            guard deviceTables[deviceTables.count - 1].indices[rid] < 0 else { throw .duplicateDevice(device.requester) }
+            deviceTables[deviceTables.count - 1].indices[rid] = Int32(index)
+        }
+    }
+
+    /// Index in ``devices``, or `nil`. O(segments).
+    @inline(__always)
+    func deviceIndex(_ requester: RequesterID) -> Int? {
+        for table in deviceTables where table.segment == requester.segment {
+            let index = table.indices[Int(requester.rid)]
+            return index < 0 ? nil : Int(index)
+        }
+        return nil
+    }
+
     /// The device `requester`, or `nil`.
-    public func device(_ requester: RequesterID) -> MachineDevice? { deviceIndex[requester].map { devices[$0] } }
+    public func device(_ requester: RequesterID) -> MachineDevice? { deviceIndex(requester).map { devices[$0] } }
 
     /// What one group reserves, by range.
     public func reservedRegions(of group: GroupID) -> [ReservedRegion] { regionIndex[group] ?? [] }
 
     /// Switches a device's bus mastering: without it the device puts nothing on the bus.
     public func setBusMaster(_ enabled: Bool, of requester: RequesterID) {
-        if let index = deviceIndex[requester] { devices[index].busMaster = enabled }
+        if let index = deviceIndex(requester) { devices[index].busMaster = enabled }
     }
 
     /// The 16 bytes at the start of the handover page; `nil` when they are all zero: nothing was handed over here.

@@ -24,6 +24,8 @@ public struct MachineDevice: Sendable, Hashable {
     public var priEnabled: Bool
     /// The device puts its accesses on the bus.
     public var busMaster: Bool
+    /// Width of the PASIDs that the function can send (PCIe 7.8.9.2), 1 to 20; 0: it has no PASID capability.
+    public var pasidBits: UInt8
     /// A function-level (or better) reset is possible: after it the device is known to be quiet.
     public var canReset: Bool
 
@@ -31,7 +33,7 @@ public struct MachineDevice: Sendable, Hashable {
     public init(
         requester: RequesterID, unit: UnitID, group: GroupID, hasFunction: Bool = true, vendorID: UInt16 = 0,
         deviceID: UInt16 = 0, classCode: UInt32 = 0, driver: String = "", atsEnabled: Bool = false,
-        priEnabled: Bool = false, busMaster: Bool = true, canReset: Bool = true
+        priEnabled: Bool = false, busMaster: Bool = true, pasidBits: UInt8 = 0, canReset: Bool = true
     ) {
         self.requester = requester
         self.unit = unit
@@ -44,6 +46,7 @@ public struct MachineDevice: Sendable, Hashable {
         self.atsEnabled = atsEnabled
         self.priEnabled = priEnabled
         self.busMaster = busMaster
+        self.pasidBits = pasidBits
         self.canReset = canReset
     }
 }

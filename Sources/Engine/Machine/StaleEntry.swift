@@ -4,9 +4,9 @@ import IOMMUModel
 public struct StaleEntry: Sendable, Hashable, CustomStringConvertible {
     /// The two caches of a unit.
     public enum Cache: String, Sendable, Hashable {
-        /// The context cache: tag and way of one requester.
+        /// The context cache: space and way of one requester and PASID.
         case context
-        /// The IOTLB: one page of one tag.
+        /// The IOTLB: one page of one space.
         case iotlb
     }
     /// The unit whose cache it is.
@@ -14,17 +14,17 @@ public struct StaleEntry: Sendable, Hashable, CustomStringConvertible {
     /// Which of its caches.
     public var cache: Cache
     /// Whose access filled it.
-    public var requester: RequesterID
-    /// The tag that the entry is cached under (VT-d: DID).
-    public var cacheTag: UInt32
+    public var key: AttachmentKey
+    /// What the entry is cached under.
+    public var space: CacheSpace
     /// The page cached; `nil` for a context entry.
     public var iova: IOVA?
     /// What the cache would answer; `nil` for a context entry.
     public var pa: PhysicalAddress?
 
-    /// One line: unit, cache, requester, tag, and the page of an IOTLB entry.
+    /// One line: unit, cache, requester and PASID, tag, and the page of an IOTLB entry.
     public var description: String {
         let place = iova.map { " \($0)" } ?? ""
-        return "unit \(unit): stale \(cache.rawValue) entry of \(requester), tag \(cacheTag)\(place)"
+        return "unit \(unit): stale \(cache.rawValue) entry of \(key), tag \(space)\(place)"
     }
 }

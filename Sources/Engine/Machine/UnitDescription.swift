@@ -4,7 +4,7 @@ import IOMMUModel
 public struct UnitDescription: Sendable, Hashable {
     /// Unique in a machine.
     public var id: UnitID
-    /// A machine has a model of ``IOMMUKind/intelVTd`` only.
+    /// A machine has models of ``IOMMUKind/intelVTd`` and ``IOMMUKind/amdVi``.
     public var kind: IOMMUKind
     /// The PCI segment that the unit serves.
     public var segment: UInt32
@@ -12,17 +12,21 @@ public struct UnitDescription: Sendable, Hashable {
     public var registerBase: PhysicalAddress
     /// Host address width in bits, 12 to 52.
     public var hostAddressWidth: UInt8
-    /// Registers by lower-case name, sorted by name: `rtaddr`, `cap`, `ecap`, `gsts` are used, others are only carried.
+    /// Registers by lower-case name, sorted by name. VT-d uses `rtaddr`, `cap`, `ecap` and `gsts`, AMD `devtab`, `control`
+    /// and `efr`; others are only carried.
     public var registers: [Register]
-    /// The unit sets accessed and dirty bits in second-stage entries while it walks.
+    /// Position of SME's encryption bit in physical addresses (AMD: CPUID 8000_001F EBX[5:0]); `nil`: not in use.
+    public var encryptionBit: UInt8?
+    /// The unit sets accessed and dirty bits in the entries of host tables while it walks.
     ///
-    /// The legacy context entry has no enable bit for that (SSADE is a PASID-table bit, VT-d 9.6); here it is an option
-    /// of the simulated unit, so that "tables constant under the mask of hardware-updated bits" can be shown.
+    /// VT-d's legacy context entry has no enable bit for that (SSADE is a PASID-table bit, VT-d 9.6): there it is an option
+    /// of the simulated unit, so that "tables constant under the mask of hardware-updated bits" can be shown. Elsewhere
+    /// it says that the engine sets the enable bits (VT-d SSADE, AMD HAD).
     public var accessedDirty: Bool
 
     /// One register of a unit.
     public struct Register: Sendable, Hashable {
-        /// Lower case, as ``VTDRegisters/Name`` has them.
+        /// Lower case, as the vendors' units name them.
         public var name: String
         /// Registers of 32 bits are zero-extended.
         public var value: UInt64
@@ -36,7 +40,7 @@ public struct UnitDescription: Sendable, Hashable {
     /// Sorts `registers`; all else as given, nothing is checked.
     public init(
         id: UnitID, kind: IOMMUKind = .intelVTd, segment: UInt32 = 0, registerBase: PhysicalAddress,
-        hostAddressWidth: UInt8 = 48, registers: [Register], accessedDirty: Bool = false
+        hostAddressWidth: UInt8 = 48, registers: [Register], encryptionBit: UInt8? = nil, accessedDirty: Bool = false
     ) {
         self.id = id
         self.kind = kind
@@ -44,6 +48,7 @@ public struct UnitDescription: Sendable, Hashable {
         self.registerBase = registerBase
         self.hostAddressWidth = hostAddressWidth
         self.registers = registers.sorted { $0.name < $1.name }
+        self.encryptionBit = encryptionBit
         self.accessedDirty = accessedDirty
     }
 

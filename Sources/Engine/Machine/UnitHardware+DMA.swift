@@ -3,50 +3,49 @@ import IOMMUModel
 import PageTables
 
 extension UnitHardware {
-    /// One access of `requester`, which must be behind this unit.
+    /// One access of the requester of `key`, which must be behind this unit.
     ///
     /// Served by the context cache and the IOTLB when both hold it; otherwise resolved from the root register down, so
-    /// that what memory says decides. O(1), at most 7 memory reads.
-    func dma(
-        _ requester: RequesterID, pasid: PASID?, iova: IOVA, access: Access, memory: MemoryView
-    ) -> DMAOutcome {
-        if pasid == nil, let context = contextCache.lookup(requester),
-            hardware.registers.globalStatus.translationEnabled,
-            !VTDUnitHardware.interruptWindow.contains(iova)
-        {
-            if context.isPassThrough {
-                counters.translated &+= 1
-                return .address(PhysicalAddress(iova.rawValue))
-            }
-            // A write through a leaf whose dirty bit is not set yet must walk, to set it.
-            if let entry = iotlb.lookup(tag: context.cacheTag, iova: iova), entry.protection.contains(access.needs),
-                access == .read || entry.isDirty || !accessedDirty
+    /// that what memory says decides. O(1): the number of lookup entries and table levels.
+    @inline(__always)
+    func dma(_ key: AttachmentKey, iova: IOVA, access: Access, memory: MemoryView) -> DMAOutcome {
+        if isTranslating, !IOMMUHardware.interruptWindow.contains(iova), let context = contextCache.lookup(key) {
+            if let rights = context.passThrough {
+                if rights.contains(access.needs) {
+                    counters.translated &+= 1
+                    return .address(PhysicalAddress(iova.rawValue))
+                }
+            } else if let entry = iotlb.lookup(context.space, iova: iova), entry.protection.contains(access.needs),
+                access == .read || entry.isDirty || !setsDirtyBits
             {
+                // A write through a leaf whose dirty bit is not set yet must walk, to set it.
                 counters.translated &+= 1
                 counters.cacheHits &+= 1
                 return .address(PhysicalAddress(entry.pa.rawValue | iova.pageOffset))
             }
         }
-        return walk(requester, pasid: pasid, iova: iova, access: access, memory: memory)
+        return walk(key, iova: iova, access: access, memory: memory)
     }
 
-    private func walk(
-        _ requester: RequesterID, pasid: PASID?, iova: IOVA, access: Access, memory: MemoryView
-    ) -> DMAOutcome {
-        switch hardware.translate(requester.rid, pasid: pasid, iova: iova, access: access, memory: memory) {
+    @inline(never)
+    private func walk(_ key: AttachmentKey, iova: IOVA, access: Access, memory: MemoryView) -> DMAOutcome {
+        let outcome = hardware.translate(
+            key.requester.rid, pasid: key.pasid, iova: iova, access: access, memory: memory)
+        switch outcome {
         case .translated(let translation, let context):
             counters.translated &+= 1
-            let tag = UInt32(context.entry.domainID)
-            contextCache.fill(.init(requester: requester, cacheTag: tag, isPassThrough: false))
-            iotlb.fill(
-                tag: tag, iova: iova, pa: translation.pa, protection: translation.protection,
-                isDirty: access == .write, requester: requester)
+            contextCache.fill(.init(key: key, space: context.cacheSpace, passThrough: nil))
+            // Executing needs a right that the cache does not hold.
+            if access != .execute {
+                iotlb.fill(
+                    context.cacheSpace, iova: iova, pa: translation.pa, protection: translation.protection,
+                    isDirty: access == .write, source: key)
+            }
             return .address(translation.pa)
         case .untranslated(let address, let context):
             counters.translated &+= 1
-            if let context {
-                contextCache.fill(
-                    .init(requester: requester, cacheTag: UInt32(context.entry.domainID), isPassThrough: true))
+            if let context, case .passThrough(let rights) = context.path {
+                contextCache.fill(.init(key: key, space: context.cacheSpace, passThrough: rights))
             }
             return .address(address)
         case .interrupt:
@@ -61,8 +60,7 @@ extension UnitHardware {
         case .fault(let fault):
             counters.faults &+= 1
             if fault.isRecorded {
-                faultLog.append(
-                    FaultRecord(requester: requester, pasid: pasid, iova: iova, access: access, reason: fault.reason))
+                faultLog.append(FaultRecord(key: key, iova: iova, access: access, reason: fault.reason))
             }
             return .fault(fault.reason)
         }
@@ -70,35 +68,41 @@ extension UnitHardware {
 
     /// Every cached entry that a fresh walk from the root register does not give. Writes nothing, counts nothing.
     func staleEntries(memory: MemoryView) -> [StaleEntry] {
-        var reader = hardware
-        reader.updatesAccessedDirty = false
+        let reader = hardware.withoutUpdates
         var result: [StaleEntry] = []
         for entry in contextCache.sorted {
-            if case .context(let context) = reader.resolve(entry.requester.rid, memory: memory),
-                UInt32(context.entry.domainID) == entry.cacheTag,
-                (context.translation == .passThrough) == entry.isPassThrough
+            if case .context(let context) = reader.resolve(entry.key.requester.rid, pasid: entry.key.pasid, memory: memory),
+                context.cacheSpace == entry.space, context.path.passThroughRights == entry.passThrough
             {
                 continue
             }
-            result.append(
-                StaleEntry(
-                    unit: id, cache: .context, requester: entry.requester, cacheTag: entry.cacheTag, iova: nil, pa: nil)
-            )
+            result.append(StaleEntry(unit: id, cache: .context, key: entry.key, space: entry.space, iova: nil, pa: nil))
         }
         for entry in iotlb.entries {
             let access: Access = entry.protection.contains(.read) ? .read : .write
             if case .translated(let translation, let context) = reader.translate(
-                entry.requester.rid, iova: entry.iova, access: access, memory: memory),
+                entry.source.requester.rid, pasid: entry.source.pasid, iova: entry.iova, access: access, memory: memory),
                 translation.pa == entry.pa, translation.protection == entry.protection,
-                UInt32(context.entry.domainID) == entry.cacheTag
+                context.cacheSpace == entry.space
             {
                 continue
             }
             result.append(
                 StaleEntry(
-                    unit: id, cache: .iotlb, requester: entry.requester, cacheTag: entry.cacheTag, iova: entry.iova,
-                    pa: entry.pa))
+                    unit: id, cache: .iotlb, key: entry.source, space: entry.space, iova: entry.iova, pa: entry.pa))
         }
         return result
+    }
+}
+
+extension RequestContext {
+    /// What the unit's caches hold its translations under.
+    var cacheSpace: CacheSpace { CacheSpace(tag: cacheTag, pasid: cachePASID) }
+}
+
+extension TranslationPath {
+    /// What may be done without tables; `nil`: there are tables.
+    var passThroughRights: Protection? {
+        if case .passThrough(let rights) = self { rights } else { nil }
     }
 }

@@ -1,7 +1,7 @@
 import IOMMUModel
 
 /// A device and a PASID: what a domain is attached to.
-public struct AttachmentKey: Sendable, Hashable, Comparable {
+public struct AttachmentKey: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// The device.
     public var requester: RequesterID
     /// `nil`: requests without a PASID.
@@ -12,6 +12,9 @@ public struct AttachmentKey: Sendable, Hashable, Comparable {
         self.requester = requester
         self.pasid = pasid
     }
+
+    /// `SSSS:BB:DD.F`, or `SSSS:BB:DD.F#PASID`.
+    public var description: String { pasid.map { "\(requester)#\($0)" } ?? "\(requester)" }
 
     /// By requester id, then PASID, untagged first.
     public static func < (a: Self, b: Self) -> Bool {
@@ -26,9 +29,12 @@ public struct Attachment: Sendable, Hashable {
     public let key: AttachmentKey
     /// What the requests go through now.
     public internal(set) var domain: DomainID
-    /// Where the entry stands in memory that makes the hardware do so (VT-d legacy: the context entry); `nil` when the
-    /// domain is the blocked one and no such table exists.
+    /// Where the entry stands in memory that makes the hardware do so (VT-d: the context entry, in scalable mode the
+    /// PASID-table entry; AMD: the device table entry, with guest tables the GCR3 entry); `nil` when the domain is the
+    /// blocked one and no such table exists.
     public internal(set) var entryAddress: PhysicalAddress?
+    /// What the unit's caches hold its translations under; `nil` when the hardware refuses its requests.
+    public internal(set) var space: CacheSpace?
     /// Where it stands in the handover.
     public internal(set) var state: LifecycleState
     /// The session that carries it or brought it here.

@@ -11,7 +11,12 @@ public struct Domain {
     public internal(set) var holder: DomainHolder
     /// Its page tables; `nil` unless it is a paging domain.
     public internal(set) var table: PageTable?
-    /// Its cache tag on each unit that it was attached behind; sorted by unit. Kept as long as the domain lives.
+    /// The guest's tables, read and never written here; `nil` unless it is a nested domain.
+    public internal(set) var guestStage: TranslationStage?
+    /// The domain whose tables the guest's addresses go through; `nil` unless it is a nested domain.
+    public internal(set) var parent: DomainID?
+    /// Its cache tags on the units that it was attached behind, sorted by unit; of one unit several only when a former
+    /// kernel gave it several. Kept as long as the domain lives. (AMD: guest tables have the tag of their device.)
     public internal(set) var cacheTags: [CacheTag] = []
     /// It came from a former kernel: freed, with tags and table pages, when its last attachment is gone.
     public internal(set) var isInherited = false
@@ -46,7 +51,7 @@ public struct Domain {
         self.table = table
     }
 
-    /// The tag on `unit`, or `nil` when it has none there.
+    /// The lowest tag on `unit`, or `nil` when it has none there.
     public func cacheTag(on unit: UnitID) -> UInt32? { cacheTags.first { $0.unit == unit }?.cacheTag }
 
     /// Carried by a handover.

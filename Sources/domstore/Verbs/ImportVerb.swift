@@ -35,7 +35,9 @@ struct ImportVerb: ParsableCommand {
     var base: NumberArgument?
 
     @Option(
-        help: ArgumentHelp("What no register says: haw (host address width in bits).", valueName: "name=value,…"))
+        help: ArgumentHelp(
+            "What no register says: haw (host address width in bits), cbit (AMD's memory encryption bit).",
+            valueName: "name=value,…"))
     var platform: NamedNumbers?
 
     @Option(
@@ -73,11 +75,13 @@ struct ImportVerb: ParsableCommand {
             throw ValidationError("--register names one register twice.")
         }
         for value in platform?.values ?? [] {
-            guard value.name == "haw" else {
-                throw ValidationError("--platform: '\(value.name)' is not known here; expected haw=BITS.")
+            let known: [String: ClosedRange<UInt64>] = ["haw": 32...52, "cbit": 32...51]
+            guard let range = known[value.name] else {
+                throw ValidationError("--platform: '\(value.name)' is not known here; expected haw=BITS or cbit=BIT.")
             }
-            guard (12...52).contains(value.value) else {
-                throw ValidationError("--platform: haw is \(value.value); expected 12 to 52 bits.")
+            guard range.contains(value.value) else {
+                throw ValidationError(
+                    "--platform: \(value.name) is \(value.value); expected \(range.lowerBound) to \(range.upperBound).")
             }
         }
     }
@@ -104,8 +108,9 @@ struct ImportVerb: ParsableCommand {
         let machine = try MachineImage(
             file: path, base: base.map { PhysicalAddress($0.value) }, metadata: metadata)
         for name in patches { try machine.apply(damage: name) }
-        let width = platform?.values.first { $0.name == "haw" }.map { Int($0.value) }
-        return try Importer.importMachine(machine, options: ImportOptions(hostAddressWidth: width))
+        func said(_ name: String) -> Int? { platform?.values.first { $0.name == name }.map { Int($0.value) } }
+        return try Importer.importMachine(
+            machine, options: ImportOptions(hostAddressWidth: said("haw"), encryptionBit: said("cbit")))
     }
 
     private func readMetadata() throws -> ImageMetadata {

@@ -1,0 +1,29 @@
+import IOMMUModel
+
+/// What a unit can do, in words that the vendors share.
+extension IOMMUHardware {
+    /// Requests go through lookup structures in memory.
+    public var readsTables: Bool {
+        guard translationEnabled else { return false }
+        guard case .vtd(let unit) = self else { return true }
+        return [.legacy, .scalable].contains(unit.registers.rootTableAddress.mode)
+    }
+
+    /// Requests with a PASID can be told apart (VT-d: scalable mode and ECAP.PASID; AMD: EFR.GTSup).
+    public var supportsPASID: Bool {
+        switch self {
+        case .vtd(let unit):
+            unit.registers.rootTableAddress.mode == .scalable && unit.registers.extendedCapability.pasid
+        case .amd(let unit): unit.registers.features?.guestTranslation == true
+        }
+    }
+
+    /// A guest's tables can be walked below the host's (VT-d: scalable mode and ECAP.NEST; AMD: EFR.GTSup).
+    public var supportsNesting: Bool {
+        switch self {
+        case .vtd(let unit):
+            unit.registers.rootTableAddress.mode == .scalable && unit.registers.extendedCapability.nested
+        case .amd(let unit): unit.registers.features?.guestTranslation == true
+        }
+    }
+}
