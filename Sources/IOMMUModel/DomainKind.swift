@@ -6,6 +6,8 @@ public enum DomainKind: String, Sendable, Hashable, CaseIterable {
     case identity
     /// Refuses every access.
     case blocked
+    /// Translates through tables of the guest, whose addresses another domain translates (first and second stage).
+    case nested
 }
 
 /// A page-table format. Levels count from the leaf: level 0 maps 4 KiB.

@@ -33,7 +33,7 @@ extension SnapshotBuilder {
             known[key] = id
             snapshot.attachments.append(
                 AttachmentRecord(
-                    requester: attached.requester, pasid: nil, domain: id,
+                    requester: attached.requester, pasid: nil, domain: id, cacheTag: UInt32(entry.domainID),
                     entryAddress: attached.context.entryAddress))
             if isNew { addDomain(id, attached, &work) }
             if holders.contains(attached.requester) {
@@ -73,11 +73,9 @@ extension SnapshotBuilder {
         if case .tables(let configuration, let root) = attached.context.translation {
             geometry = .init(
                 format: configuration.format, root: root, topLevel: UInt8(configuration.topLevel),
-                addressBits: UInt8(configuration.addressBits))
+                addressBits: UInt8(configuration.addressBits), hardwareUpdatedMask: configuration.hardwareUpdatedMask)
         }
-        snapshot.domainUnits.append(
-            DomainUnitRecord(
-                domain: id, unit: unit, cacheTag: UInt32(attached.context.entry.domainID), tables: geometry))
+        snapshot.domainUnits.append(DomainUnitRecord(domain: id, unit: unit, tables: geometry))
         guard !isIdentity else { return }
         let number = UInt32(snapshot.ioases.count + 1)
         snapshot.ioases.append(IOASRecord(id: IOASID(number), areaOrigin: .derived, isImmutable: false))

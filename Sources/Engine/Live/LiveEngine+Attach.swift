@@ -80,6 +80,7 @@ extension LiveEngine {
         guard old != domain else { return }
         let address = try pointEntry(of: device, at: domain)
         attachmentTable[key]!.domain = domain
+        attachmentTable[key]!.cacheTag = domainTable[domain]!.cacheTag(on: device.unit)
         attachmentTable[key]!.entryAddress = address
         removeUser(key, of: old)
         domainTable[domain]!.users.insert(key)

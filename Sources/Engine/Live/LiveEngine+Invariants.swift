@@ -44,7 +44,8 @@ extension LiveEngine {
             return domain.kind == .blocked
                 && (fault.reason == .contextNotPresent || fault.reason == .rootNotPresent)
         case .context(let context):
-            guard UInt32(context.domainID) == domain.cacheTag(on: device.unit),
+            guard UInt32(context.domainID) == attachment.cacheTag,
+                domain.hasCacheTag(UInt32(context.domainID), on: device.unit),
                 context.entryAddress == attachment.entryAddress
             else { return false }
             switch context.translation {

@@ -51,6 +51,7 @@ extension LiveEngine {
         guard let record = domainTable[domain] else { throw .ENOENT }
         switch record.kind {
         case .blocked: return nil
+        case .nested: throw .EOPNOTSUPP
         case .identity:
             guard unit.registers.extendedCapability.passThrough,
                 let width = VTDAddressWidth.allCases.last(where: unit.registers.capability.supports)
@@ -71,7 +72,7 @@ extension LiveEngine {
         guard let tag = try unitTable[unit]?.tags.allocate() else { throw .ENODEV }
         unitTable[unit]!.tagOwners[tag] = domain
         domainTable[domain]?.cacheTags.append(.init(unit: unit, cacheTag: tag))
-        domainTable[domain]?.cacheTags.sort { $0.unit < $1.unit }
+        domainTable[domain]?.cacheTags.sort()
         return tag
     }
 

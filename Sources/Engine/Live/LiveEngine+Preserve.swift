@@ -119,7 +119,7 @@ extension LiveEngine {
             key.pasid == nil ? .EINVAL : .EOPNOTSUPP, key.pasid == nil ? .preserveDomain : .preservePASID,
             requester: key.requester, pasid: key.pasid)
         switch domain.kind {
-        case .blocked: throw refusal
+        case .blocked, .nested: throw refusal
         case .identity: break
         case .paging:
             guard let hwpt = domain.hwpt.flatMap({ hwptTable[$0] }), hwpt.token != nil, let ioas = hwpt.ioas else {

@@ -153,6 +153,7 @@ extension LiveEngine {
                     // The former domain keeps the key among its users: its tag and pages stay held.
                     engine.domainTable[engine.blockedDomain]!.users.insert(key)
                     engine.attachmentTable[key]!.domain = engine.blockedDomain
+                    engine.attachmentTable[key]!.cacheTag = nil
                 } else if let held {
                     engine.domainTable[held]?.users.insert(key)
                 }

@@ -23,13 +23,12 @@ extension LiveEngine {
         return PageTable(configuration: shape, root: geometry.root)
     }
 
-    /// The address of `device`'s context entry, when memory resolves it to exactly `domain`.
-    func verifiedEntry(of device: MachineDevice, domain: DomainID) throws(Refusal) -> PhysicalAddress {
+    /// `device`'s context entry, when memory resolves it to exactly `domain` under one of its tags.
+    func verifiedEntry(of device: MachineDevice, domain: DomainID) throws(Refusal) -> VTDContext {
         let differs = Refusal(.EINVAL, .attachmentEntryDiffers, requester: device.requester)
         guard let unit = machine.unit(device.unit), let record = domainTable[domain],
-            let tag = record.cacheTag(on: device.unit),
             case .context(let context) = unit.hardware.resolve(device.requester.rid, memory: machine.memory.view),
-            UInt32(context.domainID) == tag
+            record.hasCacheTag(UInt32(context.domainID), on: device.unit)
         else { throw differs }
         switch (context.translation, record.table) {
         case (.passThrough, nil): break
@@ -37,13 +36,14 @@ extension LiveEngine {
             guard root == table.root, shape.topLevel == table.configuration.topLevel else { throw differs }
         default: throw differs
         }
-        return context.entryAddress
+        return context
     }
 
-    mutating func recordTakenOver(_ key: AttachmentKey, domain: DomainID, entryAddress: PhysicalAddress) {
+    mutating func recordTakenOver(_ key: AttachmentKey, domain: DomainID, _ context: VTDContext) {
         domainTable[attachmentTable[key]!.domain]!.users.remove(key)
         attachmentTable[key]!.domain = domain
-        attachmentTable[key]!.entryAddress = entryAddress
+        attachmentTable[key]!.cacheTag = UInt32(context.domainID)
+        attachmentTable[key]!.entryAddress = context.entryAddress
         domainTable[domain]!.users.insert(key)
     }
 

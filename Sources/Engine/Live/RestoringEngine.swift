@@ -108,8 +108,9 @@ public struct RestoringEngine: ~Copyable {
 
     /// Takes over a domain with the tables at `geometry`, as they are. O(1): of the tables only the root is looked at.
     ///
-    /// `token` and `session` are those that it was preserved under. Handed over: the domain is freed, with tags and
-    /// table pages, when its last attachment is gone.
+    /// `cacheTags` are all that its attachments are under: at least one, and any number on one unit. `token` and
+    /// `session` are those that it was preserved under. Handed over: the domain is freed, with tags and table pages, when
+    /// its last attachment is gone.
     ///
     /// - Throws: `EINVAL` a blocked domain, a paging domain without tables or the reverse, a shape that the unit cannot
     ///   walk, or a tag that was not reserved; `EEXIST` the tag belongs to another domain; `EFAULT` the root is not in
@@ -134,7 +135,7 @@ public struct RestoringEngine: ~Copyable {
             }
             let id = DomainID(engine.newID())
             var domain = Domain(id: id, kind: kind, holder: holder, table: table)
-            domain.cacheTags = cacheTags.sorted { $0.unit < $1.unit }
+            domain.cacheTags = Set(cacheTags).sorted()
             domain.isInherited = inherited
             domain.token = token
             domain.session = session
@@ -170,10 +171,10 @@ public struct RestoringEngine: ~Copyable {
                 attachment.state == .live
             else { throw Refusal(.EBUSY, requester: requester) }
             let found = try engine.verifiedEntry(of: device, domain: domain)
-            guard entryAddress == nil || entryAddress == found else {
+            guard entryAddress == nil || entryAddress == found.entryAddress else {
                 throw Refusal(.EINVAL, .attachmentEntryDiffers, requester: requester)
             }
-            engine.recordTakenOver(key, domain: domain, entryAddress: found)
+            engine.recordTakenOver(key, domain: domain, found)
             if source == .handedOver {
                 engine.attachmentTable[key]!.state = .restored
                 engine.attachmentTable[key]!.session = session

@@ -26,6 +26,8 @@ public struct Attachment: Sendable, Hashable {
     public let key: AttachmentKey
     /// What the requests go through now.
     public internal(set) var domain: DomainID
+    /// The tag in the entry, one of the domain's on the device's unit; `nil`: blocked.
+    public internal(set) var cacheTag: UInt32?
     /// Where the entry stands in memory that makes the hardware do so (VT-d legacy: the context entry); `nil` when the
     /// domain is the blocked one and no such table exists.
     public internal(set) var entryAddress: PhysicalAddress?

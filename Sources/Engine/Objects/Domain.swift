@@ -11,7 +11,8 @@ public struct Domain {
     public internal(set) var holder: DomainHolder
     /// Its page tables; `nil` unless it is a paging domain.
     public internal(set) var table: PageTable?
-    /// Its cache tag on each unit that it was attached behind; sorted by unit. Kept as long as the domain lives.
+    /// Its cache tags on the units that it was attached behind; sorted by unit, then tag. Kept as long as the domain
+    /// lives. One of this engine has one tag per unit; one that was taken over may have several.
     public internal(set) var cacheTags: [CacheTag] = []
     /// It came from a former kernel: freed, with tags and table pages, when its last attachment is gone.
     public internal(set) var isInherited = false
@@ -27,7 +28,7 @@ public struct Domain {
     public internal(set) var preservedCount = 0
 
     /// The tag that a unit's caches are keyed by (VT-d: DID).
-    public struct CacheTag: Sendable, Hashable {
+    public struct CacheTag: Sendable, Hashable, Comparable {
         /// The unit that the tag is of.
         public var unit: UnitID
         /// VT-d: a DID, 16 bits or as many as CAP.ND gives.
@@ -37,6 +38,8 @@ public struct Domain {
             self.unit = unit
             self.cacheTag = cacheTag
         }
+        /// By unit, then tag.
+        public static func < (a: Self, b: Self) -> Bool { (a.unit, a.cacheTag) < (b.unit, b.cacheTag) }
     }
 
     init(id: DomainID, kind: DomainKind, holder: DomainHolder, table: PageTable? = nil) {
@@ -46,8 +49,13 @@ public struct Domain {
         self.table = table
     }
 
-    /// The tag on `unit`, or `nil` when it has none there.
+    /// The tag on `unit` that new entries get, the lowest one; `nil` when it has none there.
     public func cacheTag(on unit: UnitID) -> UInt32? { cacheTags.first { $0.unit == unit }?.cacheTag }
+
+    /// True when `tag` is one of its tags on `unit`.
+    func hasCacheTag(_ tag: UInt32, on unit: UnitID) -> Bool {
+        cacheTags.contains(CacheTag(unit: unit, cacheTag: tag))
+    }
 
     /// Carried by a handover.
     public var isPreserved: Bool { preservedCount > 0 }
