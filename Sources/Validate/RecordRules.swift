@@ -141,7 +141,7 @@ enum RecordRules {
                 let what = record.tables == nil ? "no page tables" : "page tables"
                 log.add(malformed("domain_unit", key, "a domain of kind \(kind.rawValue) has \(what)"))
             }
-            if kind == .nested, let format = record.tables?.format, format == .vtdSecondStage {
+            if kind == .nested, let format = record.tables?.format, format != .x86_64 {
                 log.add(malformed("domain_unit", key, "a nested domain has tables of format \(format.rawValue)"))
             }
         }
