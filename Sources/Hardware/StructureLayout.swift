@@ -62,6 +62,7 @@ extension StructureLayout {
     /// Every structure that this version decodes.
     public static let all: [StructureLayout] = [
         VTDRootTableAddress.layout, VTDRootEntry.layout, VTDContextEntry.layout,
+        AMDDeviceTableBase.layout, AMDDeviceTableEntry.layout, AMDGCR3Entry.layout,
     ]
 
     /// The layout called `name`, or `nil` when this version does not decode that structure.
