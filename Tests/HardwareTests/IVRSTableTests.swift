@@ -157,9 +157,9 @@ struct IVRSTableTests {
             error(Self.sealed(Self.header + Self.ivmd(type: 0x22, flags: 0, first: 9, last: 8, base: 0, size: 1)))
                 == .value(offset: 54, found: 8, expected: "an end not below 0x9"))
         #expect(
-            error(Self.sealed(Self.header + Self.ivmd(type: 0x20, flags: 0, first: 0, last: 0, base: 1, size: .max)))
+            error(Self.sealed(Self.header + Self.ivmd(type: 0x20, flags: 0, first: 0, last: 0, base: 2, size: .max)))
                 == .value(
-                    offset: 72, found: .max, expected: "a length that is not 0 and fits above 0x0000000000000001"))
+                    offset: 72, found: .max, expected: "a length that is not 0 and fits above 0x0000000000000002"))
     }
 
     @Test("No truncation and no changed byte traps, checksum made good again or not")

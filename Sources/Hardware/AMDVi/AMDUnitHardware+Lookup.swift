@@ -62,11 +62,11 @@ extension AMDUnitHardware {
     func resolution(
         _ device: AMDDevice, _ guest: AMDDevice.Guest, pasid: PASID, _ entry: AMDGCR3Entry, at address: PhysicalAddress
     ) -> Resolution {
-        guard entry.isValid else { return .fault(device.pageFault(.gcr3NotValid, guest: true, at: address)) }
-        guard !entry.hasViolation else { return .fault(device.pageFault(.gcr3Reserved, guest: true, at: address)) }
         guard isInWidth(pasid) else {
             return .fault(device.pageFault(.pasidBeyondTable, guest: true, at: device.address))
         }
+        guard entry.isValid else { return .fault(device.pageFault(.gcr3NotValid, guest: true, at: address)) }
+        guard !entry.hasViolation else { return .fault(device.pageFault(.gcr3Reserved, guest: true, at: address)) }
         let nested = device.host != nil
         // The entry was interpreted: the unit has the levels.
         guard
