@@ -63,6 +63,7 @@ extension StructureLayout {
     public static let all: [StructureLayout] = [
         VTDScalableRootEntry.layout, VTDScalableContextEntry.layout, VTDPASIDDirectoryEntry.layout, VTDPASIDEntry.layout,
         VTDRootTableAddress.layout, VTDRootEntry.layout, VTDContextEntry.layout,
+        AMDDeviceTableBase.layout, AMDDeviceTableEntry.layout, AMDGCR3Entry.layout,
     ]
 
     /// The layout called `name`, or `nil` when this version does not decode that structure.
