@@ -137,7 +137,8 @@ extension PageTable {
     func geometry(hardwareUpdatedMask: UInt64) -> DomainUnitRecord.Geometry {
         DomainUnitRecord.Geometry(
             format: configuration.format, root: root, topLevel: UInt8(configuration.topLevel),
-            addressBits: UInt8(configuration.addressBits), hardwareUpdatedMask: hardwareUpdatedMask)
+            addressBits: UInt8(configuration.addressBits), signExtended: configuration.signExtended,
+            hardwareUpdatedMask: hardwareUpdatedMask)
     }
 }
 

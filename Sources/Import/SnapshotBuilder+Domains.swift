@@ -73,7 +73,8 @@ extension SnapshotBuilder {
         if case .tables(let configuration, let root) = attached.context.translation {
             geometry = .init(
                 format: configuration.format, root: root, topLevel: UInt8(configuration.topLevel),
-                addressBits: UInt8(configuration.addressBits), hardwareUpdatedMask: configuration.hardwareUpdatedMask)
+                addressBits: UInt8(configuration.addressBits), signExtended: configuration.signExtended,
+                hardwareUpdatedMask: configuration.hardwareUpdatedMask)
         }
         snapshot.domainUnits.append(DomainUnitRecord(domain: id, unit: unit, tables: geometry))
         guard !isIdentity else { return }

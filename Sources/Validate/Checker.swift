@@ -69,26 +69,26 @@ public struct Checker: Sendable {
             var root: PhysicalAddress
             var parent: DomainID?
         }
-        var known: [Key: (tables: Tables, domain: DomainID)] = [:]
+        var known: [Key: [(tables: Tables, domain: DomainID)]] = [:]
         for attachment in index.snapshot.attachments {
             guard let tag = attachment.cacheTag, let unit = index.devices[attachment.requester]?.unit,
                 let root = index.geometry(of: attachment.domain, on: unit)?.tables?.root
             else { continue }
             let tables = Tables(root: root, parent: index.domains[attachment.domain]?.parent)
             let key = Key(unit: unit, tag: tag, pasid: attachment.cachePASID)
-            guard let other = known[key] else {
-                known[key] = (tables, attachment.domain)
-                continue
-            }
-            guard other.tables != tables else { continue }
-            let device = attachment.requester
-            if log.contains(.cacheTagCollision, where: { $0.device == device }) { continue }
-            let pasid = attachment.cachePASID.map { " with PASID \($0)" } ?? ""
+            let others = known[key, default: []]
+            guard !others.contains(where: { $0.tables == tables }) else { continue }
+            known[key, default: []].append((tables, attachment.domain))
+            let (device, pasid) = (attachment.requester, attachment.pasid)
+            guard let other = others.first,
+                !log.contains(.cacheTagCollision, where: { $0.device == device && $0.pasid == pasid })
+            else { continue }
+            let with = attachment.cachePASID.map { " with PASID \($0)" } ?? ""
             log.add(
                 Finding(
-                    .cacheTagCollision, device: device, pasid: attachment.pasid,
-                    record: .init(table: "attachment", key: "device=\(device) pasid=\(attachment.pasid.label)"),
-                    "cache tag \(tag)\(pasid) stands for root \(root) of domain \(attachment.domain) here and for "
+                    .cacheTagCollision, device: device, pasid: pasid,
+                    record: .init(table: "attachment", key: "device=\(device) pasid=\(pasid.label)"),
+                    "cache tag \(tag)\(with) stands for root \(root) of domain \(attachment.domain) here and for "
                         + "\(other.tables.root) of domain \(other.domain)"))
         }
     }

@@ -42,6 +42,14 @@ import Testing
         #expect(try Self.collisions(Self.machine(roots: (0x1000, 0x1000), keys: (7, 7))) == [])
     }
 
+    @Test func `a second root is told once, under the first device and PASID that has it`() throws {
+        var machine = try Self.machine(keys: (7, 7))
+        var again = try #require(machine.snapshot.attachments.last)
+        again.pasid = PASID(3)
+        machine.snapshot.attachments.append(again)
+        #expect(try Self.collisions(machine).map(\.pasid) == [PASID(2)])
+    }
+
     @Test func `one root in two parents is two roots`() throws {
         let found = try Self.collisions(Self.machine(roots: (0x1000, 0x1000), parents: (1, 2), keys: (7, 7)))
         #expect(found.count == 1)
