@@ -23,7 +23,8 @@ CREATE TABLE unit (
     segment INTEGER NOT NULL CHECK (segment BETWEEN 0 AND 4294967295),
     register_base_page INTEGER NOT NULL CHECK (register_base_page BETWEEN 0 AND 4503599627370495),
     host_address_width INTEGER NOT NULL CHECK (host_address_width BETWEEN 0 AND 255),
-    hardware_updated_mask BLOB NOT NULL CHECK (length(hardware_updated_mask) = 8),
+    encryption_bit INTEGER CHECK (encryption_bit BETWEEN 12 AND 51),
+    accessed_dirty INTEGER NOT NULL CHECK (accessed_dirty IN (0, 1)),
     checksum BLOB NOT NULL CHECK (length(checksum) = 8)
 ) STRICT;
 
@@ -104,25 +105,30 @@ CREATE TABLE ioas (
 
 CREATE TABLE domain (
     id INTEGER PRIMARY KEY CHECK (id BETWEEN 0 AND 4294967295),
-    kind TEXT NOT NULL CHECK (kind IN ('paging', 'identity', 'blocked')),
+    kind TEXT NOT NULL CHECK (kind IN ('paging', 'identity', 'blocked', 'nested')),
     holder TEXT NOT NULL CHECK (holder IN ('iommufd', 'session', 'record', 'core')),
+    parent INTEGER REFERENCES domain (id) DEFERRABLE INITIALLY DEFERRED,
     preserved INTEGER NOT NULL CHECK (preserved IN (0, 1)),
-    checksum BLOB NOT NULL CHECK (length(checksum) = 8)
+    checksum BLOB NOT NULL CHECK (length(checksum) = 8),
+    CHECK ((parent IS NOT NULL) = (kind = 'nested'))
 ) STRICT;
 
 CREATE TABLE domain_unit (
     domain INTEGER NOT NULL REFERENCES domain (id),
     unit INTEGER NOT NULL REFERENCES unit (id),
-    cache_tag INTEGER NOT NULL CHECK (cache_tag BETWEEN 0 AND 4294967295),
-    format TEXT CHECK (format IN ('vtd-second-stage')),
+    format TEXT CHECK (format IN ('vtd-second-stage', 'amd-v1', 'x86-64')),
     root_page INTEGER CHECK (root_page BETWEEN 0 AND 4503599627370495),
     top_level INTEGER CHECK (top_level BETWEEN 0 AND 255),
-    address_bits INTEGER CHECK (address_bits BETWEEN 0 AND 255),
+    address_bits INTEGER CHECK (address_bits BETWEEN 0 AND 64),
+    sign_extended INTEGER CHECK (sign_extended IN (0, 1)),
+    hardware_updated_mask BLOB CHECK (length(hardware_updated_mask) = 8),
     checksum BLOB NOT NULL CHECK (length(checksum) = 8),
     PRIMARY KEY (domain, unit),
     CHECK ((format IS NULL) = (root_page IS NULL)
         AND (format IS NULL) = (top_level IS NULL)
-        AND (format IS NULL) = (address_bits IS NULL))
+        AND (format IS NULL) = (address_bits IS NULL)
+        AND (format IS NULL) = (sign_extended IS NULL)
+        AND (format IS NULL) = (hardware_updated_mask IS NULL))
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE hwpt (
@@ -139,11 +145,14 @@ CREATE TABLE attachment (
     tagged INTEGER NOT NULL CHECK (tagged IN (0, 1)),
     pasid INTEGER NOT NULL CHECK (pasid BETWEEN 0 AND 1048575),
     domain INTEGER NOT NULL REFERENCES domain (id),
+    cache_tag INTEGER CHECK (cache_tag BETWEEN 0 AND 4294967295),
+    cache_pasid INTEGER CHECK (cache_pasid BETWEEN 0 AND 1048575),
     entry_address BLOB CHECK (length(entry_address) = 8),
     checksum BLOB NOT NULL CHECK (length(checksum) = 8),
     PRIMARY KEY (segment, rid, tagged, pasid),
     FOREIGN KEY (segment, rid) REFERENCES device (segment, rid),
-    CHECK (tagged = 1 OR pasid = 0)
+    CHECK (tagged = 1 OR pasid = 0),
+    CHECK (cache_pasid IS NULL OR cache_tag IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE engine_state (
@@ -226,7 +235,7 @@ SELECT table_name AS "table", row_count AS rows, lower(hex(checksum_sum)) AS che
 
 CREATE VIEW unit_view AS
 SELECT u.id AS unit, u.kind AS kind, u.segment AS segment, printf('0x%013x000', u.register_base_page) AS register_base,
-    u.host_address_width AS host_address_width, '0x' || lower(hex(u.hardware_updated_mask)) AS hardware_updated_mask,
+    u.host_address_width AS host_address_width, u.encryption_bit AS encryption_bit, u.accessed_dirty AS accessed_dirty,
     (SELECT count(*) FROM device AS d WHERE d.unit = u.id) AS devices
 FROM unit AS u ORDER BY u.id;
 
@@ -267,10 +276,12 @@ SELECT i.id AS ioas, i.area_origin AS origin, i.is_immutable AS immutable,
 FROM ioas AS i ORDER BY i.id;
 
 CREATE VIEW domain_view AS
-SELECT d.id AS domain, d.kind AS kind, d.holder AS holder, d.preserved AS preserved, u.unit AS unit,
-    u.cache_tag AS cache_tag, u.format AS format,
+SELECT d.id AS domain, d.kind AS kind, d.holder AS holder, d.parent AS parent, d.preserved AS preserved,
+    u.unit AS unit, u.format AS format,
     CASE WHEN u.root_page IS NOT NULL THEN printf('0x%013x000', u.root_page) END AS root,
-    u.top_level AS top_level, u.address_bits AS address_bits,
+    u.top_level AS top_level, u.address_bits AS address_bits, u.sign_extended AS sign_extended,
+    CASE WHEN u.hardware_updated_mask IS NOT NULL THEN '0x' || lower(hex(u.hardware_updated_mask)) END
+        AS hardware_updated_mask,
     (SELECT count(*) FROM attachment AS a WHERE a.domain = d.id) AS attachments,
     (SELECT coalesce(sum(c.page_count), 0) FROM table_chunk AS c WHERE c.domain = d.id) AS table_pages
 FROM domain AS d LEFT JOIN domain_unit AS u ON u.domain = d.id ORDER BY d.id, u.unit;
@@ -282,7 +293,8 @@ FROM hwpt ORDER BY id;
 CREATE VIEW attachment_view AS
 SELECT printf('%04x:%02x:%02x.%x', a.segment, a.rid >> 8, (a.rid >> 3) & 31, a.rid & 7) AS device,
     CASE WHEN a.tagged = 1 THEN printf('0x%x', a.pasid) END AS pasid, a.domain AS domain, m.kind AS kind, d.unit AS unit,
-    u.cache_tag AS cache_tag, CASE WHEN u.root_page IS NOT NULL THEN printf('0x%013x000', u.root_page) END AS root,
+    a.cache_tag AS cache_tag, CASE WHEN a.cache_pasid IS NOT NULL THEN printf('0x%x', a.cache_pasid) END AS cache_pasid,
+    CASE WHEN u.root_page IS NOT NULL THEN printf('0x%013x000', u.root_page) END AS root,
     CASE WHEN a.entry_address IS NOT NULL THEN '0x' || lower(hex(a.entry_address)) END AS entry, d.preserved AS preserved
 FROM attachment AS a
     LEFT JOIN device AS d ON d.segment = a.segment AND d.rid = a.rid

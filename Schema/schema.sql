@@ -37,8 +37,10 @@ CREATE TABLE unit (
     segment INTEGER NOT NULL CHECK (segment BETWEEN 0 AND 4294967295),
     register_base_page INTEGER NOT NULL CHECK (register_base_page BETWEEN 0 AND 4503599627370495),
     host_address_width INTEGER NOT NULL CHECK (host_address_width BETWEEN 0 AND 255),
-    -- Bits that the hardware sets in table entries by itself (accessed, dirty); 8 bytes big-endian.
-    hardware_updated_mask BLOB NOT NULL CHECK (length(hardware_updated_mask) = 8),
+    -- The bit of a physical address that says "encrypted" (SME's C-bit); NULL: none.
+    encryption_bit INTEGER CHECK (encryption_bit BETWEEN 12 AND 51),
+    -- 1: the unit sets accessed and dirty bits in table entries while it walks.
+    accessed_dirty INTEGER NOT NULL CHECK (accessed_dirty IN (0, 1)),
     checksum BLOB NOT NULL CHECK (length(checksum) = 8)
 ) STRICT;
 
@@ -130,27 +132,36 @@ CREATE TABLE ioas (
 -- A translation domain.
 CREATE TABLE domain (
     id INTEGER PRIMARY KEY CHECK (id BETWEEN 0 AND 4294967295),
-    kind TEXT NOT NULL CHECK (kind IN ('paging', 'identity', 'blocked')),
+    kind TEXT NOT NULL CHECK (kind IN ('paging', 'identity', 'blocked', 'nested')),
     holder TEXT NOT NULL CHECK (holder IN ('iommufd', 'session', 'record', 'core')),
+    -- Of a nested domain: the domain whose tables are its second stage. Deferred: domains stand in the order of their ids.
+    parent INTEGER REFERENCES domain (id) DEFERRABLE INITIALLY DEFERRED,
     preserved INTEGER NOT NULL CHECK (preserved IN (0, 1)),
-    checksum BLOB NOT NULL CHECK (length(checksum) = 8)
+    checksum BLOB NOT NULL CHECK (length(checksum) = 8),
+    CHECK ((parent IS NOT NULL) = (kind = 'nested'))
 ) STRICT;
 
--- A domain on one unit: cache tag, and root and geometry of its tables there (all four or none).
+-- A domain on one unit: root and geometry of its tables there (all or none).
 CREATE TABLE domain_unit (
     domain INTEGER NOT NULL REFERENCES domain (id),
     unit INTEGER NOT NULL REFERENCES unit (id),
-    cache_tag INTEGER NOT NULL CHECK (cache_tag BETWEEN 0 AND 4294967295),
-    format TEXT CHECK (format IN ('vtd-second-stage')),
+    format TEXT CHECK (format IN ('vtd-second-stage', 'amd-v1', 'x86-64')),
+    -- Of a nested domain: a page of the guest's addresses.
     root_page INTEGER CHECK (root_page BETWEEN 0 AND 4503599627370495),
     -- Level 0 maps 4 KiB.
     top_level INTEGER CHECK (top_level BETWEEN 0 AND 255),
-    address_bits INTEGER CHECK (address_bits BETWEEN 0 AND 255),
+    address_bits INTEGER CHECK (address_bits BETWEEN 0 AND 64),
+    -- 1: two halves of addresses translate, sign-extended.
+    sign_extended INTEGER CHECK (sign_extended IN (0, 1)),
+    -- Bits that the unit sets in table entries by itself (accessed, dirty); 8 bytes big-endian.
+    hardware_updated_mask BLOB CHECK (length(hardware_updated_mask) = 8),
     checksum BLOB NOT NULL CHECK (length(checksum) = 8),
     PRIMARY KEY (domain, unit),
     CHECK ((format IS NULL) = (root_page IS NULL)
         AND (format IS NULL) = (top_level IS NULL)
-        AND (format IS NULL) = (address_bits IS NULL))
+        AND (format IS NULL) = (address_bits IS NULL)
+        AND (format IS NULL) = (sign_extended IS NULL)
+        AND (format IS NULL) = (hardware_updated_mask IS NULL))
 ) STRICT, WITHOUT ROWID;
 
 -- A hardware page table object: the iommufd side of a domain.
@@ -171,12 +182,16 @@ CREATE TABLE attachment (
     tagged INTEGER NOT NULL CHECK (tagged IN (0, 1)),
     pasid INTEGER NOT NULL CHECK (pasid BETWEEN 0 AND 1048575),
     domain INTEGER NOT NULL REFERENCES domain (id),
+    -- Key of its cache entries on the unit: the tag, and the PASID where it is part of the key. NULL: nothing is cached.
+    cache_tag INTEGER CHECK (cache_tag BETWEEN 0 AND 4294967295),
+    cache_pasid INTEGER CHECK (cache_pasid BETWEEN 0 AND 1048575),
     -- Where the lookup entry stands in memory; 8 bytes big-endian.
     entry_address BLOB CHECK (length(entry_address) = 8),
     checksum BLOB NOT NULL CHECK (length(checksum) = 8),
     PRIMARY KEY (segment, rid, tagged, pasid),
     FOREIGN KEY (segment, rid) REFERENCES device (segment, rid),
-    CHECK (tagged = 1 OR pasid = 0)
+    CHECK (tagged = 1 OR pasid = 0),
+    CHECK (cache_pasid IS NULL OR cache_tag IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
 
 -- Whatever bit-for-bit replay of the engine needs beside the records.
@@ -197,7 +212,7 @@ CREATE TABLE area_chunk (
     checksum BLOB NOT NULL CHECK (length(checksum) = 8)
 ) STRICT;
 
--- Root, context and other lookup pages of one unit.
+-- Pages of root, context, device and PASID tables and other lookup structures of one unit.
 CREATE TABLE lookup_chunk (
     id INTEGER PRIMARY KEY CHECK (id >= 1),
     unit INTEGER NOT NULL REFERENCES unit (id),
@@ -272,7 +287,7 @@ SELECT table_name AS "table", row_count AS rows, lower(hex(checksum_sum)) AS che
 
 CREATE VIEW unit_view AS
 SELECT u.id AS unit, u.kind AS kind, u.segment AS segment, printf('0x%013x000', u.register_base_page) AS register_base,
-    u.host_address_width AS host_address_width, '0x' || lower(hex(u.hardware_updated_mask)) AS hardware_updated_mask,
+    u.host_address_width AS host_address_width, u.encryption_bit AS encryption_bit, u.accessed_dirty AS accessed_dirty,
     (SELECT count(*) FROM device AS d WHERE d.unit = u.id) AS devices
 FROM unit AS u ORDER BY u.id;
 
@@ -313,10 +328,12 @@ SELECT i.id AS ioas, i.area_origin AS origin, i.is_immutable AS immutable,
 FROM ioas AS i ORDER BY i.id;
 
 CREATE VIEW domain_view AS
-SELECT d.id AS domain, d.kind AS kind, d.holder AS holder, d.preserved AS preserved, u.unit AS unit,
-    u.cache_tag AS cache_tag, u.format AS format,
+SELECT d.id AS domain, d.kind AS kind, d.holder AS holder, d.parent AS parent, d.preserved AS preserved,
+    u.unit AS unit, u.format AS format,
     CASE WHEN u.root_page IS NOT NULL THEN printf('0x%013x000', u.root_page) END AS root,
-    u.top_level AS top_level, u.address_bits AS address_bits,
+    u.top_level AS top_level, u.address_bits AS address_bits, u.sign_extended AS sign_extended,
+    CASE WHEN u.hardware_updated_mask IS NOT NULL THEN '0x' || lower(hex(u.hardware_updated_mask)) END
+        AS hardware_updated_mask,
     (SELECT count(*) FROM attachment AS a WHERE a.domain = d.id) AS attachments,
     (SELECT coalesce(sum(c.page_count), 0) FROM table_chunk AS c WHERE c.domain = d.id) AS table_pages
 FROM domain AS d LEFT JOIN domain_unit AS u ON u.domain = d.id ORDER BY d.id, u.unit;
@@ -328,7 +345,8 @@ FROM hwpt ORDER BY id;
 CREATE VIEW attachment_view AS
 SELECT printf('%04x:%02x:%02x.%x', a.segment, a.rid >> 8, (a.rid >> 3) & 31, a.rid & 7) AS device,
     CASE WHEN a.tagged = 1 THEN printf('0x%x', a.pasid) END AS pasid, a.domain AS domain, m.kind AS kind, d.unit AS unit,
-    u.cache_tag AS cache_tag, CASE WHEN u.root_page IS NOT NULL THEN printf('0x%013x000', u.root_page) END AS root,
+    a.cache_tag AS cache_tag, CASE WHEN a.cache_pasid IS NOT NULL THEN printf('0x%x', a.cache_pasid) END AS cache_pasid,
+    CASE WHEN u.root_page IS NOT NULL THEN printf('0x%013x000', u.root_page) END AS root,
     CASE WHEN a.entry_address IS NOT NULL THEN '0x' || lower(hex(a.entry_address)) END AS entry, d.preserved AS preserved
 FROM attachment AS a
     LEFT JOIN device AS d ON d.segment = a.segment AND d.rid = a.rid

@@ -49,10 +49,10 @@ extension LiveEngine {
         snapshot.sessions = sessions.map { SessionRecord(id: $0.id, name: $0.name) }
         let blockedDomain = domains.first { $0.kind == .blocked }?.id
         snapshot.attachments = attachments.map {
-            AttachmentRecord(
-                requester: $0.requester, pasid: $0.pasid,
-                domain: blocked.contains($0.requester) ? blockedDomain ?? $0.domain : $0.domain,
-                entryAddress: $0.entryAddress)
+            let isBlocked = blocked.contains($0.requester)
+            return AttachmentRecord(
+                requester: $0.requester, pasid: $0.pasid, domain: isBlocked ? blockedDomain ?? $0.domain : $0.domain,
+                cacheTag: isBlocked ? nil : $0.cacheTag, entryAddress: $0.entryAddress)
         }
         snapshot.lookupPages = machine.units.map { unit in
             var pages = PageSet()
@@ -70,10 +70,11 @@ extension LiveEngine {
             let carried = domain.preservedCount > 0
             snapshot.domains.append(
                 DomainRecord(id: domain.id, kind: domain.kind, holder: domain.holder, preserved: carried))
-            for tag in domain.cacheTags {
+            for unit in Set(domain.cacheTags.map(\.unit)) {
+                let mask = machine.unit(unit)?.hardwareUpdatedMask ?? 0
                 snapshot.domainUnits.append(
                     DomainUnitRecord(
-                        domain: domain.id, unit: tag.unit, cacheTag: tag.cacheTag, tables: domain.table?.geometry))
+                        domain: domain.id, unit: unit, tables: domain.table?.geometry(hardwareUpdatedMask: mask)))
             }
             guard domain.table != nil else { continue }
             var pages = PageSet()
@@ -127,16 +128,17 @@ extension UnitHardware {
             id: description.id, kind: description.kind, segment: description.segment,
             registerBase: description.registerBase, hostAddressWidth: description.hostAddressWidth,
             registers: description.registers.map { .init(name: $0.name, value: $0.value) },
-            hardwareUpdatedMask: hardwareUpdatedMask)
+            accessedDirty: accessedDirty)
     }
 }
 
 extension PageTable {
-    /// Root and shape as the store records them.
-    public var geometry: DomainUnitRecord.Geometry {
+    /// Root and shape as the store records them; the mask is that of the unit that walks the tables.
+    func geometry(hardwareUpdatedMask: UInt64) -> DomainUnitRecord.Geometry {
         DomainUnitRecord.Geometry(
             format: configuration.format, root: root, topLevel: UInt8(configuration.topLevel),
-            addressBits: UInt8(configuration.addressBits))
+            addressBits: UInt8(configuration.addressBits), signExtended: configuration.signExtended,
+            hardwareUpdatedMask: hardwareUpdatedMask)
     }
 }
 

@@ -32,7 +32,7 @@ public enum RunningState {
             throw Refusal(error)
         }
         for unit in snapshot.units { try books.takeOver(unit: unit.id) }
-        for key in Set(snapshot.domainUnits.map { TagKey(unit: $0.unit, tag: $0.cacheTag) }).sorted() {
+        for key in Set(snapshot.cacheTags.values.joined()).sorted() {
             try books.reserveTag(unit: key.unit, tag: key.tag)
         }
         let pages = snapshot.tablePages.flatMap(\.pages.entries) + snapshot.lookupPages.flatMap(\.pages.entries)
@@ -79,6 +79,7 @@ public enum RunningState {
     ) throws -> [DomainID: DomainID] {
         var taken: [DomainID: DomainID] = [:]
         let places = Dictionary(grouping: snapshot.domainUnits, by: \.domain)
+        let tags = snapshot.cacheTags
         let areas = Dictionary(grouping: snapshot.areas, by: \.ioas)
         let spaces = Dictionary(snapshot.ioases.map { ($0.id, $0) }) { first, _ in first }
         let objects = Dictionary(snapshot.hwpts.map { ($0.domain, $0) }) { first, _ in first }
@@ -91,7 +92,7 @@ public enum RunningState {
             do throws(Refusal) {
                 id = try books.adoptDomain(
                     kind: domain.kind, holder: domain.kind == .paging ? .iommufd : .core, geometry: geometry,
-                    cacheTags: units.map { .init(unit: $0.unit, cacheTag: $0.cacheTag) })
+                    cacheTags: (tags[domain.id] ?? []).map { .init(unit: $0.unit, cacheTag: $0.tag) })
             } catch {
                 // A damaged domain: its devices stay in the hands of nobody and are refused.
                 continue
@@ -107,11 +108,5 @@ public enum RunningState {
             _ = try books.addHWPT(ioas: ioas, domain: id, token: object.token)
         }
         return taken
-    }
-
-    private struct TagKey: Hashable, Comparable {
-        var unit: UnitID
-        var tag: UInt32
-        static func < (a: Self, b: Self) -> Bool { (a.unit, a.tag) < (b.unit, b.tag) }
     }
 }

@@ -6,12 +6,19 @@ public enum DomainKind: String, Sendable, Hashable, CaseIterable {
     case identity
     /// Refuses every access.
     case blocked
+    /// Translates through tables of the guest, whose addresses another domain translates (first and second stage).
+    case nested
 }
 
 /// A page-table format. Levels count from the leaf: level 0 maps 4 KiB.
 public enum PageTableFormatKind: String, Sendable, Hashable, CaseIterable {
     /// Intel VT-d second-stage paging (VT-d 3.7, 9.8).
     case vtdSecondStage = "vtd-second-stage"
+    /// AMD v1, host page tables (AMD 48882 2.2.3).
+    case amdV1 = "amd-v1"
+    /// x86-64 4- and 5-level paging: VT-d first stage (VT-d 3.6, 9.7), AMD v2 (AMD 48882 2.2.6).
+    // swift-format-ignore: AlwaysUseLowerCamelCase
+    case x86_64 = "x86-64"
 }
 
 /// A kind of IOMMU, named as the command line and the meta files name it.

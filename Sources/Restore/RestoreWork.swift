@@ -142,13 +142,12 @@ struct RestoreWork: ~Copyable {
         let kept = Set(recorded.keptAttachments.map(\.domain))
         let carried = recorded.domains.filter { ($0.preserved || kept.contains($0.id)) && $0.kind != .blocked }
         let places = Dictionary(grouping: recorded.domainUnits, by: \.domain)
-        var reserved: Set<TableKey> = []
+        let tags = recorded.cacheTags.mapValues { tags in tags.filter { badUnits[$0.unit] == nil } }
+        var reserved: Set<Snapshot.UnitTag> = []
         for domain in carried {
-            for place in places[domain.id] ?? [] where badUnits[place.unit] == nil {
-                let key = TableKey(unit: place.unit, root: PhysicalAddress(0), tag: place.cacheTag)
-                guard reserved.insert(key).inserted else { continue }
+            for tag in tags[domain.id] ?? [] where reserved.insert(tag).inserted {
                 do {
-                    try books.reserveTag(unit: place.unit, tag: place.cacheTag)
+                    try books.reserveTag(unit: tag.unit, tag: tag.tag)
                 } catch {
                     refused[domain.id] = error
                 }
@@ -159,7 +158,7 @@ struct RestoreWork: ~Copyable {
             do {
                 adopted[domain.id] = try books.adoptDomain(
                     kind: domain.kind, geometry: units.first?.tables.map(Self.geometry),
-                    cacheTags: units.map { .init(unit: $0.unit, cacheTag: $0.cacheTag) },
+                    cacheTags: (tags[domain.id] ?? []).map { .init(unit: $0.unit, cacheTag: $0.tag) },
                     token: domain.preserved ? token(of: domain.id) : nil,
                     session: domain.preserved ? sessions.first : nil)
             } catch {

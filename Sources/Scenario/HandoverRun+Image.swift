@@ -88,7 +88,7 @@ extension HandoverRun {
                     id: unit.id, kind: unit.kind, segment: unit.segment, registerBase: unit.registerBase,
                     hostAddressWidth: unit.hostAddressWidth,
                     registers: unit.registers.map { .init($0.name, $0.value) },
-                    accessedDirty: unit.hardwareUpdatedMask != 0)
+                    accessedDirty: unit.accessedDirty)
             },
             devices: snapshot.devices.map {
                 MachineDevice(

@@ -10,7 +10,7 @@ struct ScenarioTamper: Sendable, Decodable {
         case contextEntry(RequesterID, word: Int, flip: UInt64)
         /// Moves the backing offset of the area that holds `iova`, in the sealed file.
         case area(IOASID, iova: IOVA, offset: UInt64)
-        /// Names the domain of device `of` in the device's attachment, in the sealed file.
+        /// Names domain and cache tag of device `of` in the device's attachment, in the sealed file.
         case attachment(RequesterID, of: RequesterID)
     }
 

@@ -38,13 +38,15 @@ struct Tampering {
             case .attachment(let requester, let other):
                 try edit(path, receipt) { snapshot in
                     guard let own = snapshot.attachments.firstIndex(where: { $0.requester == requester }),
-                        let wanted = snapshot.attachments.first(where: { $0.requester == other })?.domain,
-                        wanted != snapshot.attachments[own].domain
+                        let wanted = snapshot.attachments.first(where: { $0.requester == other }),
+                        wanted.domain != snapshot.attachments[own].domain
                     else {
                         throw ScenarioError.inconsistent(
                             place: place, what: "\(requester) and \(other) are not attached to two domains")
                     }
-                    snapshot.attachments[own].domain = wanted
+                    snapshot.attachments[own].domain = wanted.domain
+                    snapshot.attachments[own].cacheTag = wanted.cacheTag
+                    snapshot.attachments[own].cachePASID = wanted.cachePASID
                 }
             }
         }

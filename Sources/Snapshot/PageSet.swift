@@ -84,11 +84,3 @@ public struct PageSet: Sendable, Hashable {
         return low
     }
 }
-
-/// What a lookup-structure page is, where page tables have a level.
-public enum LookupLevel {
-    /// VT-d root table.
-    public static let vtdRoot: UInt8 = 0x20
-    /// VT-d legacy context table.
-    public static let vtdContext: UInt8 = 0x21
-}

@@ -88,6 +88,34 @@ extension Snapshot {
     }
 }
 
+extension Snapshot {
+    /// A cache tag of one unit.
+    public struct UnitTag: Sendable, Hashable, Comparable {
+        /// The unit whose caches it keys.
+        public var unit: UnitID
+        /// As ``AttachmentRecord/cacheTag``.
+        public var tag: UInt32
+        /// Both as given; nothing is checked.
+        public init(unit: UnitID, tag: UInt32) {
+            self.unit = unit
+            self.tag = tag
+        }
+        /// By unit, then tag.
+        public static func < (a: Self, b: Self) -> Bool { (a.unit, a.tag) < (b.unit, b.tag) }
+    }
+
+    /// The tags that each domain is attached under, on the units of its devices: each once, ascending. O(n log n).
+    public var cacheTags: [DomainID: [UnitTag]] {
+        let units = Dictionary(devices.map { ($0.requester, $0.unit) }, uniquingKeysWith: { first, _ in first })
+        var found: [DomainID: Set<UnitTag>] = [:]
+        for attachment in attachments {
+            guard let tag = attachment.cacheTag, let unit = units[attachment.requester] else { continue }
+            found[attachment.domain, default: []].insert(UnitTag(unit: unit, tag: tag))
+        }
+        return found.mapValues { $0.sorted() }
+    }
+}
+
 /// The lookup-structure pages of one unit.
 public struct UnitPages: Sendable, Hashable {
     /// Key of the record.

@@ -14,8 +14,12 @@ public struct UnitRecord: Sendable, Hashable {
     public var hostAddressWidth: UInt8
     /// Registers by lower-case name (`rtaddr`, `cap`, `ecap`, `gsts` …), sorted by name.
     public var registers: [Register]
-    /// The bits that the hardware sets by itself in table entries while it runs (accessed, dirty); 0 when updates are off.
-    public var hardwareUpdatedMask: UInt64
+    /// The bit of a physical address that says "encrypted" (SME's C-bit), 12 to 51; `nil`: there is none, or it is not
+    /// known (no register of the unit says it).
+    public var encryptionBit: UInt8?
+    /// The unit sets accessed and dirty bits in table entries while it walks; which ones is
+    /// ``DomainUnitRecord/Geometry/hardwareUpdatedMask``.
+    public var accessedDirty: Bool
 
     /// One register of a unit.
     public struct Register: Sendable, Hashable {
@@ -33,7 +37,7 @@ public struct UnitRecord: Sendable, Hashable {
     /// Sorts `registers`; all else as given, nothing is checked.
     public init(
         id: UnitID, kind: IOMMUKind, segment: UInt32, registerBase: PhysicalAddress, hostAddressWidth: UInt8,
-        registers: [Register], hardwareUpdatedMask: UInt64 = 0
+        registers: [Register], encryptionBit: UInt8? = nil, accessedDirty: Bool = false
     ) {
         self.id = id
         self.kind = kind
@@ -41,7 +45,8 @@ public struct UnitRecord: Sendable, Hashable {
         self.registerBase = registerBase
         self.hostAddressWidth = hostAddressWidth
         self.registers = registers.sorted { $0.name < $1.name }
-        self.hardwareUpdatedMask = hardwareUpdatedMask
+        self.encryptionBit = encryptionBit
+        self.accessedDirty = accessedDirty
     }
 
     /// The value of register `name`, or `nil` when it was not recorded.

@@ -59,7 +59,10 @@ package enum RecordTable: UInt32, CaseIterable, Sendable {
         case .generation:
             ["id", "number", "origin", "parent_number", "parent_root", "area_record_bytes", "directory_record_bytes"]
         case .feature: ["bit", "name", "required"]
-        case .unit: ["id", "kind", "segment", "register_base_page", "host_address_width", "hardware_updated_mask"]
+        case .unit:
+            [
+                "id", "kind", "segment", "register_base_page", "host_address_width", "encryption_bit", "accessed_dirty",
+            ]
         case .unitRegister: ["unit", "name", "value"]
         case .memoryRange: ["first_page", "last_page", "kind"]
         case .group: ["id", "owner", "owner_token", "owner_assumed"]
@@ -73,10 +76,15 @@ package enum RecordTable: UInt32, CaseIterable, Sendable {
         case .backing: ["id", "kind", "base_page", "byte_count", "is_sealed", "is_assumed"]
         case .session: ["id", "name"]
         case .ioas: ["id", "area_origin", "is_immutable"]
-        case .domain: ["id", "kind", "holder", "preserved"]
-        case .domainUnit: ["domain", "unit", "cache_tag", "format", "root_page", "top_level", "address_bits"]
+        case .domain: ["id", "kind", "holder", "parent", "preserved"]
+        case .domainUnit:
+            [
+                "domain", "unit", "format", "root_page", "top_level", "address_bits", "sign_extended",
+                "hardware_updated_mask",
+            ]
         case .hwpt: ["id", "ioas", "domain", "token"]
-        case .attachment: ["segment", "rid", "tagged", "pasid", "domain", "entry_address"]
+        case .attachment:
+            ["segment", "rid", "tagged", "pasid", "domain", "cache_tag", "cache_pasid", "entry_address"]
         case .engineState: ["name", "bytes"]
         case .areaChunk: ["id", "ioas", "first_page", "last_page", "record_count", "records"]
         case .lookupChunk: ["id", "unit", "first_page", "last_page", "page_count", "directory", "runs"]

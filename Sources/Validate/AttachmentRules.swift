@@ -91,12 +91,14 @@ struct AttachmentRules {
     ) {
         let low = context.entryAddress
         let high = PhysicalAddress(low.rawValue | 8)
-        let record = index.geometry(of: domain.id, on: unit.record.id)
         switch (domain.kind, context.translation) {
         // The fault has a finding of its own.
         case (_, nil): return
         case (.blocked, .some):
             report(low, "the context entry is present, the device is attached to a blocked domain")
+            return
+        case (.nested, .some):
+            report(low, "legacy mode has no nested translation, domain \(domain.id) is nested")
             return
         case (.identity, .tables(_, let root)):
             report(low, "the context entry translates through \(root), domain \(domain.id) passes through")
@@ -104,7 +106,7 @@ struct AttachmentRules {
             report(low, "the context entry passes through, domain \(domain.id) has page tables")
         case (.identity, .passThrough): break
         case (.paging, .tables(let configuration, let root)):
-            guard let tables = record?.tables else { return }
+            guard let tables = index.geometry(of: domain.id, on: unit.record.id)?.tables else { return }
             if root != tables.root {
                 report(low, "the context entry's root is \(root), domain \(domain.id) has \(tables.root)")
             }
@@ -115,10 +117,11 @@ struct AttachmentRules {
                 )
             }
         }
-        if let record, UInt32(context.entry.domainID) != record.cacheTag {
-            report(
-                high, "the context entry's DID is \(context.entry.domainID), domain \(domain.id) has \(record.cacheTag)"
-            )
+        if UInt32(context.entry.domainID) != attachment.cacheTag || attachment.cachePASID != nil {
+            let recorded =
+                (attachment.cacheTag.map { "\($0)" } ?? "none")
+                + (attachment.cachePASID.map { " with PASID \($0)" } ?? "")
+            report(high, "the context entry's DID is \(context.entry.domainID), the recorded cache tag is \(recorded)")
         }
     }
 }

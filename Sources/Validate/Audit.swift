@@ -51,7 +51,7 @@ public struct Audit: Sendable {
         let user = index.user(of: domain)
         for record in records {
             guard let tables = record.tables, let unit = units[record.unit] else { continue }
-            mask |= unit.record.hardwareUpdatedMask
+            mask |= tables.hardwareUpdatedMask
             guard let configuration = unit.configuration(topLevel: tables.topLevel) else { continue }
             let root = tables.root.pageBase
             guard !targets.contains(where: { $0.root == root && $0.configuration == configuration }) else { continue }

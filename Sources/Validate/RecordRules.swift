@@ -39,6 +39,11 @@ enum RecordRules {
                 log.add(missing("area", "ioas=\(area.ioas) iova=\(area.range.first)", "backing \(area.backing)"))
             }
         }
+        for domain in snapshot.domains {
+            guard let parent = domain.parent, index.domains[parent] == nil else { continue }
+            log.add(
+                missing("domain", "id=\(domain.id)", "domain \(parent)", device: index.user(of: domain.id)?.requester))
+        }
         for record in snapshot.domainUnits {
             let key = "domain=\(record.domain) unit=\(record.unit)"
             if index.domains[record.domain] == nil { log.add(missing("domain_unit", key, "domain \(record.domain)")) }
@@ -73,32 +78,20 @@ enum RecordRules {
     }
 
     private static func fields(_ index: SnapshotIndex, _ log: inout FindingLog) {
-        func malformed(_ table: String, _ key: String, _ message: String) -> Finding {
-            Finding(.recordMalformed, record: .init(table: table, key: key), message)
-        }
         for unit in index.snapshot.units {
             if !(12...52).contains(unit.hostAddressWidth) {
                 log.add(
                     malformed("unit", "id=\(unit.id)", "host address width \(unit.hostAddressWidth) is not 12 to 52"))
             }
+            if let bit = unit.encryptionBit, !(12...51).contains(bit) {
+                log.add(malformed("unit", "id=\(unit.id)", "encryption bit \(bit) is not 12 to 51"))
+            }
             if !unit.registerBase.isAligned(toLog2: 12) {
                 log.add(malformed("unit", "id=\(unit.id)", "register base \(unit.registerBase) is not 4 KiB aligned"))
             }
         }
-        for record in index.snapshot.domainUnits {
-            let key = "domain=\(record.domain) unit=\(record.unit)"
-            if let tables = record.tables, !tables.root.isAligned(toLog2: 12) {
-                log.add(malformed("domain_unit", key, "root \(tables.root) is not 4 KiB aligned"))
-            }
-            // A context entry that the hardware refuses is imported as a paging domain without tables.
-            let mayLackTables = index.snapshot.origin == .imported
-            if let kind = index.domains[record.domain]?.kind, (kind == .paging) != (record.tables != nil),
-                !(mayLackTables && record.tables == nil)
-            {
-                let what = record.tables == nil ? "no page tables" : "page tables"
-                log.add(malformed("domain_unit", key, "a domain of kind \(kind.rawValue) has \(what)"))
-            }
-        }
+        domains(index, &log)
+        attachments(index, &log)
         var tokens: [UInt64: HWPTID] = [:]
         for hwpt in index.snapshot.hwpts {
             guard let token = hwpt.token else { continue }
@@ -114,6 +107,60 @@ enum RecordRules {
                 Finding(
                     .requesterWithoutFunction, device: device.requester,
                     "no PCI function has this requester id: an alias of a bridge, or a function that is gone"))
+        }
+    }
+
+    private static func malformed(
+        _ table: String, _ key: String, device: RequesterID? = nil, pasid: PASID? = nil, _ message: String
+    ) -> Finding {
+        Finding(.recordMalformed, device: device, pasid: pasid, record: .init(table: table, key: key), message)
+    }
+
+    /// Kinds, parents and geometries.
+    private static func domains(_ index: SnapshotIndex, _ log: inout FindingLog) {
+        for domain in index.snapshot.domains {
+            let key = "id=\(domain.id)"
+            if (domain.parent != nil) != (domain.kind == .nested) {
+                let what = domain.parent.map { "parent \($0)" } ?? "no parent"
+                log.add(malformed("domain", key, "a domain of kind \(domain.kind.rawValue) has \(what)"))
+            } else if let parent = domain.parent.flatMap({ index.domains[$0] }), parent.kind != .paging {
+                log.add(
+                    malformed("domain", key, "its parent \(parent.id) is of kind \(parent.kind.rawValue), not paging"))
+            }
+        }
+        for record in index.snapshot.domainUnits {
+            let key = "domain=\(record.domain) unit=\(record.unit)"
+            if let tables = record.tables, !tables.root.isAligned(toLog2: 12) {
+                log.add(malformed("domain_unit", key, "root \(tables.root) is not 4 KiB aligned"))
+            }
+            guard let kind = index.domains[record.domain]?.kind else { continue }
+            // A lookup entry that the hardware refuses is imported as a paging domain without tables.
+            let mayLackTables = index.snapshot.origin == .imported
+            let hasTables = kind == .paging || kind == .nested
+            if hasTables != (record.tables != nil), !(mayLackTables && record.tables == nil) {
+                let what = record.tables == nil ? "no page tables" : "page tables"
+                log.add(malformed("domain_unit", key, "a domain of kind \(kind.rawValue) has \(what)"))
+            }
+            if kind == .nested, let format = record.tables?.format, format != .x86_64 {
+                log.add(malformed("domain_unit", key, "a nested domain has tables of format \(format.rawValue)"))
+            }
+        }
+    }
+
+    /// A cache tag stands exactly where something is cached.
+    private static func attachments(_ index: SnapshotIndex, _ log: inout FindingLog) {
+        for attachment in index.snapshot.attachments {
+            guard let kind = index.domains[attachment.domain]?.kind else { continue }
+            let what: String
+            switch (kind, attachment.cacheTag) {
+            case (.blocked, let tag?): what = "cache tag \(tag) of a blocked attachment, expected none"
+            case (.paging, nil), (.identity, nil), (.nested, nil): what = "no cache tag of domain \(attachment.domain)"
+            default: continue
+            }
+            log.add(
+                malformed(
+                    "attachment", "device=\(attachment.requester) pasid=\(attachment.pasid.label)",
+                    device: attachment.requester, pasid: attachment.pasid, what))
         }
     }
 }

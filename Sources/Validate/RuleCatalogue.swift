@@ -189,7 +189,8 @@ extension RuleID {
                 source: "live-update.md scenario 48; lifecycle.md, imported machines")
         case .cacheTagCollision:
             Rule(
-                self, .error, "One cache tag stands for one table root on a unit; pass-through never collides.",
+                self, .error,
+                "A cache tag, with the PASID in its key, stands for one table root on a unit; pass-through never collides.",
                 source: "lifecycle.md, cache tags; VT-d 6.2.2; live-update.md scenario 37")
         default: nil
         }

@@ -40,6 +40,8 @@ enum TableTargets {
                 unit.hardware != nil
             else { continue }
             if index.snapshot.origin == .engine, index.domains[record.domain]?.preserved != true { continue }
+            // The root of a nested domain is a guest address, and its tables are the guest's: none are recorded.
+            if index.domains[record.domain]?.kind == .nested { continue }
             let root = tables.root.pageBase
             guard seen.insert(Key(unit: record.unit, root: root, topLevel: Int(tables.topLevel))).inserted else {
                 continue

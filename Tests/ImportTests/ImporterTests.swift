@@ -75,7 +75,9 @@ struct ImporterTests {
         #expect(snapshot.domains.count == 14)
         #expect(snapshot.domains.allSatisfy { $0.kind == .paging })
         #expect(snapshot.domainUnits.allSatisfy { $0.tables?.topLevel == 3 && $0.tables?.addressBits == 48 })
-        #expect(Set(snapshot.domainUnits.map(\.cacheTag)).count == 14)
+        #expect(Set(snapshot.attachments.map(\.cacheTag)).count == 14)
+        #expect(snapshot.attachments.allSatisfy { $0.cacheTag != nil && $0.cachePASID == nil })
+        #expect(snapshot.cacheTags.count == 14 && snapshot.cacheTags.values.allSatisfy { $0.count == 1 })
         let holder = Dictionary(uniqueKeysWithValues: snapshot.domains.map { ($0.id, $0.holder) })
         #expect(try holder[domain("01:00.0")] == .iommufd)
         #expect(try holder[domain("02:00.0")] == .core)
@@ -121,6 +123,22 @@ struct ImporterTests {
         #expect(snapshot.areas == full.areas)
         let narrow = try Importer.importMachine(image, options: ImportOptions(hostAddressWidth: 46))
         #expect(narrow.units[0].hostAddressWidth == 46)
+    }
+
+    @Test("One root under two DIDs is one domain with two cache tags")
+    func tags() throws {
+        let image = try Fixtures.vtd48()
+        let before = try Importer.importMachine(image)
+        let place = try #require(before.attachments.first { $0.requester == RequesterID("00:04.0") }?.entryAddress)
+        let second = PhysicalAddress(place.rawValue + 8)
+        let word = try #require(image.memory.word(at: second))
+        let own = UInt32(word >> 8 & 0xffff)
+        #expect(image.memory.setWord(word & ~0xff_ff00 | 0x4321 << 8, at: second))
+        let after = try Importer.importMachine(image)
+        #expect(after.domains == before.domains && after.domainUnits == before.domainUnits)
+        let changed = try #require(after.attachments.first { $0.requester == RequesterID("00:04.0") })
+        #expect(changed.cacheTag == 0x4321)
+        #expect(after.cacheTags[changed.domain]?.map(\.tag) == [own, 0x4321].sorted())
     }
 
     @Test("Budgets leave pages and areas out, and never more than they say")

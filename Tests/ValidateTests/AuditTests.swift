@@ -51,7 +51,7 @@ import Testing
         machine.write(sound ^ 0x8000 | 0x100, changed)
         #expect(machine.audit(1).tableDifferences.map(\.entryAddress) == [changed])
         machine.write(sound, changed)
-        machine.snapshot.units[0].hardwareUpdatedMask = 0
+        machine.snapshot.domainUnits[0].tables?.hardwareUpdatedMask = 0
         let report = machine.audit(1)
         #expect(report.tableDifferenceCount == 3)
         #expect(report.findings.allSatisfy { $0.rule == .tableMemoryDiffers })

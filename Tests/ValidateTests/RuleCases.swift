@@ -13,48 +13,6 @@ extension RuleCase {
     private static let first = TestMachine.first
     private static let second = TestMachine.second
 
-    private static let records: [RuleCase] = [
-        RuleCase(rule: .recordMalformed, name: "a host address width of 60") {
-            $0.snapshot.units[0].hostAddressWidth = 60
-            return nil
-        },
-        RuleCase(rule: .recordMalformed, name: "two HWPTs with one token") {
-            $0.snapshot.hwpts[1].token = 1
-            return nil
-        },
-        RuleCase(rule: .recordMalformed, name: "a page recorded twice with different content") { machine in
-            var pages = machine.snapshot.tablePages[1].pages
-            let page = machine.snapshot.tablePages[0].pages.entries[0].address
-            var all = pages.entries.enumerated().map { ($0.element.address, $0.element.level, $0.offset) }
-            all.append((page, 2, -1))
-            all.sort { $0 < $1 }
-            let words = UnsafeMutablePointer<UInt64>.allocate(capacity: 512)
-            defer { words.deallocate() }
-            var result = PageSet()
-            for (address, level, index) in all {
-                if index < 0 { words.update(repeating: 0, count: 512) } else { pages.decode(index, into: words) }
-                result.append(address: address, level: level, words: words)
-            }
-            pages = result
-            machine.snapshot.tablePages[1].pages = pages
-            return page
-        },
-        RuleCase(rule: .referenceUnresolved, name: "a device on no unit", device: first) {
-            $0.snapshot.devices[0].unit = UnitID(9)
-            return nil
-        },
-        RuleCase(rule: .referenceUnresolved, name: "an HWPT of no IOAS") {
-            $0.snapshot.hwpts[1].ioas = IOASID(9)
-            return nil
-        },
-        RuleCase(
-            rule: .requesterWithoutFunction, name: "an alias", severity: .warning, device: first
-        ) {
-            $0.snapshot.devices[0].hasFunction = false
-            return nil
-        },
-    ]
-
     private static let lookups: [RuleCase] = [
         RuleCase(rule: .vtdRootTableAddress, name: "a reserved bit in the register") {
             $0.snapshot.units[0].registers[3].value |= 1
@@ -126,13 +84,13 @@ extension RuleCase {
         RuleCase(rule: .cacheTagCollision, name: "one DID, two roots", device: second) {
             let place = word($0.contextEntry(second))
             $0.write($0.read(place) & ~0xff00 | 5 << 8, place)
-            $0.snapshot.domainUnits[1].cacheTag = 5
+            $0.snapshot.attachments[1].cacheTag = 5
             try $0.record()
             return place
         },
-        RuleCase(rule: .cacheTagCollision, name: "one DID, two roots, in the records only") {
-            $0.snapshot.domainUnits[1].cacheTag = 5
-            $0.snapshot.attachments.remove(at: 1)
+        RuleCase(rule: .cacheTagCollision, name: "one DID, two roots, in the records only", device: second) {
+            $0.snapshot.attachments[1].cacheTag = 5
+            $0.snapshot.devices[1].preserved = false
             $0.enter(second, VTDContextEntry(low: 0, high: 0))
             try $0.record()
             return nil
@@ -142,7 +100,11 @@ extension RuleCase {
             return $0.contextEntry(first)
         },
         RuleCase(rule: .attachmentEntryDiffers, name: "another cache tag", device: first) {
-            $0.snapshot.domainUnits[0].cacheTag = 99
+            $0.snapshot.attachments[0].cacheTag = 99
+            return word($0.contextEntry(first))
+        },
+        RuleCase(rule: .attachmentEntryDiffers, name: "a PASID in the cache key", device: first) {
+            $0.snapshot.attachments[0].cachePASID = PASID(0)
             return word($0.contextEntry(first))
         },
         RuleCase(rule: .attachmentEntryDiffers, name: "pass-through in memory", device: second) {

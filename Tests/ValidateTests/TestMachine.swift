@@ -100,7 +100,7 @@ struct TestMachine {
                         value: VTDCapability(widths: [.bits39, .bits48], maximumGuestAddressWidth: 48).rawValue),
                     .init(name: "ecap", value: 1 << 6 | 1 << 7),
                     .init(name: "gsts", value: 0xc000_0000),
-                ], hardwareUpdatedMask: 0x300)
+                ], accessedDirty: true)
         ]
         snapshot.memoryRanges = [
             MemoryRangeRecord(
@@ -122,12 +122,12 @@ struct TestMachine {
                 number < 2
                 ? DomainUnitRecord.Geometry(
                     format: .vtdSecondStage, root: roots[number], topLevel: UInt8(topLevel(number)),
-                    addressBits: number == 0 ? 48 : 39) : nil
-            snapshot.domainUnits.append(
-                DomainUnitRecord(domain: DomainID(id), unit: unit, cacheTag: 4 + id, tables: geometry))
+                    addressBits: number == 0 ? 48 : 39, hardwareUpdatedMask: 0x300) : nil
+            snapshot.domainUnits.append(DomainUnitRecord(domain: DomainID(id), unit: unit, tables: geometry))
             snapshot.attachments.append(
                 AttachmentRecord(
-                    requester: device, pasid: nil, domain: DomainID(id), entryAddress: contextEntry(device)))
+                    requester: device, pasid: nil, domain: DomainID(id), cacheTag: 4 + id,
+                    entryAddress: contextEntry(device)))
         }
         snapshot.sessions = [SessionRecord(id: SessionID(1), name: "vm")]
         snapshot.backings = [
@@ -147,6 +147,18 @@ struct TestMachine {
         // Two areas over one run, of two backings.
         area(2, 0x0, bytes: 0x4000, offset: 0x100_0000)
         area(2, 0x4000, bytes: 0xc000, offset: Self.fileBase + 0x100_4000, backing: 2)
+    }
+
+    /// Records a nested domain that no device uses.
+    mutating func nest(_ id: DomainID, in parent: DomainID?, format: PageTableFormatKind = .x86_64) {
+        snapshot.domains.append(DomainRecord(id: id, kind: .nested, holder: .core, parent: parent))
+        snapshot.domainUnits.append(
+            DomainUnitRecord(
+                domain: id, unit: UnitID(1),
+                tables: .init(
+                    format: format, root: PhysicalAddress(0x1234_5000), topLevel: 3, addressBits: 48,
+                    signExtended: true,
+                    hardwareUpdatedMask: 0x60)))
     }
 
     mutating func area(

@@ -34,7 +34,7 @@ public struct DMARDeviceScope: Sendable, Hashable {
     public var path: [Step]
 
     /// All scopes up to the end of the structure.
-    static func list(_ body: inout ByteReader) throws(DMARError) -> [DMARDeviceScope] {
+    static func list(_ body: inout ByteReader<DMARError>) throws(DMARError) -> [DMARDeviceScope] {
         var scopes: [DMARDeviceScope] = []
         while !body.isAtEnd {
             let start = body.offset

@@ -1,7 +1,7 @@
 import IOMMUModel
 
 /// Why bytes are not a DMAR table. Offsets count from the table's first byte.
-public enum DMARError: Error, Sendable, Hashable {
+public enum DMARError: Error, TruncationError, Sendable, Hashable {
     /// The signature is another table's.
     case notDMAR
     /// The bytes end at `offset`, before the header of 48 bytes, or a field of `expected` bytes, does.

@@ -47,7 +47,7 @@ public struct DMARTable: Sendable, Hashable {
 
     /// Reads the whole table, its ACPI header included. Bounded by the table's own length; never reads past `bytes`.
     public init(_ bytes: [UInt8]) throws(DMARError) {
-        var reader = ByteReader(bytes[...])
+        var reader = ByteReader<DMARError>(bytes[...])
         guard bytes.count >= 48 else { throw .truncated(offset: bytes.count, expected: 48) }
         guard bytes.starts(with: Array("DMAR".utf8)) else { throw .notDMAR }
         reader.skip(to: 4)
@@ -57,7 +57,7 @@ public struct DMARTable: Sendable, Hashable {
         }
         let table = bytes[..<length]
         guard table.reduce(0, &+) == 0 else { throw .checksum }
-        reader = ByteReader(table)
+        reader = ByteReader<DMARError>(table)
         reader.skip(to: 36)
         hostAddressWidth = Int(try reader.uint8()) + 1
         flags = try reader.uint8()
@@ -69,7 +69,7 @@ public struct DMARTable: Sendable, Hashable {
             guard size >= 4, size <= length - start else {
                 throw .length(offset: start + 2, found: UInt64(size), expected: "4 to \(length - start)")
             }
-            var body = ByteReader(table[start..<(start + size)])
+            var body = ByteReader<DMARError>(table[start..<(start + size)])
             body.skip(to: start + 4)
             switch type {
             case 0: units.append(try Unit(&body))
@@ -103,7 +103,7 @@ public struct DMARTable: Sendable, Hashable {
 }
 
 extension DMARTable.Unit {
-    init(_ body: inout ByteReader) throws(DMARError) {
+    init(_ body: inout ByteReader<DMARError>) throws(DMARError) {
         let flags = try body.uint8()
         _ = try body.uint8()
         segment = try body.uint16()
@@ -119,7 +119,7 @@ extension DMARTable.Unit {
 }
 
 extension DMARTable.ReservedMemory {
-    init(_ body: inout ByteReader) throws(DMARError) {
+    init(_ body: inout ByteReader<DMARError>) throws(DMARError) {
         _ = try body.uint16()
         segment = try body.uint16()
         let offset = body.offset
@@ -134,7 +134,7 @@ extension DMARTable.ReservedMemory {
 }
 
 extension DMARTable.RootPorts {
-    init(_ body: inout ByteReader) throws(DMARError) {
+    init(_ body: inout ByteReader<DMARError>) throws(DMARError) {
         all = try body.uint8() & 1 != 0
         _ = try body.uint8()
         segment = try body.uint16()

@@ -8,13 +8,19 @@ extension DomainRecord: StoredRecord {
         try row.integer(id.rawValue)
         try row.text(kind.rawValue)
         try row.text(holder.rawValue)
+        try row.integer(parent?.rawValue)
         try row.flag(preserved)
     }
 
     init(from row: RowReader) throws(RowDefect) {
-        self.init(
-            id: DomainID(try row.integer()), kind: try row.choice(), holder: try row.choice(), preserved: try row.flag()
-        )
+        let id = DomainID(try row.integer())
+        let kind: DomainKind = try row.choice()
+        let holder: DomainHolder = try row.choice()
+        let parent = try row.optional { () throws(RowDefect) in DomainID(try row.integer()) }
+        guard (parent != nil) == (kind == .nested) else {
+            throw row.defect(parent.map { "is \($0) of a \(kind.rawValue) domain" } ?? "of a nested domain is missing")
+        }
+        self.init(id: id, kind: kind, holder: holder, parent: parent, preserved: try row.flag())
     }
 }
 
@@ -24,33 +30,37 @@ extension DomainUnitRecord: StoredRecord {
     func write(to row: TableWriter) throws(StoreError) {
         try row.integer(domain.rawValue)
         try row.integer(unit.rawValue)
-        try row.integer(cacheTag)
         if let tables {
             try row.text(tables.format.rawValue)
             try row.page(tables.root)
             try row.integer(tables.topLevel)
             try row.integer(tables.addressBits)
+            try row.flag(tables.signExtended)
+            try row.word(tables.hardwareUpdatedMask)
         } else {
-            for _ in 0..<4 { try row.null() }
+            for _ in 0..<6 { try row.null() }
         }
     }
 
     init(from row: RowReader) throws(RowDefect) {
         let domain = DomainID(try row.integer())
         let unit = UnitID(try row.integer())
-        let cacheTag: UInt32 = try row.integer()
         let format = try row.optional { () throws(RowDefect) -> PageTableFormatKind in try row.choice() }
         let root = try row.optional { () throws(RowDefect) -> PhysicalAddress in try row.page() }
         let topLevel = try row.optional { () throws(RowDefect) -> UInt8 in try row.integer() }
-        let addressBits = try row.optional { () throws(RowDefect) -> UInt8 in try row.integer() }
+        let addressBits = try row.optional { () throws(RowDefect) in UInt8(try row.integer(0...64)) }
+        let signExtended = try row.optional { () throws(RowDefect) in try row.flag() }
+        let mask = try row.optional { () throws(RowDefect) in try row.word() }
         let tables: Geometry?
-        switch (format, root, topLevel, addressBits) {
-        case (nil, nil, nil, nil): tables = nil
-        case (let format?, let root?, let topLevel?, let addressBits?):
-            tables = Geometry(format: format, root: root, topLevel: topLevel, addressBits: addressBits)
+        switch (format, root, topLevel, addressBits, signExtended, mask) {
+        case (nil, nil, nil, nil, nil, nil): tables = nil
+        case (let format?, let root?, let topLevel?, let addressBits?, let signExtended?, let mask?):
+            tables = Geometry(
+                format: format, root: root, topLevel: topLevel, addressBits: addressBits, signExtended: signExtended,
+                hardwareUpdatedMask: mask)
         default: throw row.defect("geometry is not complete")
         }
-        self.init(domain: domain, unit: unit, cacheTag: cacheTag, tables: tables)
+        self.init(domain: domain, unit: unit, tables: tables)
     }
 }
 
@@ -68,28 +78,5 @@ extension HWPTRecord: StoredRecord {
         self.init(
             id: HWPTID(try row.integer()), ioas: IOASID(try row.integer()), domain: DomainID(try row.integer()),
             token: try row.optional { () throws(RowDefect) in try row.word() })
-    }
-}
-
-extension AttachmentRecord: StoredRecord {
-    static var table: RecordTable { .attachment }
-
-    func write(to row: TableWriter) throws(StoreError) {
-        try row.integer(requester.segment)
-        try row.integer(requester.rid)
-        try row.flag(pasid != nil)
-        try row.integer(pasid?.rawValue ?? 0)
-        try row.integer(domain.rawValue)
-        try row.word(entryAddress?.rawValue)
-    }
-
-    init(from row: RowReader) throws(RowDefect) {
-        let requester = RequesterID(segment: try row.integer(), rid: try row.integer())
-        let tagged = try row.flag()
-        let number = UInt32(try row.integer(0...Int64(PASID.maximum)))
-        guard tagged || number == 0 else { throw row.defect("is \(number) for untagged requests, expected 0") }
-        self.init(
-            requester: requester, pasid: tagged ? PASID(number) : nil, domain: DomainID(try row.integer()),
-            entryAddress: try row.optional { () throws(RowDefect) in PhysicalAddress(try row.word()) })
     }
 }

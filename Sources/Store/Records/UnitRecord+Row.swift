@@ -11,14 +11,16 @@ extension UnitRecord: StoredRecord {
         try row.integer(segment)
         try row.page(registerBase)
         try row.integer(hostAddressWidth)
-        try row.word(hardwareUpdatedMask)
+        try row.integer(encryptionBit)
+        try row.flag(accessedDirty)
     }
 
     init(from row: RowReader) throws(RowDefect) {
         self.init(
             id: UnitID(try row.integer()), kind: try row.choice(), segment: try row.integer(),
             registerBase: try row.page(), hostAddressWidth: try row.integer(), registers: [],
-            hardwareUpdatedMask: try row.word())
+            encryptionBit: try row.optional { () throws(RowDefect) in UInt8(try row.integer(12...51)) },
+            accessedDirty: try row.flag())
     }
 }
 
