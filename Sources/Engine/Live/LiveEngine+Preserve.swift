@@ -114,7 +114,7 @@ extension LiveEngine {
             key.pasid == nil ? .EINVAL : .EOPNOTSUPP, key.pasid == nil ? .preserveDomain : .preservePASID,
             requester: key.requester, pasid: key.pasid)
         switch domain.kind {
-        case .blocked, .nested: throw refusal
+        case .blocked: throw refusal
         case .identity: break
         case .paging, .nested:
             guard let hwpt = domain.hwpt, hwptTable[hwpt]?.token != nil, let ioas = hostIOAS(of: hwpt),

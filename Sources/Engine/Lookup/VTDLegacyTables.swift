@@ -95,6 +95,13 @@ struct VTDLegacyTables: LookupTables {
         return true
     }
 
+    func deviceEntry(_ device: MachineDevice) -> DeviceEntry? {
+        guard let address = entryAddress(device, nil), let found = words.words(2, at: address),
+            found.contains(where: { $0 != 0 })
+        else { return nil }
+        return DeviceEntry(requester: device.requester, address: address, words: found)
+    }
+
     func deviceEntries() -> [DeviceEntry] {
         var entries: [DeviceEntry] = []
         for bus in 0...UInt8.max {

@@ -125,17 +125,24 @@ struct VTDScalableTables: LookupTables {
         var made: [PhysicalAddress] = []
         do throws(Errno) {
             let known = context(rid).flatMap { $0.entry.isPresent ? $0 : nil }
-            let context = try known?.entry ?? newContext(device, arena: &arena, &made)
+            let context: VTDScalableContextEntry
+            if let known { context = known.entry } else { context = try newContext(device, arena: &arena, &made) }
             let pasid = lookedUp(pasid, context)
             guard let slot = directory(context, pasid) else { throw .EINVAL }
-            let table = try slot.table ?? newFrame(arena: &arena, &made)
+            let table: PhysicalAddress
+            if let known = slot.table { table = known } else { table = try newFrame(arena: &arena, &made) }
             guard let address = VTDLookupIndex.pasidEntry(pasid, in: table) else { throw .EFAULT }
             // From the leaves up: an entry is whole before anything leads to it.
             if known != nil, slot.table != nil {
                 words.publish(wanted.words, at: address)
                 return address
             }
-            let contextTable = try half(rid)?.table ?? newFrame(arena: &arena, &made)
+            let contextTable: PhysicalAddress
+            if let known = half(rid)?.table {
+                contextTable = known
+            } else {
+                contextTable = try newFrame(arena: &arena, &made)
+            }
             words.publish(wanted.words, at: address)
             if slot.table == nil { words.publish([VTDPASIDDirectoryEntry(table: table).word], at: slot.address) }
             guard known == nil else { return address }

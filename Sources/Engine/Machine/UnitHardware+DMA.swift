@@ -16,7 +16,7 @@ extension UnitHardware {
                     return .address(PhysicalAddress(iova.rawValue))
                 }
             } else if let entry = iotlb.lookup(context.space, iova: iova), entry.protection.contains(access.needs),
-                access == .read || entry.isDirty || !setsDirtyBits
+                access != .write || entry.isDirty
             {
                 // A write through a leaf whose dirty bit is not set yet must walk, to set it.
                 counters.translated &+= 1
@@ -68,10 +68,9 @@ extension UnitHardware {
 
     /// Every cached entry that a fresh walk from the root register does not give. Writes nothing, counts nothing.
     func staleEntries(memory: MemoryView) -> [StaleEntry] {
-        let reader = hardware.withoutUpdates
         var result: [StaleEntry] = []
         for entry in contextCache.sorted {
-            if case .context(let context) = reader.resolve(entry.key.requester.rid, pasid: entry.key.pasid, memory: memory),
+            if case .context(let context) = hardware.resolve(entry.key.requester.rid, pasid: entry.key.pasid, memory: memory),
                 context.cacheSpace == entry.space, context.path.passThroughRights == entry.passThrough
             {
                 continue
@@ -80,7 +79,7 @@ extension UnitHardware {
         }
         for entry in iotlb.entries {
             let access: Access = entry.protection.contains(.read) ? .read : .write
-            if case .translated(let translation, let context) = reader.translate(
+            if case .translated(let translation, let context) = hardware.observe(
                 entry.source.requester.rid, pasid: entry.source.pasid, iova: entry.iova, access: access, memory: memory),
                 translation.pa == entry.pa, translation.protection == entry.protection,
                 context.cacheSpace == entry.space

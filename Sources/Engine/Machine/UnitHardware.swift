@@ -26,8 +26,6 @@ public final class UnitHardware {
     }
     /// ``Hardware/IOMMUHardware/translationEnabled``, where every access asks it.
     private(set) var isTranslating: Bool
-    /// A write must walk until the leaf's dirty bit is known to be set.
-    let setsDirtyBits: Bool
     private let carried: [UnitDescription.Register]
 
     /// What it serves without a walk; an engine changes it by invalidating only.
@@ -45,29 +43,25 @@ public final class UnitHardware {
         guard (12...52).contains(description.hostAddressWidth) else {
             throw .hostAddressWidth(description.id, Int(description.hostAddressWidth))
         }
+        let found: IOMMUHardware?
         do throws(IOMMUHardware.MissingRegister) {
-            guard
-                let hardware = try IOMMUHardware(
-                    kind: description.kind, hostAddressWidth: Int(description.hostAddressWidth),
-                    encryptionBit: description.encryptionBit.map(Int.init),
-                    updatesAccessedDirty: description.accessedDirty, named: { description[register: $0] })
-            else { throw MachineError.unsupportedUnit(description.id, description.kind) }
-            self.hardware = hardware
-        } catch let error as IOMMUHardware.MissingRegister {
+            found = try IOMMUHardware(
+                kind: description.kind, hostAddressWidth: Int(description.hostAddressWidth),
+                encryptionBit: description.encryptionBit.map(Int.init),
+                updatesAccessedDirty: description.accessedDirty, named: { description[register: $0] })
+        } catch {
             throw .missingRegister(description.id, error.name)
-        } catch let error as MachineError {
-            throw error
         }
+        guard let found else { throw .unsupportedUnit(description.id, description.kind) }
+        hardware = found
         id = description.id
         segment = description.segment
         registerBase = description.registerBase
         hostAddressWidth = Int(description.hostAddressWidth)
         encryptionBit = description.encryptionBit
         accessedDirty = description.accessedDirty
-        // First-stage tables have these bits set by the hardware always, host tables where that is switched on.
-        setsDirtyBits = true
-        isTranslating = hardware.translationEnabled
-        let used = Set(hardware.namedRegisters.map(\.name))
+        isTranslating = found.translationEnabled
+        let used = Set(found.namedRegisters.map(\.name))
         carried = description.registers.filter { !used.contains($0.name) }
     }
 
