@@ -52,29 +52,43 @@ extension LiveEngine {
             let isBlocked = blocked.contains($0.requester)
             return AttachmentRecord(
                 requester: $0.requester, pasid: $0.pasid, domain: isBlocked ? blockedDomain ?? $0.domain : $0.domain,
-                cacheTag: isBlocked ? nil : $0.cacheTag, entryAddress: $0.entryAddress)
+                cacheTag: isBlocked ? nil : $0.space?.tag, cachePASID: isBlocked ? nil : $0.space?.pasid,
+                entryAddress: $0.entryAddress)
         }
         snapshot.lookupPages = machine.units.map { unit in
             var pages = PageSet()
             for page in lookupPages(of: unit.id) {
                 guard let words = machine.memory.page(at: page.address) else { continue }
-                pages.append(address: page.address, level: page.kind.lookupLevel, words: words)
+                pages.append(address: page.address, level: page.kind.rawValue, words: words)
             }
             return UnitPages(unit: unit.id, pages: pages)
         }
     }
 
     private borrowing func recordDomains(into snapshot: inout Snapshot) {
-        let used = Set(snapshot.attachments.map(\.domain))
-        for domain in domains where used.contains(domain.id) {
+        var used: [DomainID: [AttachmentKey]] = [:]
+        for attachment in snapshot.attachments {
+            let key = AttachmentKey(attachment.requester, attachment.pasid)
+            used[attachment.domain, default: []].append(key)
+            // A guest's tables need the host's below them.
+            if let parent = domain(attachment.domain)?.parent { used[parent, default: []].append(key) }
+        }
+        for domain in domains {
+            guard let keys = used[domain.id] else { continue }
             let carried = domain.preservedCount > 0
             snapshot.domains.append(
-                DomainRecord(id: domain.id, kind: domain.kind, holder: domain.holder, preserved: carried))
-            for unit in Set(domain.cacheTags.map(\.unit)) {
-                let mask = machine.unit(unit)?.hardwareUpdatedMask ?? 0
-                snapshot.domainUnits.append(
-                    DomainUnitRecord(
-                        domain: domain.id, unit: unit, tables: domain.table?.geometry(hardwareUpdatedMask: mask)))
+                DomainRecord(
+                    id: domain.id, kind: domain.kind, holder: domain.holder, parent: domain.parent, preserved: carried))
+            guard domain.kind != .blocked else { continue }
+            for (unit, keys) in Dictionary(grouping: keys, by: { machine.device($0.requester)!.unit }) {
+                let walked = resolved(keys[0])?.path
+                let tables =
+                    switch domain.kind {
+                    case .paging: domain.table.map { $0.geometry(walked?.host?.configuration) }
+                    case .nested: domain.guestStage.map { DomainUnitRecord.Geometry($0, walked?.first?.configuration) }
+                    case .identity, .blocked: DomainUnitRecord.Geometry?.none
+                    }
+                snapshot.domainUnits.append(DomainUnitRecord(domain: domain.id, unit: unit, tables: tables))
             }
             guard domain.table != nil else { continue }
             var pages = PageSet()
@@ -87,9 +101,9 @@ extension LiveEngine {
         let recorded = Set(snapshot.domains.map(\.id))
         let kept = hwpts.filter { recorded.contains($0.domain) }
         snapshot.hwpts = kept.compactMap { hwpt in
-            hwpt.ioas.map { HWPTRecord(id: hwpt.id, ioas: $0, domain: hwpt.domain, token: hwpt.token) }
+            hostIOAS(of: hwpt.id).map { HWPTRecord(id: hwpt.id, ioas: $0, domain: hwpt.domain, token: hwpt.token) }
         }
-        let spaces = Set(kept.compactMap(\.ioas))
+        let spaces = Set(snapshot.hwpts.map(\.ioas))
         var files: Set<BackingID> = []
         for ioas in ioases where spaces.contains(ioas.id) {
             snapshot.ioases.append(
@@ -128,25 +142,23 @@ extension UnitHardware {
             id: description.id, kind: description.kind, segment: description.segment,
             registerBase: description.registerBase, hostAddressWidth: description.hostAddressWidth,
             registers: description.registers.map { .init(name: $0.name, value: $0.value) },
-            accessedDirty: accessedDirty)
+            encryptionBit: encryptionBit, accessedDirty: accessedDirty)
     }
 }
 
 extension PageTable {
-    /// Root and shape as the store records them; the mask is that of the unit that walks the tables.
-    func geometry(hardwareUpdatedMask: UInt64) -> DomainUnitRecord.Geometry {
-        DomainUnitRecord.Geometry(
-            format: configuration.format, root: root, topLevel: UInt8(configuration.topLevel),
-            addressBits: UInt8(configuration.addressBits), signExtended: configuration.signExtended,
-            hardwareUpdatedMask: hardwareUpdatedMask)
+    /// Root and shape as the store records them; `walked` is what the unit's entries make of the tables: what the hardware
+    /// writes into them depends on it.
+    func geometry(_ walked: PageTableConfiguration?) -> DomainUnitRecord.Geometry {
+        DomainUnitRecord.Geometry(TranslationStage(configuration: configuration, root: root), walked)
     }
 }
 
-extension LiveEngine.LookupPage.Kind {
-    var lookupLevel: UInt8 {
-        switch self {
-        case .vtdRoot: LookupLevel.vtdRoot
-        case .vtdContext: LookupLevel.vtdContext
-        }
+extension DomainUnitRecord.Geometry {
+    init(_ stage: TranslationStage, _ walked: PageTableConfiguration?) {
+        self.init(
+            format: stage.configuration.format, root: stage.root, topLevel: UInt8(stage.configuration.topLevel),
+            addressBits: UInt8(stage.configuration.addressBits), signExtended: stage.configuration.signExtended,
+            hardwareUpdatedMask: walked?.hardwareUpdatedMask ?? 0)
     }
 }

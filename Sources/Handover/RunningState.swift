@@ -15,7 +15,7 @@ public enum RunningState {
         /// The engine's id of each domain of the snapshot that could be taken over.
         public let domains: [DomainID: DomainID]
         /// Devices whose entry or tables could not be taken over as they are, with the reason.
-        public let left: [(requester: RequesterID, refusal: Refusal)]
+        public let left: [(requester: RequesterID, pasid: PASID?, refusal: Refusal)]
     }
 
     /// Takes over units, tags, domains, address spaces and attachments; changes nothing in memory. O(records).
@@ -50,18 +50,18 @@ public enum RunningState {
                 try books.setOwner(group.owner, token: group.ownerToken, assumed: group.ownerAssumed, of: group.id)
             }
             let domains = try addDomains(snapshot, files: files, to: &books)
-            var left: [(requester: RequesterID, refusal: Refusal)] = []
+            var left: [(requester: RequesterID, pasid: PASID?, refusal: Refusal)] = []
             for attachment in snapshot.attachments {
                 guard let domain = domains[attachment.domain] else {
-                    left.append((attachment.requester, Refusal(.EINVAL, .preserveDomain)))
+                    left.append((attachment.requester, attachment.pasid, Refusal(.EINVAL, .preserveDomain)))
                     continue
                 }
                 do {
                     try books.attachRestored(
                         attachment.requester, pasid: attachment.pasid, domain: domain,
-                        entryAddress: attachment.entryAddress)
+                        entryAddress: attachment.entryAddress, space: attachment.space)
                 } catch {
-                    left.append((attachment.requester, error))
+                    left.append((attachment.requester, attachment.pasid, error))
                 }
             }
             return Taken(engine: try books.start(), session: session, domains: domains, left: left)
@@ -83,15 +83,18 @@ public enum RunningState {
         let areas = Dictionary(grouping: snapshot.areas, by: \.ioas)
         let spaces = Dictionary(snapshot.ioases.map { ($0.id, $0) }) { first, _ in first }
         let objects = Dictionary(snapshot.hwpts.map { ($0.domain, $0) }) { first, _ in first }
-        for domain in snapshot.domains where domain.kind != .blocked {
-            let units = places[domain.id] ?? []
-            let geometry = units.first?.tables.map {
-                RestoringEngine.Geometry(root: $0.root, topLevel: $0.topLevel, addressBits: $0.addressBits)
+        // A nested domain's parent first.
+        let ordered = snapshot.domains.filter { $0.parent == nil } + snapshot.domains.filter { $0.parent != nil }
+        for domain in ordered where domain.kind != .blocked {
+            guard let place = places[domain.id]?.first, domain.parent == nil || taken[domain.parent!] != nil else {
+                continue
             }
             let id: DomainID
             do throws(Refusal) {
                 id = try books.adoptDomain(
-                    kind: domain.kind, holder: domain.kind == .paging ? .iommufd : .core, geometry: geometry,
+                    kind: domain.kind, holder: domain.kind == .identity ? .core : .iommufd,
+                    geometry: place.tables.map { RestoringEngine.Geometry($0) },
+                    parent: domain.parent.flatMap { taken[$0] }, on: place.unit,
                     cacheTags: (tags[domain.id] ?? []).map { .init(unit: $0.unit, cacheTag: $0.tag) })
             } catch {
                 // A damaged domain: its devices stay in the hands of nobody and are refused.
@@ -99,6 +102,10 @@ public enum RunningState {
             }
             taken[domain.id] = id
             guard let object = objects[domain.id], let space = spaces[object.ioas] else { continue }
+            guard domain.kind == .paging else {
+                _ = try books.addNestedHWPT(domain: id, token: object.token)
+                continue
+            }
             let list = (areas[space.id] ?? []).compactMap { area in
                 files[area.backing].map {
                     IOPTArea(range: area.range, backing: $0, offset: area.offset, protection: area.protection)
@@ -109,4 +116,18 @@ public enum RunningState {
         }
         return taken
     }
+}
+
+extension RestoringEngine.Geometry {
+    /// As recorded.
+    public init(_ tables: DomainUnitRecord.Geometry) {
+        self.init(
+            format: tables.format, root: tables.root, topLevel: tables.topLevel, addressBits: tables.addressBits,
+            signExtended: tables.signExtended)
+    }
+}
+
+extension AttachmentRecord {
+    /// What the unit's caches hold its translations under; `nil` when it is blocked.
+    public var space: CacheSpace? { cacheTag.map { CacheSpace(tag: $0, pasid: cachePASID) } }
 }

@@ -59,8 +59,8 @@ extension SnapshotBuilder {
             snapshot.attachments.append(
                 AttachmentRecord(
                     requester: attached.requester, pasid: attached.pasid, domain: id,
-                    entryAddress: attached.entry.entryAddress, cacheTag: attached.context?.cacheTag,
-                    cachePASID: attached.context?.cachePASID))
+                    cacheTag: attached.context?.cacheTag, cachePASID: attached.context?.cachePASID,
+                    entryAddress: attached.entry.entryAddress))
             if holders.contains(attached.requester) {
                 for id in [id, parent].compactMap(\.self) {
                     snapshot.domains[Int(id.rawValue) - 1].holder = .iommufd

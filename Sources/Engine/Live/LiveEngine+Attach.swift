@@ -120,7 +120,7 @@ extension LiveEngine {
     }
 
     /// The address space that a device's requests through `hwpt` end in: of a nested one its parent's.
-    func hostIOAS(of hwpt: HWPTID) -> IOASID? {
+    public func hostIOAS(of hwpt: HWPTID) -> IOASID? {
         hwptTable[hwpt].flatMap { $0.ioas ?? $0.parent.flatMap { hwptTable[$0]?.ioas } }
     }
 

@@ -78,8 +78,9 @@ extension LiveEngine {
         dropDeviceTag(of: device)
     }
 
-    /// What the hardware makes of the requests of `key` now; `nil` when it refuses them, or cannot be known.
-    func resolved(_ key: AttachmentKey) -> RequestContext? {
+    /// What the hardware makes of the requests of `key` now, as memory says; `nil` when it refuses them, or that cannot be
+    /// known.
+    public func resolved(_ key: AttachmentKey) -> RequestContext? {
         guard let device = machine.device(key.requester), let unit = machine.unit(device.unit),
             case .context(let context) = unit.hardware.resolve(
                 key.requester.rid, pasid: key.pasid, memory: machine.memory.view)

@@ -140,14 +140,13 @@ extension LiveEngine {
     /// Blocks a device for good: bus master off, blocking domain. What it went through stays held, since the device may
     /// still be busy with it.
     ///
-    /// - Throws: `ENODEV`, `EOPNOTSUPP` the group must not be blocked, `EBUSY` preserved, or `domain` was given and the
-    ///   device is attached.
+    /// - Throws: `ENODEV`, `EOPNOTSUPP` the group must not be blocked, `EBUSY` preserved.
     public mutating func quarantine(_ requester: RequesterID) throws(Refusal) {
-        try quarantine(requester, holding: nil)
+        try quarantine(requester, holding: [:])
     }
 
-    /// `domains`: what each request of the device went through, where that could be adopted.
-    mutating func quarantine(_ requester: RequesterID, holding domains: [PASID?: DomainID]?) throws(Refusal) {
+    /// `domains`: what the requests of the device that are not attached yet went through, by PASID.
+    mutating func quarantine(_ requester: RequesterID, holding domains: [PASID?: DomainID]) throws(Refusal) {
         try refusable("quarantine", [.init("device", requester)]) { (engine) throws(Refusal) in
             guard let device = engine.machine.device(requester), let unit = engine.machine.unit(device.unit),
                 let untagged = engine.attachmentTable[AttachmentKey(requester)]
@@ -157,9 +156,6 @@ extension LiveEngine {
                 throw Refusal(.EBUSY, requester: requester, pasid: key.pasid)
             }
             guard engine.isBlockable(device.group) else { throw Refusal(.EOPNOTSUPP, requester: requester) }
-            guard domains == nil || untagged.domain == engine.blockedDomain else {
-                throw Refusal(.EBUSY, requester: requester)
-            }
             guard untagged.state != .quarantined else { return }
             engine.machine.setBusMaster(false, of: requester)
             // Also when the books say blocked: the entry in memory may be one that could not be taken over.
@@ -167,12 +163,12 @@ extension LiveEngine {
             for key in keys.reversed() { _ = tables.clear(device, key.pasid, arena: &engine.arena) }
             if let entry = tables.deviceEntry(device) { tables.block(entry) }
             unit.invalidateContexts(of: requester)
-            for pasid in (domains ?? [:]).keys {
+            for pasid in domains.keys {
                 let key = AttachmentKey(requester, pasid)
                 if engine.attachmentTable[key] == nil { engine.addAttachment(key) }
             }
             for key in engine.attachmentKeys(of: requester) {
-                engine.hold(key, domains?[key.pasid], tables.entryAddress(device, key.pasid))
+                engine.hold(key, domains[key.pasid], tables.entryAddress(device, key.pasid))
             }
         }
     }
@@ -183,7 +179,7 @@ extension LiveEngine {
         if let space = attachmentTable[key]!.space, let unit = machine.device(key.requester)?.unit {
             machine.unit(unit)?.invalidate(space)
         }
-        let held = domain ?? (former == blockedDomain ? nil : former)
+        let held = former == blockedDomain ? domain : former
         if former != blockedDomain {
             domainTable[blockedDomain]!.users.insert(key)
             attachmentTable[key]!.domain = blockedDomain

@@ -196,10 +196,10 @@ public struct RestoringEngine: ~Copyable {
     }
 
     /// Blocks a device whose domains cannot be taken over: bus master off, lookup entries cleared and invalidated.
-    /// What it went through stays held: `domains` by PASID, where they were adopted; otherwise frames and tags simply stay
-    /// taken.
+    /// What it went through stays held: `domains` by PASID, where they were adopted and are not attached yet; otherwise
+    /// frames and tags simply stay taken.
     ///
-    /// - Throws: `ENODEV`, `EOPNOTSUPP` the group must not be blocked, `EBUSY` attached already.
+    /// - Throws: `ENODEV`, `EOPNOTSUPP` the group must not be blocked.
     public mutating func quarantine(_ requester: RequesterID, holding domains: [PASID?: DomainID] = [:]) throws(Refusal) {
         try engine.quarantine(requester, holding: domains)
     }
