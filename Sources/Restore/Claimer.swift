@@ -12,36 +12,39 @@ import Validate
 public struct Claimer: ~Copyable {
     private let recorded: Snapshot
     private let sessions: [SessionID]
-    private let attached: [RequesterID: Restorer.AttachedDomain]
-    /// Devices still on their way, ascending.
-    public private(set) var pending: [RequesterID]
+    private let attached: [AttachmentKey: Restorer.AttachedDomain]
+    /// Requests still on their way, by device, then PASID.
+    public private(set) var pending: [AttachmentKey]
     private var rebuilt: [DomainID: HWPTID] = [:]
     private var equal: Set<DomainID> = []
 
-    /// For the devices in `devices`, which were restored and have a clean audit.
+    /// For the devices in `devices`, which were restored and have a clean audit: each with all its PASIDs.
     public init(
-        _ recorded: Snapshot, sessions: [SessionID], attached: [RequesterID: Restorer.AttachedDomain],
-        devices: [RequesterID]
+        _ recorded: Snapshot, sessions: [SessionID], attached: [AttachmentKey: Restorer.AttachedDomain],
+        devices: Set<RequesterID>
     ) {
         self.recorded = recorded
         self.sessions = sessions
         self.attached = attached
-        pending = devices.sorted()
+        pending = attached.keys.filter { devices.contains($0.requester) }.sorted()
     }
 
     /// VFIO claims every device through the session. - Returns: how many.
     public mutating func claim(_ engine: inout LiveEngine) throws(Errno) -> Int {
         guard let session = sessions.first else { throw .ENOENT }
-        for requester in pending { try engine.claim(requester, session: session) }
-        return pending.count
+        let devices = Set(pending.map(\.requester)).sorted()
+        for requester in devices { try engine.claim(requester, session: session) }
+        return devices.count
     }
 
     /// iommufd gets an object for every inherited domain with tables. - Returns: how many.
     public mutating func adopt(_ engine: inout LiveEngine) throws(Errno) -> Int {
         guard let session = sessions.first else { throw .ENOENT }
-        let tokens = Set(pending.compactMap { attached[$0]?.token }).sorted()
-        for token in tokens { _ = try engine.adoptHWPT(token: token, session: session) }
-        return tokens.count
+        // The host's tables below a guest's first: their object is the parent of the guest's.
+        let hosts = Set(pending.compactMap { attached[$0]?.tables.token })
+        let guests = Set(pending.compactMap { attached[$0]?.token }).subtracting(hosts)
+        for token in hosts.sorted() + guests.sorted() { _ = try engine.adoptHWPT(token: token, session: session) }
+        return hosts.count + guests.count
     }
 
     /// What a rebuild made.
@@ -65,12 +68,13 @@ public struct Claimer: ~Copyable {
                 file.kind == .physical ? .physical : .memfd, base: file.base, byteCount: file.byteCount,
                 sealed: file.isSealed, assumed: file.isAssumed)
         }
-        for domain in Set(pending.compactMap { attached[$0]?.recorded }).sorted() {
+        for domain in Set(pending.compactMap { attached[$0]?.tables.recorded }).sorted() {
             guard let object = recorded.hwpts.first(where: { $0.domain == domain }),
                 let place = recorded.domainUnits.first(where: { $0.domain == domain }), let tables = place.tables
             else { continue }
             let ioas = try engine.createIOAS()
-            let hwpt = try engine.createHWPT(ioas: ioas, unit: place.unit, addressBits: Int(tables.addressBits))
+            let hwpt = try engine.createHWPT(
+                ioas: ioas, unit: place.unit, addressBits: Int(tables.addressBits), format: tables.format)
             for area in recorded.areas where area.ioas == object.ioas {
                 guard let backing = files[area.backing] else { throw .ENOENT }
                 try engine.map(
@@ -82,87 +86,99 @@ public struct Claimer: ~Copyable {
             result.spaces += 1
             result.tablePages += engine.hwpt(hwpt).map { engine.tablePages(of: $0.domain).count } ?? 0
         }
+        // The guests' tables are where they were; only the host's below them are new.
+        for key in pending {
+            guard let domain = attached[key], let host = domain.host, rebuilt[domain.recorded] == nil,
+                let parent = rebuilt[host.recorded],
+                let place = recorded.domainUnits.first(where: { $0.domain == domain.recorded }),
+                let tables = place.tables
+            else { continue }
+            rebuilt[domain.recorded] = try engine.createNestedHWPT(
+                parent: parent, unit: place.unit, root: tables.root, topLevel: Int(tables.topLevel))
+        }
         return result
     }
 
     /// Compares each inherited tree with the new one.
     ///
-    /// - Returns: bytes found equal, and what differs first, per device that cannot be replaced.
+    /// - Returns: bytes found equal, and what differs first, for whatever cannot be replaced.
     public mutating func compare(
         _ engine: borrowing LiveEngine
-    ) -> (equalBytes: UInt64, differing: [(requester: RequesterID, what: String)]) {
+    ) -> (equalBytes: UInt64, differing: [(key: AttachmentKey, what: String)]) {
         var bytes: UInt64 = 0
-        var differing: [(requester: RequesterID, what: String)] = []
+        var differing: [(key: AttachmentKey, what: String)] = []
         var verdicts: [DomainID: TreeComparison] = [:]
-        for requester in pending {
-            guard let domain = attached[requester], let hwpt = rebuilt[domain.recorded],
-                let old = engine.domain(domain.engine)?.table,
+        for key in pending {
+            guard let host = attached[key]?.tables, let hwpt = rebuilt[host.recorded],
+                let old = engine.domain(host.engine)?.table,
                 let new = engine.hwpt(hwpt).flatMap({ engine.domain($0.domain)?.table })
             else { continue }
             let verdict =
-                verdicts[domain.engine]
+                verdicts[host.engine]
                 ?? TreeComparison.compare(
                     old.configuration, root: old.root, new.configuration, root: new.root,
                     memory: engine.machine.memory.view)
-            if verdicts.updateValue(verdict, forKey: domain.engine) == nil, case .equal(let mapped) = verdict {
+            if verdicts.updateValue(verdict, forKey: host.engine) == nil, case .equal(let mapped) = verdict {
                 bytes += mapped
             }
             switch verdict {
-            case .equal: equal.insert(domain.engine)
-            case .differs(let difference): differing.append((requester, "\(difference)"))
-            case .unreadable(let root, let why): differing.append((requester, "tree at \(root): \(why)"))
+            case .equal: equal.insert(host.engine)
+            case .differs(let difference): differing.append((key, "\(difference)"))
+            case .unreadable(let root, let why): differing.append((key, "tree at \(root): \(why)"))
             }
         }
-        let stopped = Set(differing.map(\.requester))
+        let stopped = Set(differing.map(\.key))
         pending.removeAll { stopped.contains($0) }
         return (bytes, differing)
     }
 
     /// What is about to be switched, as events that must be durable before ``replace(_:crash:)``.
     public func announce(_ engine: inout LiveEngine) {
-        for requester in pending {
-            guard let domain = attached[requester], let hwpt = rebuilt[domain.recorded],
-                let new = engine.hwpt(hwpt).flatMap({ engine.domain($0.domain) }), let table = new.table,
-                let unit = engine.machine.device(requester)?.unit, let tag = new.cacheTag(on: unit)
+        for key in pending {
+            guard let domain = attached[key], let hwpt = rebuilt[domain.recorded],
+                let host = rebuilt[domain.tables.recorded],
+                let table = engine.hwpt(host).flatMap({ engine.domain($0.domain)?.table }),
+                let tag = engine.replacementTag(of: key, by: hwpt)
             else { continue }
-            engine.note(
-                .phase, ReplaceEvidence.eventName, ReplaceEvidence.arguments(requester, table: table, tag: tag))
+            engine.note(.phase, ReplaceEvidence.eventName, ReplaceEvidence.arguments(key, table: table, tag: tag))
         }
     }
 
     /// What a replace came to.
     public struct Replaced: Sendable {
-        /// Devices on new tables.
-        public var replaced: [RequesterID] = []
-        /// Pass-through devices: nothing to replace, they stay on their entry.
-        public var passedThrough: [RequesterID] = []
-        /// Devices that stay on the inherited tables: the engine refused to switch them.
-        public var refused: [(requester: RequesterID, errno: Errno)] = []
+        /// On new tables.
+        public var replaced: [AttachmentKey] = []
+        /// Pass-through: nothing to replace, they stay on their entry.
+        public var passedThrough: [AttachmentKey] = []
+        /// What stays on the inherited tables: the engine refused to switch it.
+        public var refused: [(key: AttachmentKey, errno: Errno)] = []
         /// Table pages of the inherited domains that went with their last device.
         public var freedPages = 0
     }
 
-    /// Switches every device whose trees are equal to its new HWPT; the inherited domain goes with its last device. One
-    /// that is refused stays where it is, and the others go on.
+    /// Switches all requests whose trees are equal to their new HWPT; the inherited domain goes with its last one. What is
+    /// refused stays where it is, and the others go on.
     public mutating func replace(
         _ engine: inout LiveEngine, crash: CrashHook = { _ in }
     ) throws(Errno) -> Replaced {
         var result = Replaced()
-        for requester in pending {
-            guard let domain = attached[requester], let hwpt = rebuilt[domain.recorded] else {
-                try engine.keepIdentity(requester)
-                result.passedThrough.append(requester)
+        for key in pending {
+            guard let domain = attached[key], let hwpt = rebuilt[domain.recorded] else {
+                try engine.keepIdentity(key.requester)
+                result.passedThrough.append(key)
                 continue
             }
-            let before = engine.tablePages(of: domain.engine).count
+            let host = domain.tables.engine
+            let before = engine.tablePages(of: host).count
             do throws(Errno) {
-                try engine.replace(requester, with: hwpt, verified: equal.contains(domain.engine))
+                try engine.replace(
+                    key.requester, pasid: key.pasid, with: hwpt, verified: equal.contains(host))
             } catch {
-                result.refused.append((requester, error))
+                result.refused.append((key, error))
                 continue
             }
-            if engine.domain(domain.engine) == nil { result.freedPages += before }
-            result.replaced.append(requester)
+            if engine.domain(host) == nil { result.freedPages += before }
+            result.replaced.append(key)
             if result.replaced.count == 1 { crash(.inReplace) }
         }
         return result

@@ -22,8 +22,8 @@ struct RestoreWork: ~Copyable {
     private var refused: [DomainID: Refusal] = [:]
     private var found: [TableKey: DomainID] = [:]
     private var devices: [HandoverReport.Device] = []
-    private var domains: [RequesterID: Restorer.AttachedDomain] = [:]
-    private var foundReplaced: [RequesterID] = []
+    private var domains: [AttachmentKey: Restorer.AttachedDomain] = [:]
+    private var foundReplaced: [AttachmentKey] = []
     /// What differs in memory, in words.
     private var differences: [RequesterID: String] = [:]
 
@@ -100,7 +100,9 @@ struct RestoreWork: ~Copyable {
                     throw Refusal(.ENODEV, .unitMissing)
                 }
                 let now = hardware.description
-                for name in ["cap", "ecap", "rtaddr"] where unit[register: name] != now[register: name] {
+                // GSTS tells what is going on, not how the unit is set up.
+                let names = hardware.hardware.namedRegisters.map(\.name).filter { $0 != "gsts" }
+                for name in names.sorted() where unit[register: name] != now[register: name] {
                     func text(_ value: UInt64?) -> String { value.map { hex($0) } ?? "unknown" }
                     what =
                         "\(name) of unit \(unit.id) is \(text(now[register: name])), "
@@ -141,47 +143,56 @@ struct RestoreWork: ~Copyable {
     mutating func adoptDomains() throws(Refusal) {
         let kept = Set(recorded.keptAttachments.map(\.domain))
         let carried = recorded.domains.filter { ($0.preserved || kept.contains($0.id)) && $0.kind != .blocked }
-        let places = Dictionary(grouping: recorded.domainUnits, by: \.domain)
-        let tags = recorded.cacheTags.mapValues { tags in tags.filter { badUnits[$0.unit] == nil } }
-        var reserved: Set<Snapshot.UnitTag> = []
-        for domain in carried {
-            for tag in tags[domain.id] ?? [] where reserved.insert(tag).inserted {
-                do {
-                    try books.reserveTag(unit: tag.unit, tag: tag.tag)
-                } catch {
-                    refused[domain.id] = error
-                }
+        let tags = recorded.cacheTags
+        for tag in Set(carried.flatMap { tags[$0.id] ?? [] }).sorted() where badUnits[tag.unit] == nil {
+            do {
+                try books.reserveTag(unit: tag.unit, tag: tag.tag)
+            } catch {
+                for domain in carried where tags[domain.id]?.contains(tag) == true { refused[domain.id] = error }
             }
         }
-        for domain in carried where refused[domain.id] == nil {
-            let units = (places[domain.id] ?? []).filter { badUnits[$0.unit] == nil }
+        // A nested domain's parent first.
+        for domain in carried.filter({ $0.parent == nil }) + carried.filter({ $0.parent != nil }) {
+            guard refused[domain.id] == nil else { continue }
             do {
-                adopted[domain.id] = try books.adoptDomain(
-                    kind: domain.kind, geometry: units.first?.tables.map(Self.geometry),
-                    cacheTags: (tags[domain.id] ?? []).map { .init(unit: $0.unit, cacheTag: $0.tag) },
-                    token: domain.preserved ? token(of: domain.id) : nil,
-                    session: domain.preserved ? sessions.first : nil)
+                adopted[domain.id] = try adopt(domain, (tags[domain.id] ?? []).filter { badUnits[$0.unit] == nil })
             } catch {
                 refused[domain.id] = error
             }
         }
     }
 
-    /// Attaches every preserved device to the domain that its entry in memory names, or quarantines it.
+    private mutating func adopt(_ domain: DomainRecord, _ tags: [Snapshot.UnitTag]) throws(Refusal) -> DomainID {
+        if let parent = domain.parent, adopted[parent] == nil {
+            throw refused[parent] ?? Refusal(.EINVAL, .referenceUnresolved)
+        }
+        guard
+            let place = recorded.domainUnits.first(where: { $0.domain == domain.id && badUnits[$0.unit] == nil })
+        else { throw Refusal(.EINVAL, .referenceUnresolved) }
+        return try books.adoptDomain(
+            kind: domain.kind, geometry: place.tables.map { RestoringEngine.Geometry($0) },
+            parent: domain.parent.flatMap { adopted[$0] }, on: place.unit,
+            cacheTags: tags.map { .init(unit: $0.unit, cacheTag: $0.tag) },
+            token: domain.preserved ? token(of: domain.id) : nil, session: domain.preserved ? sessions.first : nil)
+    }
+
+    /// Attaches every preserved device, with all its PASIDs, to the domains that its entries in memory name, or
+    /// quarantines it.
     mutating func attach(_ crash: CrashHook) {
-        let carried = Dictionary(recorded.devices.filter(\.preserved).map { ($0.requester, $0) }) { first, _ in first }
-        let attachments = recorded.attachments.filter { carried[$0.requester] != nil }
-        for attachment in attachments {
-            guard let device = carried[attachment.requester] else { continue }
+        let carried = Set(recorded.devices.lazy.filter(\.preserved).map(\.requester))
+        let attachments = Dictionary(
+            grouping: recorded.attachments.filter { carried.contains($0.requester) }, by: \.requester)
+        for (number, requester) in attachments.keys.sorted().enumerated() {
+            let all = attachments[requester] ?? []
             do throws(Refusal) {
-                let domain = try restoredDomain(attachment, on: device.unit)
-                domains[attachment.requester] = domain
-                devices.append(
-                    .init(requester: attachment.requester, pasid: attachment.pasid, state: .restored))
+                for attachment in all {
+                    domains[AttachmentKey(requester, attachment.pasid)] = try restoredDomain(attachment)
+                }
+                devices += all.map { .init(requester: requester, pasid: $0.pasid, state: .restored) }
             } catch {
-                quarantine(attachment, error)
+                quarantine(requester, all, error)
             }
-            if attachment == attachments.first { crash(.inRestore) }
+            if number == 0 { crash(.inRestore) }
         }
         for attachment in recorded.keptAttachments { keep(attachment) }
     }
@@ -196,7 +207,8 @@ struct RestoreWork: ~Copyable {
                 throw refused[attachment.domain] ?? Refusal(.EINVAL, .referenceUnresolved)
             }
             try books.attachRestored(
-                attachment.requester, pasid: attachment.pasid, domain: domain, entryAddress: attachment.entryAddress)
+                attachment.requester, pasid: attachment.pasid, domain: domain, entryAddress: attachment.entryAddress,
+                space: attachment.space)
         } catch {
             (device.errno, device.rule) = (error.errno, error.rule)
             device.reason = "must not be blocked, and its domain could not be taken over: its entry stays as it is"
@@ -205,13 +217,14 @@ struct RestoreWork: ~Copyable {
     }
 
     private mutating func restoredDomain(
-        _ attachment: AttachmentRecord, on unit: UnitID
+        _ attachment: AttachmentRecord
     ) throws(Refusal) -> Restorer.AttachedDomain {
         let requester = attachment.requester
-        guard machine.device(requester) != nil else {
+        guard let device = machine.device(requester) else {
             differences[requester] = "the machine has no such device"
             throw Refusal(.ENODEV, .deviceMissing, requester: requester)
         }
+        let unit = recorded.devices.first { $0.requester == requester }?.unit ?? device.unit
         if let bad = badUnits[unit] {
             differences[requester] = bad.what
             throw bad.refusal
@@ -221,78 +234,115 @@ struct RestoreWork: ~Copyable {
             throw Refusal(.EOPNOTSUPP, .preserveGroup, requester: requester)
         }
         if let refusal = refused[attachment.domain] { throw refusal }
-        guard let domain = adopted[attachment.domain], let address = attachment.entryAddress else {
+        guard let domain = adopted[attachment.domain], attachment.entryAddress != nil else {
             throw Refusal(.EINVAL, .referenceUnresolved, requester: requester)
         }
-        if let finding = lookups.check(requester, live: machine.memory.view).first {
-            guard let low = machine.memory.word(at: address),
-                let high = address.offset(by: 8).flatMap({ machine.memory.word(at: $0) }),
-                let rebuilt = try rebuiltDomain(attachment, on: unit, VTDContextEntry(low: low, high: high))
-            else {
-                differences[requester] = finding.message + (finding.address.map { ", at \($0)" } ?? "")
-                throw Refusal(.EINVAL, finding.rule, requester: requester)
-            }
-            return rebuilt
+        if let rebuilt = try rebuiltDomain(attachment, on: unit) { return rebuilt }
+        // Where a dead engine had begun to switch the device, entries differ that lead to what is recorded all the same.
+        if !isBeingReplaced(requester), let finding = lookups.check(requester, live: machine.memory.view).first {
+            differences[requester] = finding.message + (finding.address.map { ", at \($0)" } ?? "")
+            throw Refusal(.EINVAL, finding.rule, requester: requester)
         }
-        try attachRestored(attachment, to: domain)
+        try attachRestored(attachment, to: domain, entryAddress: attachment.entryAddress, space: attachment.space)
         return Restorer.AttachedDomain(
-            recorded: attachment.domain, engine: domain, token: token(of: attachment.domain), isRecordedTree: true)
+            recorded: attachment.domain, engine: domain, token: token(of: attachment.domain), isRecordedTree: true,
+            host: host(of: attachment.domain, engine: nil))
     }
 
-    /// The domain that a dead engine had announced for the device, when `entry` points to it; `nil`: damage.
-    private mutating func rebuiltDomain(
-        _ attachment: AttachmentRecord, on unit: UnitID, _ entry: VTDContextEntry
-    ) throws(Refusal) -> Restorer.AttachedDomain? {
-        let requester = attachment.requester
-        let tag = UInt32(entry.domainID)
-        guard entry.isPresent, let target = evidence.target(of: requester, root: entry.root, tag: tag) else {
-            return nil
+    /// The domain of the host's tables below the nested one `domain` of the record; `engine` where it is not the recorded
+    /// one.
+    private func host(of domain: DomainID, engine: DomainID?) -> Restorer.AttachedDomain.Host? {
+        guard let parent = recorded.domains.first(where: { $0.id == domain })?.parent,
+            let known = engine ?? adopted[parent]
+        else { return nil }
+        return .init(
+            recorded: parent, engine: known, token: token(of: parent).map { engine == nil ? $0 : $0 | Self.rebuiltTokenBit })
+    }
+
+    /// What a dead engine had announced for the requests of `key`, when their entry in memory already leads there.
+    private func announced(_ key: AttachmentKey) -> (context: RequestContext, target: ReplaceEvidence.Target)? {
+        guard let context = books.engine.resolved(key), let stage = context.path.host,
+            let target = evidence.target(of: key, root: stage.root, tag: context.cacheTag)
+        else { return nil }
+        return (context, target)
+    }
+
+    /// True when a dead engine had switched some of the device's requests to new tables.
+    private func isBeingReplaced(_ requester: RequesterID) -> Bool {
+        recorded.attachments.contains {
+            $0.requester == requester && announced(AttachmentKey(requester, $0.pasid)) != nil
         }
-        let key = TableKey(unit: unit, root: target.root, tag: tag)
+    }
+
+    /// The domain that a dead engine had announced for the requests, when their entry in memory points to it; `nil`:
+    /// damage.
+    private mutating func rebuiltDomain(
+        _ attachment: AttachmentRecord, on unit: UnitID
+    ) throws(Refusal) -> Restorer.AttachedDomain? {
+        let key = AttachmentKey(attachment.requester, attachment.pasid)
+        guard let (context, target) = announced(key), let stage = context.path.host else { return nil }
         let token = token(of: attachment.domain).map { $0 | Self.rebuiltTokenBit }
-        let domain: DomainID
-        if let known = found[key] {
-            domain = known
-        } else {
-            try books.reserveTag(unit: unit, tag: tag)
-            domain = try books.adoptDomain(
-                kind: .paging,
-                geometry: .init(root: target.root, topLevel: target.topLevel, addressBits: target.addressBits),
-                cacheTags: [.init(unit: unit, cacheTag: tag)], token: token, session: sessions.first)
-            found[key] = domain
+        let isNested = recorded.domains.first { $0.id == attachment.domain }?.kind == .nested
+        let hostToken = isNested ? host(of: attachment.domain, engine: DomainID(0))?.token : token
+        let table = TableKey(unit: unit, root: stage.root, tag: context.cacheTag)
+        if found[table] == nil {
+            try? books.reserveTag(unit: unit, tag: context.cacheTag)
+            found[table] = try books.adoptDomain(
+                kind: .paging, geometry: target.geometry, on: unit,
+                cacheTags: isNested ? [] : [.init(unit: unit, cacheTag: context.cacheTag)], token: hostToken,
+                session: sessions.first)
             // Only after a crash: these pages are in no record, so the tree itself says which frames are taken.
-            let pages = books.engine.tablePages(of: domain)
+            let pages = books.engine.tablePages(of: found[table]!)
             books.hold(frames: pages.compactMap { PhysicalRange(first: $0.address, bytes: 4096) })
         }
-        try attachRestored(attachment, to: domain)
-        foundReplaced.append(requester)
+        var domain = found[table]!
+        if isNested, case .nested(let first, _) = context.path {
+            domain = try books.adoptDomain(
+                kind: .nested,
+                geometry: .init(
+                    format: first.configuration.format, root: first.root,
+                    topLevel: UInt8(first.configuration.topLevel), addressBits: UInt8(first.configuration.addressBits),
+                    signExtended: first.configuration.signExtended), parent: domain, on: unit,
+                cacheTags: [.init(unit: unit, cacheTag: context.cacheTag)], token: token, session: sessions.first)
+        }
+        try attachRestored(attachment, to: domain, entryAddress: nil, space: nil)
+        foundReplaced.append(key)
         return Restorer.AttachedDomain(
-            recorded: attachment.domain, engine: domain, token: token, isRecordedTree: false)
+            recorded: attachment.domain, engine: domain, token: token, isRecordedTree: false,
+            host: isNested ? host(of: attachment.domain, engine: found[table]) : nil)
     }
 
-    private mutating func attachRestored(_ attachment: AttachmentRecord, to domain: DomainID) throws(Refusal) {
+    private mutating func attachRestored(
+        _ attachment: AttachmentRecord, to domain: DomainID, entryAddress: PhysicalAddress?, space: CacheSpace?
+    ) throws(Refusal) {
         let group = recorded.devices.first { $0.requester == attachment.requester }?.group
         let owner = recorded.groups.first { $0.id == group }?.ownerToken ?? 0
         try books.attachRestored(
             attachment.requester, pasid: attachment.pasid, domain: domain, session: sessions.first, ownerToken: owner,
-            entryAddress: attachment.entryAddress)
+            entryAddress: entryAddress, space: space)
     }
 
-    private mutating func quarantine(_ attachment: AttachmentRecord, _ refusal: Refusal) {
-        let requester = attachment.requester
-        let place = attachment.entryAddress.map { "context entry \($0)" } ?? "no context entry"
+    /// Blocks a device with all its PASIDs: one of them could not be restored.
+    private mutating func quarantine(_ requester: RequesterID, _ attachments: [AttachmentRecord], _ refusal: Refusal) {
+        let place = attachments.first?.entryAddress.map { "lookup entry \($0)" } ?? "no lookup entry"
         var reason = "restore: " + (differences[requester] ?? "\(place) is not what the record says")
-        if machine.device(attachment.requester) != nil {
+        if machine.device(requester) != nil {
+            let domains = Dictionary(
+                attachments.compactMap { one in adopted[one.domain].map { (one.pasid, $0) } },
+                uniquingKeysWith: { first, _ in first })
             do throws(Refusal) {
-                try books.quarantine(attachment.requester, holding: adopted[attachment.domain])
+                try books.quarantine(requester, holding: domains)
             } catch {
                 reason += "; could not be blocked (\(error.errno.name))"
             }
         }
-        devices.append(
-            .init(
-                requester: attachment.requester, pasid: attachment.pasid, state: .quarantined, errno: refusal.errno,
-                rule: refusal.rule, reason: reason))
+        for attachment in attachments {
+            domains[AttachmentKey(requester, attachment.pasid)] = nil
+            devices.append(
+                .init(
+                    requester: requester, pasid: attachment.pasid, state: .quarantined, errno: refusal.errno,
+                    rule: refusal.rule, reason: reason))
+        }
     }
 
     /// The engine that can allocate; entries that nobody handed over are cleared.
@@ -312,8 +362,4 @@ struct RestoreWork: ~Copyable {
     }
 
     private func token(of domain: DomainID) -> UInt64? { recorded.hwpts.first { $0.domain == domain }?.token }
-
-    private static func geometry(_ tables: DomainUnitRecord.Geometry) -> RestoringEngine.Geometry {
-        .init(root: tables.root, topLevel: tables.topLevel, addressBits: tables.addressBits)
-    }
 }

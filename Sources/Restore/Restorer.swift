@@ -20,13 +20,13 @@ public enum Restorer {
         public let sessions: [SessionID]
         /// One line per preserved device and PASID.
         public var devices: [HandoverReport.Device]
-        /// Each attached device's domain: as recorded, and as the engine knows it.
-        public let domains: [RequesterID: AttachedDomain]
-        /// Devices found on the tables that a dead engine had built for them.
-        public let foundReplaced: [RequesterID]
+        /// The domain of each attached device and PASID: as recorded, and as the engine knows it.
+        public let domains: [AttachmentKey: AttachedDomain]
+        /// Requests found on the tables that a dead engine had built for them.
+        public let foundReplaced: [AttachmentKey]
     }
 
-    /// A restored device's domain.
+    /// The domain of a restored device's requests.
     public struct AttachedDomain: Sendable, Hashable {
         /// Its id in the record.
         public var recorded: DomainID
@@ -36,12 +36,28 @@ public enum Restorer {
         public var token: UInt64?
         /// The tables are those of the record (not those that a dead engine had built).
         public var isRecordedTree: Bool
+        /// The domain of the host's tables below a guest's: as recorded, as the engine knows it, its token; `nil` unless
+        /// the domain is a nested one.
+        public var host: Host?
+
+        /// The second stage of a nested domain.
+        public struct Host: Sendable, Hashable {
+            /// Its id in the record.
+            public var recorded: DomainID
+            /// Its id in the new engine.
+            public var engine: DomainID
+            /// The token that iommufd adopts it by.
+            public var token: UInt64?
+        }
+
+        /// Whose tables the host answers for: the domain's own, or those below the guest's.
+        public var tables: Host { host ?? Host(recorded: recorded, engine: engine, token: token) }
     }
 
     /// Restores what `recorded` holds into a fresh engine over `machine`.
     ///
-    /// A unit that is missing or configured otherwise quarantines every device behind it; a device whose entry in memory
-    /// is not the recorded one is quarantined, unless `evidence` explains the entry.
+    /// A unit that is missing or configured otherwise quarantines every device behind it; a device of which one entry in
+    /// memory is not the recorded one is quarantined with all its PASIDs, unless `evidence` explains the entry.
     ///
     /// - Throws: a refusal that no device can do without (no session, no memory for a default domain).
     public static func restore(

@@ -13,12 +13,17 @@ struct DMAWitness {
     /// More pages than this of one device are sampled.
     private let pagesPerDevice: UInt64
 
-    /// One device's mappings.
+    /// The mappings of one device's requests, with one PASID or untagged.
     struct Device {
-        var requester: RequesterID
+        var key: AttachmentKey
         /// Sorted, maximal runs, the interrupt window left out.
         var runs: [TranslatedRun]
         var isPassThrough: Bool
+        /// The unit refuses such requests before it looks at their entry (VT-d: PASIDE is 0): what they would reach is read
+        /// off the structures instead.
+        var isGated: Bool
+
+        var requester: RequesterID { key.requester }
     }
 
     /// What one round of probes came to.
@@ -28,6 +33,8 @@ struct DMAWitness {
         /// Probes that did not end where they must; the first one in words.
         var wrong: UInt64 = 0
         var first: String?
+        /// What the structures say now, where the unit itself cannot be asked.
+        var contexts: [AttachmentKey: RequestContext] = [:]
 
         var count: HandoverReport.Count { .init("DMA probes", probes) }
 
@@ -39,23 +46,46 @@ struct DMAWitness {
     /// Takes down what `machine` translates now, for every device that has an entry.
     init(_ machine: Machine, pagesPerDevice: UInt64) {
         self.pagesPerDevice = max(1, pagesPerDevice)
-        var known: [PhysicalAddress: [TranslatedRun]] = [:]
-        for device in machine.devices {
-            guard let unit = machine.unit(device.unit),
-                case .context(let context) = unit.hardware.resolve(device.requester.rid, memory: machine.memory.view)
-            else { continue }
-            switch context.translation {
-            case .passThrough:
-                devices.append(
-                    Device(requester: device.requester, runs: Self.passThroughRuns(machine), isPassThrough: true))
-            case .tables(let configuration, let root):
-                let runs =
-                    known[root]
-                    ?? Walker.scan(configuration, root: root, memory: machine.memory.view).runs().flatMap(
-                        Self.outsideInterruptWindow)
-                known[root] = runs
-                devices.append(Device(requester: device.requester, runs: runs, isPassThrough: false))
+        let memory = machine.memory.view
+        var known: [TranslationPath: [TranslatedRun]] = [:]
+        for (key, context) in Self.contexts(machine).sorted(by: { $0.key < $1.key }) {
+            guard let unit = machine.device(key.requester).flatMap({ machine.unit($0.unit) }) else { continue }
+            let isGated: Bool
+            if case .context = unit.hardware.resolve(key.requester.rid, pasid: key.pasid, memory: memory) {
+                isGated = false
+            } else {
+                isGated = true
             }
+            let path = context.path.withoutMarking
+            let runs = known[path] ?? Self.runs(path, machine).flatMap(Self.outsideInterruptWindow)
+            known[path] = runs
+            devices.append(Device(key: key, runs: runs, isPassThrough: path.first == nil, isGated: isGated))
+        }
+    }
+
+    /// What the lookup structures say of every known device that they let through.
+    private static func contexts(_ machine: Machine) -> [AttachmentKey: RequestContext] {
+        var contexts: [AttachmentKey: RequestContext] = [:]
+        for unit in machine.units {
+            for entry in unit.hardware.listing(memory: machine.memory.view).entries {
+                let requester = RequesterID(segment: unit.segment, rid: entry.rid)
+                guard machine.device(requester)?.unit == unit.id, case .context(let context) = entry.resolution else {
+                    continue
+                }
+                contexts[AttachmentKey(requester, entry.pasid)] = context
+            }
+        }
+        return contexts
+    }
+
+    private static func runs(_ path: TranslationPath, _ machine: Machine) -> [TranslatedRun] {
+        let memory = machine.memory.view
+        switch path {
+        case .passThrough(let rights): return passThroughRuns(machine, rights)
+        case .single(let stage):
+            return Walker.scan(stage.configuration, root: stage.root, memory: memory).runs()
+        case .nested(let first, let second):
+            return Walker.scan(first: first, second: second, memory: memory).runs()
         }
     }
 
@@ -68,6 +98,7 @@ struct DMAWitness {
     ///   the hardware set dirty bits while nobody may change a table.
     func probe(_ machine: Machine, translating: Set<RequesterID>, preferred: Access) -> Round {
         var round = Round(preferred: preferred)
+        if devices.contains(where: \.isGated) { round.contexts = Self.contexts(machine) }
         let groups = Set(translating.compactMap { machine.device($0)?.group })
         for device in devices {
             if !translating.contains(device.requester), let place = machine.device(device.requester),
@@ -152,32 +183,45 @@ struct DMAWitness {
         let iova = IOVA(run.range.first.rawValue &+ offset)
         let wanted = PhysicalAddress(run.pa.rawValue &+ offset)
         round.probes += 1
-        let outcome = machine.dma(device.requester, iova: iova, access: access)
+        let outcome = ask(device, machine, iova, access, round)
         guard outcome != .address(wanted) else { return }
         round.wrong += 1
-        round.first = round.first ?? "\(device.requester) \(access) at \(iova): \(outcome), expected \(wanted)"
+        round.first = round.first ?? "\(device.key) \(access) at \(iova): \(outcome), expected \(wanted)"
     }
 
     private func expectFault(
         _ device: Device, _ machine: Machine, _ iova: IOVA, _ access: Access, _ round: inout Round
     ) {
-        guard !VTDUnitHardware.interruptWindow.contains(iova) else { return }
+        guard !IOMMUHardware.interruptWindow.contains(iova) else { return }
         round.probes += 1
-        let outcome = machine.dma(device.requester, iova: iova, access: access)
+        let outcome = ask(device, machine, iova, access, round)
         switch outcome {
         case .fault, .notIssued: return
         default:
             round.wrong += 1
-            round.first = round.first ?? "\(device.requester) \(access) at \(iova): \(outcome), expected a fault"
+            round.first = round.first ?? "\(device.key) \(access) at \(iova): \(outcome), expected a fault"
         }
     }
 
+    private func ask(
+        _ device: Device, _ machine: Machine, _ iova: IOVA, _ access: Access, _ round: Round
+    ) -> DMAOutcome {
+        guard device.isGated else { return machine.dma(device.requester, pasid: device.key.pasid, iova: iova, access: access) }
+        guard var context = round.contexts[device.key],
+            let unit = machine.device(device.requester).flatMap({ machine.unit($0.unit) })
+        else { return .notIssued }
+        context.path = context.path.withoutMarking
+        let outcome = unit.hardware.translate(context, iova: iova, access: access, memory: machine.memory.view)
+        if case .fault(let fault) = outcome { return .fault(fault.reason) }
+        return outcome.address.map { .address($0) } ?? .aborted
+    }
+
     /// Some pages at the ends of every RAM range: pass-through maps everything.
-    private static func passThroughRuns(_ machine: Machine) -> [TranslatedRun] {
+    private static func passThroughRuns(_ machine: Machine, _ rights: Protection) -> [TranslatedRun] {
         machine.ramRanges.flatMap { range in
             [range.first.pageBase, range.last.pageBase].compactMap { page in
                 IOVARange(first: IOVA(page.rawValue), bytes: 4096).map {
-                    TranslatedRun(range: $0, pa: page, protection: .readWrite)
+                    TranslatedRun(range: $0, pa: page, protection: rights)
                 }
             }
         }.sorted { $0.range < $1.range }
@@ -185,7 +229,7 @@ struct DMAWitness {
 
     /// `run` without what lies in the interrupt window, where no request is translated.
     private static func outsideInterruptWindow(_ run: TranslatedRun) -> [TranslatedRun] {
-        let window = VTDUnitHardware.interruptWindow
+        let window = IOMMUHardware.interruptWindow
         guard run.range.overlaps(window) else { return [run] }
         var parts: [TranslatedRun] = []
         if run.range.first < window.first,

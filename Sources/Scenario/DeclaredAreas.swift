@@ -1,21 +1,21 @@
+import Engine
 import IOMMUModel
 import Import
 import Snapshot
 
 /// Areas that the user declares for an imported machine: an independent witness for the tables.
 struct DeclaredAreas {
-    /// Rows of requests without a PASID: no other has a domain of its own yet.
-    private let rows: [RequesterID: [AreaCSV.Row]]
+    private let rows: [AttachmentKey: [AreaCSV.Row]]
     private let count: Int
 
     init(_ rows: [AreaCSV.Row]) {
-        self.rows = Dictionary(grouping: rows.filter { $0.pasid == nil }, by: \.requester)
+        self.rows = Dictionary(grouping: rows) { AttachmentKey($0.requester, $0.pasid) }
         count = rows.count
     }
 
     /// What is said of the rows once it is known which devices are carried.
     func note(carried: Set<RequesterID>) -> String {
-        let used = rows.reduce(0) { carried.contains($1.key) ? $0 + $1.value.count : $0 }
+        let used = rows.reduce(0) { carried.contains($1.key.requester) ? $0 + $1.value.count : $0 }
         return "declared areas: \(used) of preserved devices, \(count - used) of others ignored"
     }
 
@@ -26,7 +26,11 @@ struct DeclaredAreas {
     ///   or a backing is not one of the machine's.
     func apply(to snapshot: inout Snapshot) throws(ScenarioError) {
         for object in snapshot.hwpts {
-            let devices = snapshot.attachments.filter { $0.domain == object.domain }.map(\.requester)
+            // A guest's requests say nothing of the host's address space.
+            guard snapshot.domains.contains(where: { $0.id == object.domain && $0.kind == .paging }) else { continue }
+            let devices = snapshot.attachments.filter { $0.domain == object.domain }.map {
+                AttachmentKey($0.requester, $0.pasid)
+            }
             let told = devices.compactMap { device in rows[device].map { (device, Self.key($0)) } }
             if told.isEmpty, snapshot.areas.contains(where: { $0.ioas == object.ioas }) { continue }
             if let first = told.first, let other = told.first(where: { $0.1 != first.1 }) {

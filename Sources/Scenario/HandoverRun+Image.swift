@@ -37,7 +37,7 @@ extension HandoverRun {
         }
         let writer = try outputs.guarding { try outputs.firstGeneration() }
         let session = taken.session
-        let left = taken.left.map { "\($0.requester): \($0.refusal)" }
+        let left = taken.left.map { "\(AttachmentKey($0.requester, $0.pasid)): \($0.refusal)" }
         try writer.append(buffer.take())
         let pages = snapshot.tablePages.reduce(0) { $0 + $1.pages.count }
         try run.tell(
@@ -87,7 +87,7 @@ extension HandoverRun {
                 UnitDescription(
                     id: unit.id, kind: unit.kind, segment: unit.segment, registerBase: unit.registerBase,
                     hostAddressWidth: unit.hostAddressWidth,
-                    registers: unit.registers.map { .init($0.name, $0.value) },
+                    registers: unit.registers.map { .init($0.name, $0.value) }, encryptionBit: unit.encryptionBit,
                     accessedDirty: unit.accessedDirty)
             },
             devices: snapshot.devices.map {

@@ -112,7 +112,9 @@ extension HandoverRun {
             findings += result.findings.filter { $0.severity == .error }
         }
         let carried = checked.snapshot.devices.filter(\.preserved)
-        report.devices = carried.map { .init(requester: $0.requester, pasid: nil, state: .preserved) }
+        report.devices = checked.snapshot.attachments.filter { attachment in
+            carried.contains { $0.requester == attachment.requester }
+        }.map { .init(requester: $0.requester, pasid: $0.pasid, state: .preserved) }
         try tell(
             .audit, &clock,
             [.init("devices", carried.count), .init("table pages", pages), .init("findings", findings.count)],

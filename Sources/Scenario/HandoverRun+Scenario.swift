@@ -62,18 +62,18 @@ extension HandoverRun {
         return try Machine.described(
             memory: try memory(arena + [page]), ramRanges: plan.ram, arenaRanges: arena, handoverPage: page.first,
             units: plan.units.map { unit in
-                UnitDescription(
-                    id: unit.id, segment: unit.segment, registerBase: unit.registerBase,
+                // As after a reset: no tables, translation off.
+                let idle = unit.kind == .amdVi ? ["control", "devtab"] : ["gsts", "rtaddr"]
+                return UnitDescription(
+                    id: unit.id, kind: unit.kind, segment: unit.segment, registerBase: unit.registerBase,
                     hostAddressWidth: unit.hostAddressWidth,
-                    registers: [
-                        .init("cap", unit.capability), .init("ecap", unit.extendedCapability), .init("gsts", 0),
-                        .init("rtaddr", 0),
-                    ], accessedDirty: unit.accessedDirty)
+                    registers: unit.capabilities.map { .init($0.key, $0.value) } + idle.map { .init($0, 0) },
+                    encryptionBit: unit.encryptionBit, accessedDirty: unit.accessedDirty)
             },
             devices: plan.devices.map {
                 MachineDevice(
                     requester: $0.requester, unit: $0.unit, group: $0.group, hasFunction: $0.hasFunction,
-                    driver: $0.driver, atsEnabled: $0.ats, priEnabled: $0.pri)
+                    driver: $0.driver, atsEnabled: $0.ats, priEnabled: $0.pri, pasidBits: $0.pasidBits)
             },
             reservedRegions: Set(
                 plan.devices.flatMap { device in
@@ -100,20 +100,26 @@ extension ScenarioExpectation {
             guard let wanted, wanted != found else { return }
             throw .step(number: 0, operation: what, expected: wanted, found: found)
         }
+        // A device with PASIDs has a line for each, and one answer.
+        func devices(_ isWanted: (HandoverReport.Device) -> Bool) -> [RequesterID] {
+            Set(report.devices.filter(isWanted).map(\.requester)).sorted()
+        }
         func names(_ devices: [RequesterID]) -> String { devices.sorted().map(\.description).joined(separator: " ") }
         try expect("verdict", verdict, report.verdict)
         if let rule { try expect("rule", rule.rawValue, report.verdictRule?.rawValue ?? "none") }
         try expect(
             "preserved", preserved.map(names),
-            names(report.devices.filter { ![.refused, .kept].contains($0.state) }.map(\.requester)))
+            names(devices { ![.refused, .kept].contains($0.state) }))
         try expect(
             "quarantined", quarantined.map(names),
-            names(report.devices.filter { $0.state == .quarantined }.map(\.requester)))
+            names(devices { $0.state == .quarantined }))
         func refusals(_ list: [(RequesterID, Errno?)]) -> String {
             list.sorted { $0.0 < $1.0 }.map { "\($0.0) \($0.1?.name ?? "")" }.joined(separator: ", ")
         }
         try expect(
             "refused", refused.map { refusals($0.map { ($0.device, $0.errno) }) },
-            refusals(report.devices.filter { [.refused, .kept].contains($0.state) }.map { ($0.requester, $0.errno) }))
+            refusals(
+                report.devices.filter { $0.pasid == nil && [.refused, .kept].contains($0.state) }
+                    .map { ($0.requester, $0.errno) }))
     }
 }

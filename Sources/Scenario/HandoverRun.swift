@@ -61,23 +61,28 @@ public struct HandoverRun {
 
         var clock = Clock()
         var carried: Set<RequesterID> = []
+        var tagged = 0
         for device in engine.devices {
+            let keys = engine.attachmentKeys(of: device.requester)
             do throws(Refusal) {
                 try engine.preserve(device.requester, in: session, options: PreserveOptions(lab: options.lab))
                 carried.insert(device.requester)
-                report.devices.append(.init(requester: device.requester, pasid: nil, state: .preserved))
+                tagged += keys.count - 1
+                report.devices += keys.map { .init(requester: $0.requester, pasid: $0.pasid, state: .preserved) }
             } catch {
-                report.devices.append(
+                report.devices += keys.map {
                     .init(
-                        requester: device.requester, pasid: nil, state: .refused, errno: error.errno, rule: error.rule,
-                        reason: error.rule.map { Rule.of($0).promise } ?? ""))
+                        requester: $0.requester, pasid: $0.pasid, state: .refused, errno: error.errno,
+                        rule: error.rule, reason: error.rule.map { Rule.of($0).promise } ?? "")
+                }
             }
         }
         try writer.append(buffer.take())
         let assumed = engine.groups.contains { $0.ownerAssumed }
         try tell(
             .preserve, &clock,
-            [.init("preserved", carried.count), .init("refused", report.devices.count - carried.count)],
+            [.init("preserved", carried.count), .init("refused", engine.devices.count - carried.count)]
+                + (tagged > 0 ? [.init("PASIDs", tagged)] : []),
             notes: (declared.map { [$0.note(carried: carried)] } ?? [])
                 + (assumed ? ["DMA owner assumed from the driver's name (vfio-pci)"] : [])
                 + (options.lab ? ["lab: the guards for ATS, group and owner were not asked"] : [])

@@ -12,8 +12,10 @@ struct MachineDescription: Codable {
     var name: String
     var iommu: String
     var image: String
-    /// Registers of the first unit, as in the images' meta files.
-    var registers: [String: String]
+    /// Registers of the only unit, as in the images' meta files; `nil` when there are several.
+    var registers: [String: String]?
+    /// What ``registers`` and ``iommu`` say of one unit, when there are several; `nil` otherwise.
+    var units: [ImageUnit]?
     var pciFunctions: [Function]
     var iommuGroups: [String]
     /// Pairs of first and last byte.
@@ -22,7 +24,7 @@ struct MachineDescription: Codable {
     var machine: Topology
 
     enum CodingKeys: String, CodingKey {
-        case name, iommu, image, registers
+        case name, iommu, image, registers, units
         case pciFunctions = "pci_functions"
         case iommuGroups = "iommu_groups"
         case ram, platform, machine
@@ -50,18 +52,35 @@ struct MachineDescription: Codable {
         }
     }
 
+    /// A unit in the form of the images' meta files.
+    struct ImageUnit: Codable {
+        var iommu: String
+        var registers: [String: String]
+        var segment: String
+        var registerBase: String
+        var hostAddressWidth: String
+        enum CodingKeys: String, CodingKey {
+            case iommu, registers, segment
+            case registerBase = "register_base"
+            case hostAddressWidth = "host_address_width"
+        }
+    }
+
     struct Unit: Codable {
         var id: UInt32
+        var kind: String
         var segment: UInt32
         var registerBase: String
         var hostAddressWidth: UInt8
         var registers: [String: String]
+        var encryptionBit: UInt8?
         var accessedDirty: Bool
         enum CodingKeys: String, CodingKey {
-            case id, segment
+            case id, kind, segment
             case registerBase = "register_base"
             case hostAddressWidth = "host_address_width"
             case registers
+            case encryptionBit = "encryption_bit"
             case accessedDirty = "accessed_dirty"
         }
     }
@@ -77,11 +96,13 @@ struct MachineDescription: Codable {
         var driver: String
         var ats: Bool
         var pri: Bool
+        var pasidBits: UInt8
         enum CodingKeys: String, CodingKey {
             case device, unit, group, function, vendor
             case deviceID = "device_id"
             case classCode = "class"
             case driver, ats, pri
+            case pasidBits = "pasid_bits"
         }
     }
 
@@ -100,13 +121,21 @@ struct MachineDescription: Codable {
         let units = machine.units.map { unit in
             let text = unit.description
             return Unit(
-                id: unit.id.rawValue, segment: unit.segment, registerBase: unit.registerBase.description,
+                id: unit.id.rawValue, kind: unit.kind.rawValue, segment: unit.segment, registerBase: unit.registerBase.description,
                 hostAddressWidth: UInt8(unit.hostAddressWidth),
                 registers: Dictionary(text.registers.map { ($0.name, hex($0.value, digits: 1)) }) { $1 },
-                accessedDirty: unit.accessedDirty)
+                encryptionBit: unit.encryptionBit, accessedDirty: unit.accessedDirty)
         }
-        registers = units.first?.registers ?? [:]
+        registers = units.count > 1 ? nil : units.first?.registers
+        self.units =
+            units.count > 1
+            ? units.map { unit in
+                ImageUnit(
+                    iommu: unit.kind, registers: unit.registers, segment: String(unit.segment),
+                    registerBase: unit.registerBase, hostAddressWidth: String(unit.hostAddressWidth))
+            } : nil
         platform = machine.units.first.map { ["haw": String($0.hostAddressWidth)] } ?? [:]
+        if let bit = machine.units.lazy.compactMap(\.encryptionBit).first { platform["cbit"] = String(bit) }
         pciFunctions = machine.devices.filter(\.hasFunction).map { device in
             func digits(_ value: some BinaryInteger, _ count: Int) -> String {
                 String(hex(UInt64(value), digits: count).dropFirst(2))
@@ -129,7 +158,8 @@ struct MachineDescription: Codable {
                 Device(
                     device: $0.requester.description, unit: $0.unit.rawValue, group: $0.group.rawValue,
                     function: $0.hasFunction, vendor: $0.vendorID, deviceID: $0.deviceID, classCode: $0.classCode,
-                    driver: $0.driver, ats: $0.atsEnabled, pri: $0.priEnabled)
+                    driver: $0.driver, ats: $0.atsEnabled, pri: $0.priEnabled,
+                    pasidBits: $0.pasidBits)
             },
             reserved: machine.reservedRegions.map {
                 Reserved(
@@ -178,11 +208,15 @@ struct MachineDescription: Codable {
             for (name, text) in unit.registers.sorted(by: { $0.key < $1.key }) {
                 registers.append(.init(name, try number(text, "machine.units.registers.\(name)")))
             }
+            guard let kind = IOMMUKind(rawValue: unit.kind) else {
+                throw .unreadable(file: file, place: "machine.units.kind", what: "\"\(unit.kind)\" is no kind of unit")
+            }
             units.append(
                 UnitDescription(
-                    id: UnitID(unit.id), kind: .intelVTd, segment: unit.segment,
+                    id: UnitID(unit.id), kind: kind, segment: unit.segment,
                     registerBase: .init(try number(unit.registerBase, "machine.units.register_base")),
-                    hostAddressWidth: unit.hostAddressWidth, registers: registers, accessedDirty: unit.accessedDirty))
+                    hostAddressWidth: unit.hostAddressWidth, registers: registers, encryptionBit: unit.encryptionBit,
+                    accessedDirty: unit.accessedDirty))
         }
         var devices: [MachineDevice] = []
         for device in machine.devices {
@@ -194,7 +228,7 @@ struct MachineDescription: Codable {
                     requester: requester, unit: UnitID(device.unit), group: GroupID(device.group),
                     hasFunction: device.function, vendorID: device.vendor, deviceID: device.deviceID,
                     classCode: device.classCode, driver: device.driver, atsEnabled: device.ats,
-                    priEnabled: device.pri))
+                    priEnabled: device.pri, pasidBits: device.pasidBits))
         }
         var reserved: [ReservedRegion] = []
         for region in machine.reserved {

@@ -55,8 +55,11 @@ struct Recovery {
         kept = Set(restored.devices.filter { $0.state == .kept }.map(\.requester))
         var quarantined = restored.devices.filter { $0.state == .quarantined }
         var counts: [HandoverReport.Count] = [
-            .init("restored", attached.count), .init("quarantined", quarantined.count),
+            .init("restored", attached.count),
+            .init("quarantined", Set(quarantined.map(\.requester)).count),
         ]
+        let tagged = restored.devices.count { $0.state == .restored && $0.pasid != nil }
+        if tagged > 0 { counts.append(.init("PASIDs", tagged)) }
         if !restored.foundReplaced.isEmpty {
             counts.append(.init("found on rebuilt tables", restored.foundReplaced.count))
         }
@@ -69,25 +72,31 @@ struct Recovery {
         var pages = 0
         var areas = 0
         var findings = 0
-        for (requester, domain) in restored.domains.sorted(by: { $0.key < $1.key }) where domain.isRecordedTree {
-            guard recorded.domains.contains(where: { $0.id == domain.recorded && $0.kind == .paging }) else { continue }
-            let result = audit.run(domain.recorded, memory: machine.memory.view)
-            if restored.domains.first(where: { $0.value.recorded == domain.recorded && $0.key < requester }) == nil {
+        var audited: [DomainID: Finding?] = [:]
+        for (key, domain) in restored.domains.sorted(by: { $0.key < $1.key }) where domain.isRecordedTree {
+            // Of a guest's requests the host's tables are audited; the guest's own are the guest's.
+            let tables = domain.tables.recorded
+            guard recorded.domains.contains(where: { $0.id == tables && $0.kind == .paging }) else { continue }
+            if audited[tables] == nil {
+                let result = audit.run(tables, memory: machine.memory.view)
                 pages += result.tablePages
                 areas += result.areas
                 findings += result.findings.count { $0.severity == .error }
+                audited[tables] = .some(result.findings.first { $0.severity == .error })
             }
-            guard let finding = result.findings.first(where: { $0.severity == .error }) else { continue }
-            attached.remove(requester)
+            guard let finding = audited[tables] ?? nil, attached.remove(key.requester) != nil else { continue }
             do throws(Refusal) {
-                try restored.engine.quarantine(requester)
+                try restored.engine.quarantine(key.requester)
             } catch {
-                notes.append("\(requester) could not be blocked: \(error)")
+                notes.append("\(key.requester) could not be blocked: \(error)")
             }
-            quarantined.append(
-                .init(
-                    requester: requester, pasid: nil, state: .quarantined, errno: .EINVAL, rule: finding.rule,
-                    reason: "audit: \(finding.message)"))
+            // One domain that cannot be trusted, and the whole device is not.
+            for other in restored.domains.keys.sorted() where other.requester == key.requester {
+                quarantined.append(
+                    .init(
+                        requester: other.requester, pasid: other.pasid, state: .quarantined, errno: .EINVAL,
+                        rule: finding.rule, reason: "audit: \(finding.message)"))
+            }
         }
         let independent = recorded.ioases.filter { $0.areaOrigin == .declared }.count
         notes.append(
@@ -106,7 +115,7 @@ struct Recovery {
 
         // Userspace comes back.
         var claimer = Claimer(
-            recorded, sessions: restored.sessions, attached: restored.domains, devices: Array(attached))
+            recorded, sessions: restored.sessions, attached: restored.domains, devices: attached)
         if !attached.isEmpty, carryOn {
             let claimed = try claimer.claim(&restored.engine)
             try tell(.claim, [.init("devices", claimed)], probing: attached)
@@ -124,7 +133,7 @@ struct Recovery {
             let compared = claimer.compare(restored.engine)
             try tell(
                 .compare, [.init("bytes equal", compared.equalBytes), .init("differing", compared.differing.count)],
-                notes: compared.differing.map { "\($0.requester): \($0.what)" }, probing: attached)
+                notes: compared.differing.map { "\($0.key): \($0.what)" }, probing: attached)
             claimer.announce(&restored.engine)
             try record(buffer.take())
             let replaced = try claimer.replace(&restored.engine, crash: options.crash)
@@ -134,7 +143,7 @@ struct Recovery {
                 [
                     .init("replaced", replaced.replaced.count), .init("passed through", replaced.passedThrough.count),
                     .init("old table pages freed", replaced.freedPages),
-                ], notes: replaced.refused.map { "\($0.requester): the engine answered \($0.errno.name)" },
+                ], notes: replaced.refused.map { "\($0.key): the engine answered \($0.errno.name)" },
                 probing: attached)
             update(&report, replaced, compared.differing)
         }
@@ -158,24 +167,26 @@ struct Recovery {
 
     private func update(
         _ report: inout HandoverReport, _ replaced: Claimer.Replaced,
-        _ differing: [(requester: RequesterID, what: String)]
+        _ differing: [(key: AttachmentKey, what: String)]
     ) {
-        for requester in replaced.replaced { set(&report, .init(requester: requester, pasid: nil, state: .replaced)) }
-        for requester in replaced.passedThrough {
-            set(&report, .init(requester: requester, pasid: nil, state: .passedThrough))
+        for key in replaced.replaced {
+            set(&report, .init(requester: key.requester, pasid: key.pasid, state: .replaced))
         }
-        for (requester, what) in differing {
+        for key in replaced.passedThrough {
+            set(&report, .init(requester: key.requester, pasid: key.pasid, state: .passedThrough))
+        }
+        for (key, what) in differing {
             set(
                 &report,
                 .init(
-                    requester: requester, pasid: nil, state: .restored, errno: .EINVAL, rule: .compareDiffers,
-                    reason: what))
+                    requester: key.requester, pasid: key.pasid, state: .restored, errno: .EINVAL,
+                    rule: .compareDiffers, reason: what))
         }
-        for (requester, errno) in replaced.refused {
+        for (key, errno) in replaced.refused {
             set(
                 &report,
                 .init(
-                    requester: requester, pasid: nil, state: .restored, errno: errno,
+                    requester: key.requester, pasid: key.pasid, state: .restored, errno: errno,
                     rule: errno == .EADDRINUSE ? .areaReserved : nil,
                     reason: "replace: the device stays on the inherited tables"))
         }

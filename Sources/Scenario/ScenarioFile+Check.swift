@@ -23,13 +23,13 @@ extension ScenarioFile {
             switch step.operation {
             case .createIOAS(let id):
                 if !ioases.insert(id).inserted { what = "found ioas \(id) twice; expected an id of its own" }
-            case .createHWPT(let id, let ioas, let unit, _):
+            case .createHWPT(let id, let ioas, let unit, _, _):
                 if !ioases.contains(ioas) { what = missing("ioas", ioas) }
                 if !machine.units.contains(where: { $0.id == unit }) { what = "found unit \(unit), which is not there" }
                 if !hwpts.insert(id).inserted { what = "found hwpt \(id) twice; expected an id of its own" }
-            case .claim(let device), .attachIdentity(let device), .detach(let device): what = unknown(device)
-            case .dma(let device, _, _, _): what = unknown(device)
-            case .attach(let device, let hwpt):
+            case .claim(let device), .attachIdentity(let device), .detach(let device, _): what = unknown(device)
+            case .dma(let device, _, _, _, _): what = unknown(device)
+            case .attach(let device, _, let hwpt):
                 what = unknown(device) ?? (hwpts.contains(hwpt) ? nil : missing("hwpt", hwpt))
             case .map(let ioas, _, _, let file, _, _):
                 if !ioases.contains(ioas) { what = missing("ioas", ioas) }
@@ -42,7 +42,7 @@ extension ScenarioFile {
         for (index, change) in tamper.enumerated() {
             var what: String?
             switch change.change {
-            case .leaf(let device, _, _), .contextEntry(let device, _, _): what = unknown(device)
+            case .leaf(let device, _, _, _), .lookupEntry(let device, _, _, _): what = unknown(device)
             case .attachment(let device, let other): what = unknown(device) ?? unknown(other)
             case .area(let ioas, _, _):
                 if !ioases.contains(ioas) { what = "found ioas \(ioas), which no step makes" }

@@ -10,22 +10,25 @@ struct ScenarioMachine: Sendable, Decodable {
     var devices: [Device]
     var memoryFiles: [MemoryFile]
 
-    /// A VT-d unit.
+    /// An IOMMU unit.
     struct Unit: Sendable, Decodable {
         var id: UnitID
+        var kind: IOMMUKind
         var segment: UInt32
         var registerBase: PhysicalAddress
         var hostAddressWidth: UInt8
-        var capability: UInt64
-        var extendedCapability: UInt64
+        /// What the unit can do, by register name: VT-d `cap` and `ecap`, AMD `efr`.
+        var capabilities: [String: UInt64]
+        /// AMD: position of the memory encryption bit.
+        var encryptionBit: UInt8?
         /// The hardware sets accessed and dirty bits.
         var accessedDirty: Bool
 
         enum CodingKeys: String, CodingKey, CaseIterable {
-            case id, segment
+            case id, iommu, segment
             case registerBase = "register_base"
             case hostAddressWidth = "host_address_width"
-            case cap, ecap
+            case cap, ecap, efr, cbit
             case accessedDirty = "accessed_dirty"
         }
 
@@ -36,8 +39,20 @@ struct ScenarioMachine: Sendable, Decodable {
             registerBase = PhysicalAddress(
                 try box.decodeIfPresent(NumberText.self, forKey: .registerBase)?.value ?? 0xfed9_0000)
             hostAddressWidth = try box.decodeIfPresent(UInt8.self, forKey: .hostAddressWidth) ?? 46
-            capability = try box.decode(NumberText.self, forKey: .cap).value
-            extendedCapability = try box.decode(NumberText.self, forKey: .ecap).value
+            kind = try box.decodeIfPresent(IOMMUKindText.self, forKey: .iommu)?.value ?? .intelVTd
+            let (own, others): ([CodingKeys], [CodingKeys]) =
+                kind == .amdVi ? ([.efr], [.cap, .ecap]) : ([.cap, .ecap], [.efr, .cbit])
+            if let other = others.first(where: { box.contains($0) }) {
+                throw DecodingError.dataCorruptedError(
+                    forKey: other, in: box, debugDescription: "a unit of kind \(kind.rawValue) has no such register")
+            }
+            capabilities = [:]
+            for key in own { capabilities[key.stringValue] = try box.decode(NumberText.self, forKey: key).value }
+            encryptionBit = try box.decodeIfPresent(UInt8.self, forKey: .cbit)
+            if let bit = encryptionBit, !(32...51).contains(bit) {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .cbit, in: box, debugDescription: "found \(bit); expected a bit from 32 to 51")
+            }
             accessedDirty = try box.decodeIfPresent(Bool.self, forKey: .accessedDirty) ?? false
         }
     }
@@ -51,6 +66,8 @@ struct ScenarioMachine: Sendable, Decodable {
         var driver: String
         var ats: Bool
         var pri: Bool
+        /// Width of its PASIDs; 0: none.
+        var pasidBits: UInt8
         var reserved: [Reserved]
 
         /// A reserved region of the device's group.
@@ -72,7 +89,9 @@ struct ScenarioMachine: Sendable, Decodable {
         }
 
         enum CodingKeys: String, CodingKey, CaseIterable {
-            case device, unit, group, function, driver, ats, pri, reserved
+            case device, unit, group, function, driver, ats, pri
+            case pasidBits = "pasid_bits"
+            case reserved
         }
 
         init(from decoder: any Decoder) throws {
@@ -84,6 +103,11 @@ struct ScenarioMachine: Sendable, Decodable {
             driver = try box.decodeIfPresent(String.self, forKey: .driver) ?? ""
             ats = try box.decodeIfPresent(Bool.self, forKey: .ats) ?? false
             pri = try box.decodeIfPresent(Bool.self, forKey: .pri) ?? false
+            pasidBits = try box.decodeIfPresent(UInt8.self, forKey: .pasidBits) ?? 0
+            guard pasidBits <= 20 else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .pasidBits, in: box, debugDescription: "found \(pasidBits); expected 0 to 20 bits")
+            }
             reserved = try box.decodeIfPresent([Reserved].self, forKey: .reserved) ?? []
         }
     }

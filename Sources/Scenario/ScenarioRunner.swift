@@ -63,14 +63,15 @@ struct ScenarioRunner {
     ) throws(Errno) -> Wrong? {
         switch operation {
         case .createIOAS(let id): ioases[id] = try engine.createIOAS()
-        case .createHWPT(let id, let ioas, let unit, let bits):
-            hwpts[id] = try engine.createHWPT(ioas: try known(ioas), unit: unit, addressBits: bits)
+        case .createHWPT(let id, let ioas, let unit, let bits, let format):
+            hwpts[id] = try engine.createHWPT(ioas: try known(ioas), unit: unit, addressBits: bits, format: format)
         case .claim(let requester):
             guard let group = engine.group(of: requester) else { throw .ENODEV }
             try engine.claimOwner(group.id, token: Self.ownerToken)
-        case .attach(let requester, let hwpt): try engine.attach(requester, to: try known(hwpt))
+        case .attach(let requester, let pasid, let hwpt):
+            try engine.attach(requester, pasid: pasid, to: try known(hwpt))
         case .attachIdentity(let requester): try engine.attachIdentity(requester)
-        case .detach(let requester): try engine.detach(requester)
+        case .detach(let requester, let pasid): try engine.detach(requester, pasid: pasid)
         case .map(let ioas, let iova, let bytes, let file, let offset, let protection):
             guard let backing = files[file] else { throw .ENOENT }
             try engine.map(
@@ -79,11 +80,11 @@ struct ScenarioRunner {
         case .unmap(let ioas, let iova, let bytes):
             _ = try engine.unmap(ioas: try known(ioas), iova: iova, byteCount: bytes)
         case .mark(let hwpt, let token): try engine.mark(try known(hwpt), token: token)
-        case .dma(let requester, let iova, let access, let landing):
-            let outcome = engine.machine.dma(requester, iova: iova, access: access)
+        case .dma(let requester, let pasid, let iova, let access, let landing):
+            let outcome = engine.machine.dma(requester, pasid: pasid, iova: iova, access: access)
             switch (landing, outcome) {
             case (.address(let wanted), .address(let reached)) where wanted == reached: return nil
-            case (.fault(let code), .fault(let reason)) where code == UInt8(truncatingIfNeeded: reason.rawValue):
+            case (.fault(let code), .fault(let reason)) where code == reason.code:
                 return nil
             default: return Wrong(expected: "\(landing)", found: "\(outcome)")
             }

@@ -5,21 +5,21 @@ struct ScenarioStep: Sendable, Decodable {
     /// What the step does; each case names what it needs.
     enum Operation: Sendable {
         case createIOAS(IOASID)
-        case createHWPT(HWPTID, ioas: IOASID, unit: UnitID, addressBits: Int)
+        case createHWPT(HWPTID, ioas: IOASID, unit: UnitID, addressBits: Int?, format: PageTableFormatKind?)
         case claim(RequesterID)
-        case attach(RequesterID, hwpt: HWPTID)
+        case attach(RequesterID, PASID?, hwpt: HWPTID)
         case attachIdentity(RequesterID)
-        case detach(RequesterID)
+        case detach(RequesterID, PASID?)
         case map(IOASID, iova: IOVA, bytes: UInt64, file: BackingID, offset: UInt64, Protection)
         case unmap(IOASID, iova: IOVA, bytes: UInt64)
         case mark(HWPTID, token: UInt64)
-        case dma(RequesterID, iova: IOVA, Access, lands: Landing)
+        case dma(RequesterID, PASID?, iova: IOVA, Access, lands: Landing)
     }
 
     /// Where a DMA must end.
     enum Landing: Sendable, Hashable {
         case address(PhysicalAddress)
-        /// A VT-d fault reason.
+        /// VT-d's fault reason, AMD's event code.
         case fault(UInt8)
     }
 
@@ -31,8 +31,8 @@ struct ScenarioStep: Sendable, Decodable {
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case `do`
-        case device, hwpt, ioas, unit, bits, iova, bytes, file, offset, protection, token, access, address, fault,
-            expect
+        case device, pasid, hwpt, ioas, unit, bits, format, iova, bytes, file, offset, protection, token, access,
+            address, fault, expect
     }
 
     init(from decoder: any Decoder) throws {
@@ -52,21 +52,32 @@ struct ScenarioStep: Sendable, Decodable {
             used.insert(.device)
             return try box.decode(RequesterText.self, forKey: .device).value
         }
+        func pasid() throws -> PASID? {
+            used.insert(.pasid)
+            guard let value = try box.decodeIfPresent(NumberText.self, forKey: .pasid)?.value else { return nil }
+            guard let pasid = UInt32(exactly: value).flatMap({ PASID($0) }) else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .pasid, in: box, debugDescription: "found \(value); expected a number of 20 bits")
+            }
+            return pasid
+        }
         switch name {
         case "create-ioas": operation = .createIOAS(IOASID(try id(.ioas)))
         case "create-hwpt":
-            used.insert(.bits)
-            let bits = try box.decodeIfPresent(Int.self, forKey: .bits) ?? 48
-            guard [39, 48, 57].contains(bits) else {
+            used.formUnion([.bits, .format])
+            let bits = try box.decodeIfPresent(Int.self, forKey: .bits)
+            guard bits.map({ [39, 47, 48, 56, 57, 64].contains($0) }) ?? true else {
                 throw DecodingError.dataCorruptedError(
-                    forKey: .bits, in: box, debugDescription: "found \(bits); expected 39, 48 or 57")
+                    forKey: .bits, in: box, debugDescription: "found \(bits!); expected 39, 47, 48, 56, 57 or 64")
             }
+            let format = try box.decodeIfPresent(FormatText.self, forKey: .format)?.value
             operation = .createHWPT(
-                HWPTID(try id(.hwpt)), ioas: IOASID(try id(.ioas)), unit: UnitID(try id(.unit)), addressBits: bits)
+                HWPTID(try id(.hwpt)), ioas: IOASID(try id(.ioas)), unit: UnitID(try id(.unit)), addressBits: bits,
+                format: format)
         case "claim": operation = .claim(try device())
-        case "attach": operation = .attach(try device(), hwpt: HWPTID(try id(.hwpt)))
+        case "attach": operation = .attach(try device(), try pasid(), hwpt: HWPTID(try id(.hwpt)))
         case "attach-identity": operation = .attachIdentity(try device())
-        case "detach": operation = .detach(try device())
+        case "detach": operation = .detach(try device(), try pasid())
         case "map":
             used.insert(.protection)
             operation = .map(
@@ -86,7 +97,7 @@ struct ScenarioStep: Sendable, Decodable {
                 landing = .address(PhysicalAddress(try number(.address)))
             }
             operation = .dma(
-                try device(), iova: IOVA(try number(.iova)),
+                try device(), try pasid(), iova: IOVA(try number(.iova)),
                 try box.decodeIfPresent(AccessText.self, forKey: .access)?.value ?? .read, lands: landing)
         default:
             throw DecodingError.dataCorruptedError(

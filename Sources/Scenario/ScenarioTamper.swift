@@ -5,9 +5,9 @@ import IOMMUModel
 struct ScenarioTamper: Sendable, Decodable {
     enum Change: Sendable {
         /// Flips bits of the leaf that translates `iova` for `device`, in memory.
-        case leaf(RequesterID, iova: IOVA, flip: UInt64)
-        /// Flips bits of one word (0 or 1) of the device's context entry, in memory.
-        case contextEntry(RequesterID, word: Int, flip: UInt64)
+        case leaf(RequesterID, PASID?, iova: IOVA, flip: UInt64)
+        /// Flips bits of one word of the lookup entry that decides about the requests, in memory.
+        case lookupEntry(RequesterID, PASID?, word: Int, flip: UInt64)
         /// Moves the backing offset of the area that holds `iova`, in the sealed file.
         case area(IOASID, iova: IOVA, offset: UInt64)
         /// Names domain and cache tag of device `of` in the device's attachment, in the sealed file.
@@ -16,15 +16,23 @@ struct ScenarioTamper: Sendable, Decodable {
 
     var change: Change
 
-    enum CodingKeys: String, CodingKey, CaseIterable { case what, device, iova, flip, word, ioas, offset, of }
+    enum CodingKeys: String, CodingKey, CaseIterable { case what, device, pasid, iova, flip, word, ioas, offset, of }
 
     init(from decoder: any Decoder) throws {
         let box = try decoder.strictContainer(CodingKeys.self)
         func number(_ key: CodingKeys) throws -> UInt64 { try box.decode(NumberText.self, forKey: key).value }
+        func pasid() throws -> PASID? {
+            guard let value = try box.decodeIfPresent(NumberText.self, forKey: .pasid)?.value else { return nil }
+            guard let pasid = UInt32(exactly: value).flatMap({ PASID($0) }) else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .pasid, in: box, debugDescription: "found \(value); expected a number of 20 bits")
+            }
+            return pasid
+        }
         func device() throws -> RequesterID { try box.decode(RequesterText.self, forKey: .device).value }
         let what = try box.decode(String.self, forKey: .what)
         let keys: [String: Set<CodingKeys>] = [
-            "leaf": [.device, .iova, .flip], "context-entry": [.device, .word, .flip], "area": [.ioas, .iova, .offset],
+            "leaf": [.device, .pasid, .iova, .flip], "lookup-entry": [.device, .pasid, .word, .flip], "area": [.ioas, .iova, .offset],
             "attachment": [.device, .of],
         ]
         let mine = (keys[what] ?? Set(CodingKeys.allCases)).union([.what])
@@ -33,14 +41,14 @@ struct ScenarioTamper: Sendable, Decodable {
                 forKey: extra, in: box, debugDescription: "\"\(what)\" takes no \"\(extra.stringValue)\"")
         }
         switch what {
-        case "leaf": change = .leaf(try device(), iova: IOVA(try number(.iova)), flip: try number(.flip))
-        case "context-entry":
+        case "leaf": change = .leaf(try device(), try pasid(), iova: IOVA(try number(.iova)), flip: try number(.flip))
+        case "lookup-entry":
             let word = try box.decode(Int.self, forKey: .word)
-            guard word == 0 || word == 1 else {
+            guard (0...7).contains(word) else {
                 throw DecodingError.dataCorruptedError(
-                    forKey: .word, in: box, debugDescription: "a context entry has words 0 and 1, not \(word)")
+                    forKey: .word, in: box, debugDescription: "found \(word); expected a word from 0 to 7")
             }
-            change = .contextEntry(try device(), word: word, flip: try number(.flip))
+            change = .lookupEntry(try device(), try pasid(), word: word, flip: try number(.flip))
         case "area":
             change = .area(
                 IOASID(try box.decode(UInt32.self, forKey: .ioas)), iova: IOVA(try number(.iova)),
@@ -50,7 +58,7 @@ struct ScenarioTamper: Sendable, Decodable {
         default:
             throw DecodingError.dataCorruptedError(
                 forKey: .what, in: box,
-                debugDescription: "\"\(what)\" cannot be tampered with; leaf, context-entry, area, attachment can")
+                debugDescription: "\"\(what)\" cannot be tampered with; leaf, lookup-entry, area, attachment can")
         }
     }
 }

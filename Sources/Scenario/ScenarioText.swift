@@ -83,6 +83,20 @@ struct ReservedKindText: TextValue {
     static func parse(_ text: String) -> ReservedRegionKind? { ReservedRegionKind(rawValue: text) }
 }
 
+struct IOMMUKindText: TextValue {
+    var value: IOMMUKind
+    static var expected: String { "intel-vtd or amd-vi" }
+    static func parse(_ text: String) -> IOMMUKind? {
+        IOMMUKind(rawValue: text).flatMap { [.intelVTd, .amdVi].contains($0) ? $0 : nil }
+    }
+}
+
+struct FormatText: TextValue {
+    var value: PageTableFormatKind
+    static var expected: String { PageTableFormatKind.allCases.map(\.rawValue).joined(separator: ", ") }
+    static func parse(_ text: String) -> PageTableFormatKind? { PageTableFormatKind(rawValue: text) }
+}
+
 /// Any key, to see which ones a file has.
 private struct AnyKey: CodingKey {
     var stringValue: String

@@ -17,16 +17,18 @@ struct Tampering {
         for (index, change) in changes.enumerated() {
             let place = "tamper[\(index)]"
             switch change.change {
-            case .leaf(let requester, let iova, let flip):
-                guard case .tables(let configuration, let root)? = context(requester, machine)?.translation,
-                    case .translated(let translation) = Walker.translate(
-                        configuration, root: root, memory: machine.memory.view, iova: iova, access: .read)
+            case .leaf(let requester, let pasid, let iova, let flip):
+                guard let unit = machine.device(requester).flatMap({ machine.unit($0.unit) }),
+                    case .translated(let translation, _) = unit.hardware.observe(
+                        requester.rid, pasid: pasid, iova: iova, access: .read, memory: machine.memory.view)
                 else { throw ScenarioError.inconsistent(place: place, what: "\(requester) does not translate \(iova)") }
                 try flipWord(translation.entryAddress, flip, machine, place)
-            case .contextEntry(let requester, let word, let flip):
-                guard let entry = context(requester, machine),
-                    let address = entry.entryAddress.offset(by: UInt64(word) * 8)
-                else { throw ScenarioError.inconsistent(place: place, what: "\(requester) has no context entry") }
+            case .lookupEntry(let requester, let pasid, let word, let flip):
+                guard let unit = machine.device(requester).flatMap({ machine.unit($0.unit) }),
+                    case .context(let context) = unit.hardware.resolve(
+                        requester.rid, pasid: pasid, memory: machine.memory.view),
+                    let address = context.entryAddress.offset(by: UInt64(word) * 8)
+                else { throw ScenarioError.inconsistent(place: place, what: "\(requester) has no lookup entry") }
                 try flipWord(address, flip, machine, place)
             case .area(let name, let iova, let offset):
                 try edit(path, receipt) { snapshot in
@@ -50,13 +52,6 @@ struct Tampering {
                 }
             }
         }
-    }
-
-    private func context(_ requester: RequesterID, _ machine: Machine) -> VTDContext? {
-        guard let unit = machine.device(requester).flatMap({ machine.unit($0.unit) }),
-            case .context(let context) = unit.hardware.resolve(requester.rid, memory: machine.memory.view)
-        else { return nil }
-        return context
     }
 
     private func flipWord(

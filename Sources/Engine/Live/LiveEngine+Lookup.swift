@@ -51,6 +51,15 @@ extension LiveEngine {
         return tag
     }
 
+    /// The tag that the requests of `key` would be cached under after a replace by `hwpt`, taken for it when it has none yet;
+    /// `nil` when there is none to have.
+    public mutating func replacementTag(of key: AttachmentKey, by hwpt: HWPTID) -> UInt32? {
+        guard let device = machine.device(key.requester), let domain = hwptTable[hwpt]?.domain,
+            let path = try? path(of: domain)
+        else { return nil }
+        return try? cacheTag(of: domain, path: path, for: device)
+    }
+
     /// Makes the hardware translate the requests of `key` by `domain`: one change of its lookup entry, then the
     /// invalidations that the old one needs. A present entry is exchanged as a whole (a driver uses one wide store), so
     /// that there is no instant without a domain. On failure nothing has changed.

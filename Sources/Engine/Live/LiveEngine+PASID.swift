@@ -4,7 +4,7 @@ import IOMMUModel
 /// Attachments of requests with a PASID: per device, beside its untagged one.
 extension LiveEngine {
     /// Every attachment of a device, untagged first, then by PASID. O(PASIDs of the device).
-    func attachmentKeys(of requester: RequesterID) -> [AttachmentKey] {
+    public func attachmentKeys(of requester: RequesterID) -> [AttachmentKey] {
         guard attachmentTable[AttachmentKey(requester)] != nil else { return [] }
         return [AttachmentKey(requester)] + (pasidTable[requester] ?? []).map { AttachmentKey(requester, $0) }
     }

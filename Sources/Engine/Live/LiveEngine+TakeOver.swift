@@ -67,9 +67,13 @@ extension LiveEngine {
         let tag = context.cacheTag
         guard state.tags.isInUse(tag) else { throw Refusal(.EINVAL, requester: device.requester) }
         let others = state.deviceTags.filter { $0.value == tag && $0.key != device.requester }
-        guard state.tagOwners[tag] == nil, others.isEmpty else {
+        let owners = state.tagOwners[tag] ?? []
+        guard others.isEmpty, !owners.contains(where: { domainTable[$0]?.kind.hasTables == true }) else {
             throw Refusal(.EEXIST, .cacheTagCollision, requester: device.requester)
         }
+        // Untagged requests that pass unchanged stand under the tag of the one entry too.
+        for owner in owners { domainTable[owner]!.cacheTags.removeAll { $0.unit == device.unit && $0.cacheTag == tag } }
+        unitTable[device.unit]!.tagOwners[tag] = nil
         unitTable[device.unit]!.deviceTags[device.requester] = tag
     }
 

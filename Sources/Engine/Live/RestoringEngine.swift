@@ -142,7 +142,9 @@ public struct RestoringEngine: ~Copyable {
             domain.token = token
             domain.session = session
             engine.domainTable[id] = domain
-            for tag in cacheTags { engine.own(tag, by: id) }
+            // AMD's guest tables are cached under the tags of their devices.
+            let isDevices = geometry?.format == .x86_64 && engine.machine.unit(unit)?.kind == .amdVi
+            if !isDevices { for tag in cacheTags { engine.own(tag, by: id) } }
             return id
         }
     }
