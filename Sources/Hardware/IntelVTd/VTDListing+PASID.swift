@@ -75,11 +75,7 @@ extension VTDListing {
             check(entry, at: place, rid: device.rid, pasid: isTagged ? pasid : nil)
             guard entry.isPresent, isTagged else { continue }
             device.hasTaggedEntries = true
-            guard pasidsLeft > 0 else {
-                exhaust(at: place, rid: device.rid, "\(VTDUnitHardware.listedPASIDs) PASIDs")
-                return
-            }
-            pasidsLeft -= 1
+            guard takePASID(at: place, rid: device.rid) else { return }
             listing.entries.append(
                 .init(
                     rid: device.rid, pasid: pasid, entryAddress: place, deviceEntryAddress: device.address,
@@ -123,7 +119,8 @@ extension VTDListing {
         let hasSecond = entry.translationType == .secondStage || entry.translationType == .nested
         let second = hasSecond ? unit.secondStage(of: entry) : nil
         if hasSecond, second == nil {
-            reportAddressWidth(.vtdPASIDAddressWidth, entry.addressWidthCode, at: address, rid: rid, pasid: pasid,
+            reportAddressWidth(
+                .vtdPASIDAddressWidth, entry.addressWidthCode, at: address, rid: rid, pasid: pasid,
                 once: true)
         }
         if hasFirst, unit.firstStage(of: entry) == nil {

@@ -69,7 +69,9 @@ extension VTDListing {
             .init(
                 rid: rid, pasid: nil, entryAddress: resolution.entryAddress ?? address, deviceEntryAddress: address,
                 resolution: resolution))
-        if case .fault(let fault) = resolution, fault.reason == .vtd(.supervisorNotEnabled), let entry = fault.entryAddress {
+        if case .fault(let fault) = resolution, fault.reason == .vtd(.supervisorNotEnabled),
+            let entry = fault.entryAddress
+        {
             report(
                 .vtdPASIDTranslationType, at: Self.word(2, of: entry), rid: rid,
                 "untagged requests are privileged (RID_PRIV), but SRE is 0: every access faults")

@@ -27,7 +27,8 @@ struct VTDReservedBits {
         let domain = (~0 << UInt64(registers.capability.domainIDBits)) & Entry.did.mask
         pasid = (
             word0: 0xc00 | lacking(Entry.ssee, ecap.executeRequests)
-                | lacking(Entry.ssade, second && ecap.secondStageAccessedDirty) | lacking(Entry.ssptptr, second) | above,
+                | lacking(Entry.ssade, second && ecap.secondStageAccessedDirty) | lacking(Entry.ssptptr, second)
+                | above,
             word1: 0x7f_0000 | domain | lacking(Entry.pwsnp, ecap.walkSnoop) | lacking(Entry.pgsnp, ecap.snoopControl)
                 | (ecap.memoryTypes ? 0 : ~0 << 25),
             word2: 0xf00 | (ecap.executeRequests ? 0 : 2) | lacking(Entry.sre, ecap.supervisorRequests)

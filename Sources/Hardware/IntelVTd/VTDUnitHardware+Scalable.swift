@@ -48,7 +48,8 @@ extension VTDUnitHardware {
     ) -> Resolution {
         guard let slot = VTDLookupIndex.directoryEntry(pasid, in: context.directory), let words = memory.page(at: slot)
         else {
-            return .absent(page: VTDLookupIndex.directoryEntry(pasid, in: context.directory)?.pageBase ?? context.directory)
+            return .absent(
+                page: VTDLookupIndex.directoryEntry(pasid, in: context.directory)?.pageBase ?? context.directory)
         }
         let directory = VTDPASIDDirectoryEntry(words[Int(slot.pageOffset &>> 3)])
         if tracing {
@@ -84,7 +85,7 @@ extension VTDUnitHardware {
     ) -> Resolution {
         let suppressed =
             context.faultProcessingDisabled || directoryIsSuppressed || entry.faultProcessingDisabled
-        do {
+        do throws(VTDFaultReason) {
             let path = try path(of: entry, reserved)
             if isUntagged, context.untaggedIsPrivileged, !entry.allowsSupervisor { throw .supervisorNotEnabled }
             let isPASIDKeyed = entry.translationType == .firstStage || entry.translationType == .nested
