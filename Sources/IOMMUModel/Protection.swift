@@ -43,7 +43,9 @@ public enum Access: Sendable, Hashable {
     case read
     /// The device writes memory.
     case write
+    /// The device fetches instructions: a read that asks for execute permission too (PASID prefix, Execute Requested).
+    case execute
 
     /// The protection that the access needs.
-    @inlinable public var needs: Protection { self == .read ? .read : .write }
+    @inlinable public var needs: Protection { self == .write ? .write : .read }
 }

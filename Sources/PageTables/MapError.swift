@@ -14,10 +14,10 @@ public enum MapError: Error, Sendable, Hashable, CustomStringConvertible {
     case overlap(at: IOVA)
     /// No table frame is left.
     case outOfTables
-    /// Forced snooping without snoop control.
+    /// Forced snooping where no entry can ask for it.
     case snoopUnsupported
-    /// The tables themselves are damaged: an entry on the way is reserved or points to a table that is not in memory
-    /// (the root's own address when that is absent).
+    /// The tables themselves are damaged, or not what a driver writes: an entry on the way is reserved, skips levels, or
+    /// points to a table that is not in memory (the root's own address when that is absent).
     case damaged(entryAddress: PhysicalAddress)
 
     /// What the page-table code of Linux answers; an IOAS's differs (lifecycle.md, "Everyday errno of an IOAS").
@@ -41,7 +41,7 @@ public enum MapError: Error, Sendable, Hashable, CustomStringConvertible {
         case .addressTooWide(let pa, let bytes): "\(bytes) bytes at \(pa) pass the host address width"
         case .overlap(let iova): "\(iova) is mapped already"
         case .outOfTables: "no table frame is left"
-        case .snoopUnsupported: "the hardware has no snoop control"
+        case .snoopUnsupported: "no entry can force snooping"
         case .damaged(let entry): "the table entry at \(entry) is damaged"
         }
     }
@@ -49,11 +49,13 @@ public enum MapError: Error, Sendable, Hashable, CustomStringConvertible {
 
 /// What a mapping asks for besides its protection.
 public struct MapOptions: OptionSet, Sendable, Hashable {
-    /// Bit 0: ``snoop``.
+    /// Bit 0: ``snoop``; bit 1: ``mmio``.
     public let rawValue: UInt8
-    /// Any 8 bits; those above bit 0 mean nothing.
+    /// Any 8 bits; those above bit 1 mean nothing.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// Accesses snoop the processor caches whatever the device asks for (VT-d: SNP).
+    /// Accesses snoop the processor caches whatever the device asks for (VT-d: SNP; AMD v1: FC).
     public static let snoop = MapOptions(rawValue: 1)
+    /// Device memory: never encrypted, so written without the C-bit. Nothing else changes.
+    public static let mmio = MapOptions(rawValue: 2)
 }

@@ -9,19 +9,20 @@ enum Mapper<Format: PageTableFormat> {
     /// there, nothing mapped. False, and nothing written, for anything else.
     @inline(__always)
     static func mapSimple(
-        _ rules: EntryRules, root: UInt64, top: Int, addressBits: Int, iova: UInt64, pa: UInt64, byteCount: UInt64,
+        _ rules: EntryRules, root: UInt64, top: Int, iova: UInt64, pa: UInt64, byteCount: UInt64,
         protection: Protection, options: MapOptions, memory: MemoryView, arena: inout TableArena
     ) -> Bool {
         let low = byteCount &- 1
         let shift = UInt64(truncatingIfNeeded: byteCount.trailingZeroBitCount)
         let rights = protection.rawValue & 3
-        return (iova | pa | byteCount) & low == 0 && rules.pageSizes &>> shift & 1 == 1
-            && (iova | low) &>> UInt64(truncatingIfNeeded: addressBits) == 0 && pa & ~rules.addressMask == 0
+        return (iova | pa | byteCount) & low == 0 && Format.singleSizes(rules) &>> shift & 1 == 1
+            && ((Format.canSignExtend ? iova &+ rules.bias : iova) | low) & rules.beyond == 0
+            && pa & ~Format.encodable(rules) == 0
             && rights != 0
             && options.rawValue == 0
             && mapInPlace(
                 rules, root: root, top: top, iova: iova,
-                word: pa | Format.leafFlags(isLarge: low != 4095, rights: rights, snoop: false), shift: shift,
+                word: Format.leafWord(pa, log2: shift, rights: rights, options: [], rules), shift: shift,
                 memory: memory, arena: &arena)
     }
 
@@ -34,15 +35,20 @@ enum Mapper<Format: PageTableFormat> {
         guard var words = memory.primaryWords(ofPage: root) else { return false }
         var table = root
         var shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* top)
-        // The nine bits of the level's index on top: shifts by a constant are cheaper.
-        var indices = iova &<< (55 &- shift)
+        var mark = Format.mark(level: top)
+        // The nine bits of the level's index on top: shifts by a constant are cheaper. A sixth level has but seven.
+        var indices =
+            Format.topLevels.upperBound == 5 && shift > 55 ? iova &>> (shift &- 55) : iova &<< (55 &- shift)
         while shift != target {
             let word = words[Int(truncatingIfNeeded: indices &>> 55)]
             table = Format.tableAddress(word, rules)
-            guard Format.isTable(word, rules), let below = memory.primaryWords(ofPage: table) else { return false }
+            guard Format.isTable(word, mark: mark, rules), let below = memory.primaryWords(ofPage: table) else {
+                return false
+            }
             words = below
             indices &<<= 9
             shift &-= 9
+            mark &-= Format.markStep
         }
         let index = Int(truncatingIfNeeded: indices &>> 55)
         guard !Format.isPresent(words[index]), arena.markPrimaryDirty(table) else { return false }
@@ -50,12 +56,13 @@ enum Mapper<Format: PageTableFormat> {
         return true
     }
 
-    /// Any mapping.
+    /// Any mapping. `table` gets a new root when the range needs one.
     @inline(never)
     static func map(
-        _ configuration: PageTableConfiguration, root: UInt64, iova: UInt64, pa: UInt64, byteCount: UInt64,
-        protection: Protection, options: MapOptions, memory: MemoryView, arena: inout TableArena
+        _ table: inout PageTable, iova: UInt64, pa: UInt64, byteCount: UInt64, protection: Protection,
+        options: MapOptions, memory: MemoryView, arena: inout TableArena
     ) throws(MapError) {
+        let configuration = table.configuration
         let rules = configuration.rules
         let rights = protection.rawValue & 3
         guard rights != 0 else { throw .noAccess }
@@ -63,24 +70,36 @@ enum Mapper<Format: PageTableFormat> {
             throw .misaligned(iova: IOVA(iova), pa: PhysicalAddress(pa), byteCount: byteCount)
         }
         let last = iova &+ (byteCount &- 1)
-        guard last >= iova, last &>> UInt64(truncatingIfNeeded: configuration.addressBits) == 0 else {
+        let widest = Format.hasNextLevel ? configuration.grown(to: configuration.maximumTopLevel).rules : rules
+        // Both ends in the lower half, or both in the upper one.
+        guard last >= iova, widest.contains(iova), widest.contains(last), (iova ^ last) & ~widest.lastLinear == 0 else {
             throw .outOfRange(iova: IOVA(iova), byteCount: byteCount)
         }
         let lastPA = pa &+ (byteCount &- 1)
-        guard lastPA >= pa, (pa | lastPA) & ~(rules.addressMask | 0xfff) == 0 else {
+        guard lastPA >= pa, (pa | lastPA) & ~(Format.encodable(rules) | 0xfff) == 0 else {
             throw .addressTooWide(pa: PhysicalAddress(pa), byteCount: byteCount)
         }
-        let snoop = options.contains(.snoop)
-        guard !snoop || configuration.snoopControl else { throw .snoopUnsupported }
+        guard !options.contains(.snoop) || Format.canForceSnoop && configuration.snoopControl else {
+            throw .snoopUnsupported
+        }
 
+        let root = table.root.rawValue
+        let range = MapRange(
+            rules: rules, pa: pa, iova: widest.linear(iova), last: widest.linear(last), rights: rights,
+            options: options)
+        if Format.hasNextLevel {
+            let top = range.topLevel(atLeast: configuration.topLevel, of: configuration)
+            if top > configuration.topLevel {
+                return try mapGrown(range, &table, top: top, memory: memory, arena: &arena)
+            }
+        }
         let shift = UInt64(truncatingIfNeeded: byteCount.trailingZeroBitCount)
-        if (iova | pa | byteCount) & (byteCount &- 1) == 0, rules.pageSizes &>> shift & 1 == 1 {
-            let word = pa | Format.leafFlags(isLarge: byteCount != 4096, rights: rights, snoop: snoop)
+        if (iova | pa | byteCount) & (byteCount &- 1) == 0, Format.singleSizes(rules) &>> shift & 1 == 1 {
+            let word = Format.leafWord(pa, log2: shift, rights: rights, options: options, rules)
             try mapOne(
-                rules, root: root, top: configuration.topLevel, iova: iova, word: word, shift: shift, memory: memory,
-                arena: &arena)
+                rules, root: root, top: configuration.topLevel, iova: range.iova, word: word, shift: shift,
+                memory: memory, arena: &arena)
         } else {
-            let range = MapRange(rules: rules, pa: pa, iova: iova, last: last, rights: rights, snoop: snoop)
             try mapRange(range, root: root, top: configuration.topLevel, memory: memory, arena: &arena)
         }
     }
@@ -116,43 +135,54 @@ enum Mapper<Format: PageTableFormat> {
         iova: UInt64, _ rules: EntryRules, _ memory: MemoryView, _ arena: inout TableArena
     ) throws(MapError) -> UInt64 {
         let index = Int(truncatingIfNeeded: entryAddress.pageOffset &>> 3)
-        switch Format.kind(words[index], level: Int(shift &- 12) / 9, rules) {
+        let level = Int(shift &- 12) / 9
+        switch Format.kind(words[index], level: level, rules) {
         case .notPresent:
             try reserve(Int(shift &- target) / 9, rules, arena)
             guard let frame = arena.allocate(memory: memory) else { throw .outOfTables }
-            words[index] = Format.tableWord(frame.rawValue)
+            words[index] = Format.tableWord(frame.rawValue, level: level, rules)
             arena.markDirty(entryAddress.pageBase.rawValue)
             return frame.rawValue
-        case .table: return Format.tableAddress(words[index], rules)
-        case .leaf: throw .overlap(at: IOVA(iova))
-        case .reserved: throw .damaged(entryAddress: entryAddress)
+        case .table: return try nextTable(words[index], at: entryAddress, level: level, rules)
+        case .leaf: throw .overlap(at: rules.iova(iova))
+        case .invalid: throw .damaged(entryAddress: entryAddress)
         }
+    }
+
+    /// The table one level down that the table entry `word` points to; one that skips levels is no driver's work.
+    @inline(__always)
+    static func nextTable(
+        _ word: UInt64, at entryAddress: @autoclosure () -> PhysicalAddress, level: Int, _ rules: EntryRules
+    ) throws(MapError) -> UInt64 {
+        guard Format.nextLevel(word, level: level) == level &- 1 else { throw .damaged(entryAddress: entryAddress()) }
+        return Format.tableAddress(word, rules)
     }
 
     /// Refuses when `count` new tables cannot be had, or the arena has frames that a table entry cannot name.
     @inline(__always)
     static func reserve(_ count: Int, _ rules: EntryRules, _ arena: borrowing TableArena) throws(MapError) {
         guard arena.availableCount >= count else { throw .outOfTables }
-        guard arena.highestFrame & ~rules.addressMask == 0 || count == 0 else {
+        guard arena.highestFrame & ~Format.encodable(rules) == 0 || count == 0 else {
             throw .addressTooWide(pa: PhysicalAddress(arena.highestFrame), byteCount: 4096)
         }
     }
 
-    /// Makes room for a leaf where the present entry `word` is: frees a table that maps nothing, refuses anything else that is present.
+    /// Makes room for a leaf where the present entry `word` is: frees a table that maps nothing, refuses anything else.
     static func replace(
         _ word: UInt64, at entryAddress: PhysicalAddress, shift: UInt64, iova: UInt64, _ rules: EntryRules,
         _ memory: MemoryView, _ arena: inout TableArena
     ) throws(MapError) {
         let level = Int(shift &- 12) / 9
-        let kind = Format.kind(word, level: level, rules)
-        guard kind == .table else {
-            throw kind == .reserved ? .damaged(entryAddress: entryAddress) : .overlap(at: IOVA(iova))
+        switch Format.kind(word, level: level, rules) {
+        case .table: break
+        case .invalid: throw .damaged(entryAddress: entryAddress)
+        case .leaf, .notPresent: throw .overlap(at: rules.iova(iova))
         }
         var visits = visitLimit
         let next = Format.tableAddress(word, rules)
-        try refuseLeaves(
-            in: next, from: entryAddress, level: level &- 1, base: iova, rules, memory, visits: &visits)
-        release(next, level: level &- 1, rules, memory, &arena)
+        let nextLevel = Format.nextLevel(word, level: level)
+        try refuseLeaves(in: next, from: entryAddress, level: nextLevel, base: iova, rules, memory, visits: &visits)
+        release(next, level: nextLevel, rules, memory, &arena)
     }
 
     /// Tables that one check may visit: more than any host has, so that damaged tables cannot hold it up for ever.
@@ -175,12 +205,12 @@ enum Mapper<Format: PageTableFormat> {
             let iova = base | UInt64(index) &<< UInt64(12 &+ 9 &* level)
             switch Format.kind(word, level: level, rules) {
             case .notPresent: break
-            case .leaf: throw .overlap(at: IOVA(iova))
-            case .reserved: throw .damaged(entryAddress: entry(page, index))
+            case .leaf: throw .overlap(at: rules.iova(iova))
+            case .invalid: throw .damaged(entryAddress: entry(page, index))
             case .table:
                 try refuseLeaves(
-                    in: Format.tableAddress(word, rules), from: entry(page, index), level: level &- 1, base: iova,
-                    rules, memory, visits: &visits)
+                    in: Format.tableAddress(word, rules), from: entry(page, index),
+                    level: Format.nextLevel(word, level: level), base: iova, rules, memory, visits: &visits)
             }
         }
     }
@@ -193,8 +223,10 @@ enum Mapper<Format: PageTableFormat> {
             for index in 0..<512 where words[index] != 0 {
                 let word = words[index]
                 words[index] = 0
-                if Format.kind(word, level: level, rules) == .table {
-                    release(Format.tableAddress(word, rules), level: level &- 1, rules, memory, &arena)
+                if case .table = Format.kind(word, level: level, rules) {
+                    release(
+                        Format.tableAddress(word, rules), level: Format.nextLevel(word, level: level), rules, memory,
+                        &arena)
                 }
             }
         }

@@ -4,8 +4,8 @@ import IOMMUModel
 ///
 /// The one mapper of the project. Memory and arena are parameters, so that a table is a value that can be recorded.
 public struct PageTable: Sendable, Hashable {
-    /// The shape of the tree; it never grows or shrinks.
-    public let configuration: PageTableConfiguration
+    /// The shape of the tree. A mapping can raise its root (AMD v1); nothing else changes it.
+    public private(set) var configuration: PageTableConfiguration
     /// The root table, 4 KiB aligned.
     public private(set) var root: PhysicalAddress
 
@@ -29,8 +29,10 @@ public struct PageTable: Sendable, Hashable {
 
     /// Maps `byteCount` bytes at `iova` to `pa`, all 4 KiB aligned, with the largest pages that alignment allows.
     ///
-    /// Tables that earlier mappings left empty are replaced by larger leaves and freed. On an error nothing that
-    /// translates has changed and no frame was taken. Linear in the entries written, plus one walk.
+    /// Tables that earlier mappings left empty are replaced by larger leaves and freed. An AMD v1 tree gets as many new
+    /// roots as the range needs, up to ``PageTableConfiguration/maximumTopLevel``: then ``root`` and ``configuration``
+    /// are others. On an error nothing that translates has changed and no frame was taken. Linear in the entries written,
+    /// plus one walk.
     public mutating func map(
         iova: IOVA, pa: PhysicalAddress, byteCount: UInt64, protection: Protection, options: MapOptions = [],
         memory: MemoryView, arena: inout TableArena
@@ -38,34 +40,71 @@ public struct PageTable: Sendable, Hashable {
         switch configuration.format {
         case .vtdSecondStage:
             if Mapper<VTDSecondStage>.mapSimple(
-                configuration.rules, root: root.rawValue, top: configuration.topLevel,
-                addressBits: configuration.addressBits, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount,
-                protection: protection, options: options, memory: memory, arena: &arena)
+                configuration.rules, root: root.rawValue, top: configuration.topLevel, iova: iova.rawValue,
+                pa: pa.rawValue, byteCount: byteCount, protection: protection, options: options, memory: memory,
+                arena: &arena)
             {
                 return
             }
             try Mapper<VTDSecondStage>.map(
-                configuration, root: root.rawValue, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount,
-                protection: protection, options: options, memory: memory, arena: &arena)
+                &self, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount, protection: protection,
+                options: options, memory: memory, arena: &arena)
+        // Each in a function of its own, so that no format's registers are another's concern.
+        case .amdV1:
+            try map(
+                AMDv1.self, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount, protection: protection,
+                options: options, memory: memory, arena: &arena)
+        case .x86_64:
+            try map(
+                X86_64.self, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount, protection: protection,
+                options: options, memory: memory, arena: &arena)
         }
+    }
+
+    @inline(never)
+    private mutating func map<Format: PageTableFormat>(
+        _ format: Format.Type, iova: UInt64, pa: UInt64, byteCount: UInt64, protection: Protection,
+        options: MapOptions, memory: MemoryView, arena: inout TableArena
+    ) throws(MapError) {
+        if Mapper<Format>.mapSimple(
+            configuration.rules, root: root.rawValue, top: configuration.topLevel, iova: iova, pa: pa,
+            byteCount: byteCount, protection: protection, options: options, memory: memory, arena: &arena)
+        {
+            return
+        }
+        try Mapper<Format>.map(
+            &self, iova: iova, pa: pa, byteCount: byteCount, protection: protection, options: options, memory: memory,
+            arena: &arena)
+    }
+
+    /// The tree under a new root at `level`.
+    mutating func grow(to level: Int, root: PhysicalAddress) {
+        configuration = configuration.grown(to: level)
+        self.root = root
     }
 
     /// Removes what is mapped in `byteCount` bytes from `iova` on (4 KiB aligned) and answers how many bytes were.
     ///
     /// A leaf that is only partly in the range is removed whole, so the answer can be larger than `byteCount`; holes
     /// count nothing. Tables whose whole span is in the range are freed. A range that is misaligned, or begins beyond
-    /// the input width, removes nothing; one that ends beyond it is cut there.
+    /// the input width, removes nothing; one that ends beyond it is cut there (sign-extended: at the end of its half).
     public mutating func unmap(
         iova: IOVA, byteCount: UInt64, memory: MemoryView, arena: inout TableArena
     ) -> UInt64 {
-        guard (iova.rawValue | byteCount) & 0xfff == 0, byteCount > 0, iova <= configuration.lastIOVA else { return 0 }
-        let limit = configuration.lastIOVA.rawValue
-        let (last, overflow) = iova.rawValue.addingReportingOverflow(byteCount - 1)
+        guard (iova.rawValue | byteCount) & 0xfff == 0, byteCount > 0, configuration.contains(iova) else { return 0 }
+        let first = configuration.rules.linear(iova.rawValue)
+        let limit = configuration.rules.lastLinear(ofRangeAt: first)
+        let last = first + min(byteCount - 1, limit - first)
         switch configuration.format {
         case .vtdSecondStage:
             return Mapper<VTDSecondStage>.unmap(
-                configuration, root: root.rawValue, first: iova.rawValue, last: overflow ? limit : min(last, limit),
-                memory: memory, arena: &arena)
+                configuration, root: root.rawValue, first: first, last: last, memory: memory, arena: &arena)
+        case .amdV1:
+            return Mapper<AMDv1>.unmap(
+                configuration, root: root.rawValue, first: first, last: last, memory: memory, arena: &arena)
+        case .x86_64:
+            return Mapper<X86_64>.unmap(
+                configuration, root: root.rawValue, first: first, last: last, memory: memory, arena: &arena)
         }
     }
 

@@ -20,23 +20,56 @@ public struct PageTableEntry: Sendable, Hashable {
     public let level: Int
     /// What the hardware makes of it at this level.
     public let kind: Kind
-    /// The rights that this entry alone grants; none unless a table or a leaf.
-    public let protection: Protection
-    /// A leaf that forces snooping.
+    /// The rights that this entry alone grants, in four bits: ``EntryRights``; 0 unless a table or a leaf.
+    let rights: UInt8
+    /// A leaf that forces snooping (VT-d: SNP; AMD v1: FC).
     public let snoop: Bool
     /// The hardware's accessed bit; false unless a table or a leaf.
     public let accessed: Bool
-    /// The hardware's dirty bit; false unless a leaf.
+    /// The hardware's dirty bit; false unless a leaf. Of a contiguous leaf: this item's alone; see ``LeafGroup``.
     public let dirty: Bool
-    /// Set bits that belong to software; 0 unless a table or a leaf.
+    /// A table or a leaf whose C-bit is set; false when the configuration knows none.
+    public let isEncrypted: Bool
+    /// A leaf whose PAT bit is set (x86-64).
+    public let pat: Bool
+    /// Set bits that the hardware leaves to software; 0 unless a table or a leaf.
     public let ignoredBits: UInt64
-    /// Nothing is mapped, yet the word is not 0: suspicious, no fault.
-    public let nonZeroNotPresent: Bool
+    /// What is suspicious about it: no access faults by that.
+    public let lints: EntryLints
 
-    /// What `word` means at `level` (0 to 4 for VT-d; it need not be within the configuration's levels).
+    /// Read and write, as this entry alone grants them; none unless a table or a leaf.
+    public var protection: Protection { EntryRights.protection(rights) }
+    /// The requests of a device are allowed (x86-64: U/S); false unless a table or a leaf.
+    public var isUser: Bool { rights & EntryRights.user != 0 }
+    /// Instruction fetches are allowed (x86-64: no XD); false unless a table or a leaf.
+    public var isExecutable: Bool { rights & EntryRights.execute != 0 }
+    /// Nothing is mapped, yet the word is not 0: suspicious, no fault.
+    public var nonZeroNotPresent: Bool { lints.contains(.nonZeroNotPresent) }
+
+    /// The levels that a table entry jumps over, ascending (AMD v1); the input address must be 0 in the bits that they
+    /// would index.
+    public var skippedLevels: Range<Int> {
+        if case .table(_, let nextLevel) = kind { nextLevel + 1..<level } else { level..<level }
+    }
+
+    /// The slots of its table that a leaf stands in, all with the same word; 1 unless contiguous (AMD v1).
+    public var itemCount: Int {
+        if case .leaf(_, let pageSizeLog2) = kind {
+            Self.itemCount(pageSizeLog2: pageSizeLog2, level: level)
+        } else {
+            1
+        }
+    }
+
+    /// The slots of a table at `level` that a leaf of `2^pageSizeLog2` bytes, a size that exists there, stands in.
+    public static func itemCount(pageSizeLog2: Int, level: Int) -> Int { 1 << (pageSizeLog2 - 12 - 9 * level) }
+
+    /// What `word` means at `level` (one that the format has; it need not be within the configuration's levels).
     public static func decode(_ word: UInt64, level: Int, configuration: PageTableConfiguration) -> PageTableEntry {
         switch configuration.format {
         case .vtdSecondStage: decode(VTDSecondStage.self, word, level: level, configuration.rules)
+        case .amdV1: decode(AMDv1.self, word, level: level, configuration.rules)
+        case .x86_64: decode(X86_64.self, word, level: level, configuration.rules)
         }
     }
 
@@ -45,23 +78,26 @@ public struct PageTableEntry: Sendable, Hashable {
     ) -> PageTableEntry {
         precondition((0...Format.topLevels.upperBound).contains(level), "no such level")
         let entryKind = Format.kind(word, level: level, rules)
-        let kind: Kind =
-            switch entryKind {
-            case .notPresent: .empty
-            case .reserved: .invalid(.reservedBits)
-            case .table: .table(PhysicalAddress(Format.tableAddress(word, rules)), nextLevel: level - 1)
-            case .leaf:
-                .leaf(PhysicalAddress(Format.leafAddress(word, level: level, rules)), pageSizeLog2: 12 + 9 * level)
-            }
-        let valid = entryKind == .table || entryKind == .leaf
-        let leaf = entryKind == .leaf
+        var isLeaf = false
+        var isValid = true
+        let kind: Kind
+        switch entryKind {
+        case .notPresent: (kind, isValid) = (.empty, false)
+        case .invalid(let fault): (kind, isValid) = (.invalid(fault), false)
+        case .table:
+            kind = .table(
+                PhysicalAddress(Format.tableAddress(word, rules)), nextLevel: Format.nextLevel(word, level: level))
+        case .leaf:
+            isLeaf = true
+            kind = .leaf(
+                PhysicalAddress(Format.leafAddress(word, level: level, rules)),
+                pageSizeLog2: Int(Format.leafSizeLog2(word, level: level, rules)))
+        }
         return PageTableEntry(
-            word: word, level: level, kind: kind,
-            protection: valid ? Protection(rawValue: Format.rights(word)) : [],
-            snoop: leaf && Format.snoops(word),
-            accessed: valid && word & Format.accessedBit != 0,
-            dirty: leaf && word & Format.dirtyBit != 0,
-            ignoredBits: valid ? word & Format.softwareBits : 0,
-            nonZeroNotPresent: entryKind == .notPresent && word != 0)
+            word: word, level: level, kind: kind, rights: isValid ? Format.rights(word) | Format.grantedRights : 0,
+            snoop: isLeaf && Format.snoops(word), accessed: isValid && word & Format.accessedBit != 0,
+            dirty: isLeaf && word & Format.dirtyBit != 0, isEncrypted: isValid && word & rules.encryption != 0,
+            pat: isLeaf && Format.hasPAT(word, level: level), ignoredBits: isValid ? word & Format.softwareBits : 0,
+            lints: Format.lints(word, entryKind, level: level, rules))
     }
 }

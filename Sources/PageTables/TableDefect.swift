@@ -6,8 +6,27 @@ public struct TableDefect: Sendable, Hashable {
     public enum Kind: Sendable, Hashable {
         /// Present with a reserved bit set: every access through it faults.
         case reservedBits
+        /// Present, but its next level is not below its own (AMD v1): every access through it faults.
+        case invalidLevel
+        /// Present, but with a size code that no leaf of its level has (AMD v1): every access through it faults.
+        case invalidPageSize
+        /// A leaf in a table of the sixth level (AMD v1): every access through it faults.
+        case leafNotAllowed
         /// Maps nothing, yet is not 0: no fault, but suspicious.
         case nonZeroNotPresent
+        /// The address of a large leaf is no multiple of its size (AMD v1); the hardware ignores the low bits.
+        case misaligned
+        /// The first item of a contiguous entry of `2^pageSizeLog2` bytes that is not like the others, accessed and
+        /// dirty bits aside (AMD v1). Told once per entry; the hardware judges each item by itself.
+        case contiguousDiffers(pageSizeLog2: Int)
+        /// A leaf of 512 GiB: an erratum of the hardware (AMD v1).
+        case erratum512G
+        /// A present leaf that grants neither read nor write (AMD v1).
+        case noAccess
+        /// Bits are set that neither the hardware nor a known driver uses (AMD v1).
+        case ignoredBits
+        /// Points to a table at this address of the guest, which the second stage does not let the hardware read.
+        case unmappedGuestTable(PhysicalAddress)
         /// Points to a table at this page, which is not in memory: what it maps is unknown.
         case absentPage(PhysicalAddress)
         /// Points to a table at this page, which an earlier entry uses too, at this or another level.
@@ -20,7 +39,7 @@ public struct TableDefect: Sendable, Hashable {
 
     /// What is wrong.
     public let kind: Kind
-    /// Where the word is; `nil` only when the root page itself is absent.
+    /// Where the word is; `nil` only when the root page itself is absent. Of two stages: in the host's memory.
     public let entryAddress: PhysicalAddress?
     /// The word, as read (the root's address when that is absent).
     public let value: UInt64

@@ -1,23 +1,28 @@
 import IOMMUModel
 
 extension TableTree {
-    /// Leaves of one table page that continue each other.
+    /// Leaves of one size in one table page that continue each other.
     struct Piece {
+        /// An input address, as ``last`` is.
         var first: UInt64
         /// Clipped to the input width.
         var last: UInt64
         var pa: UInt64
         var count: Int
         var pageSizeLog2: Int
-        /// The rights of all entries on the way, ANDed; never none.
+        /// What a device gets by all entries on the way, ANDed; never none.
         var rights: UInt8
+
+        /// Of each of the ``count`` leaves.
+        var size: UInt64 { 1 &<< UInt64(truncatingIfNeeded: pageSizeLog2) }
     }
 
     /// A place in the enumeration of one tree, ascending by input address. Holds the tree, and one place per level; nothing
     /// is listed ahead. A page that is used again is told again, as the hardware would translate.
     struct PieceCursor {
         private let tree: TableTree
-        private let lastIOVA: UInt64
+        private let rules: EntryRules
+        private let lastLinear: UInt64
         /// Where the next piece comes from.
         private var current = Place(item: 0, end: 0, base: 0, shift: 12, rights: 0)
         /// The tables above it; levels fall by at least one, so it never grows past the number of levels.
@@ -30,6 +35,7 @@ extension TableTree {
         private struct Place {
             var item: Int
             var end: Int
+            /// Linear, as all addresses here are.
             var base: UInt64
             var shift: UInt64
             var rights: UInt8
@@ -37,11 +43,12 @@ extension TableTree {
 
         init(_ tree: TableTree) {
             self.tree = tree
-            lastIOVA = tree.configuration.lastIOVA.rawValue
+            rules = tree.configuration.rules
+            lastLinear = rules.lastLinear
             left = tree.budget.runs
             guard let root = tree.records.first, root.hasLeaf else { return }
             above.reserveCapacity(tree.configuration.topLevel + 1)
-            current = Self.place(root, base: 0, rights: 3)
+            current = Self.place(root, base: 0, rights: rules.rootRights)
         }
 
         private static func place(_ record: Record, base: UInt64, rights: UInt8) -> Place {
@@ -61,13 +68,14 @@ extension TableTree {
                 let item = tree.items[current.item]
                 current.item &+= 1
                 let first = current.base &+ UInt64(item.index) &<< current.shift
-                guard first <= lastIOVA else { return end() }
+                guard first <= lastLinear else { return end() }
                 let rights = current.rights & item.rights
-                if rights == 0 { continue }
+                let granted = EntryRights.deviceProtection(rights)
+                if granted == 0 { continue }
                 let record: Record? = item.isTable ? tree.records[Int(truncatingIfNeeded: item.value)] : nil
                 if let record, !record.hasLeaf { continue }
                 guard left > 0 else {
-                    budgetExceededAt = IOVA(first)
+                    budgetExceededAt = rules.iova(first)
                     return end()
                 }
                 left &-= 1
@@ -75,10 +83,11 @@ extension TableTree {
                     above.append(current)
                     current = Self.place(record, base: first, rights: rights)
                 } else {
-                    let last = first &+ UInt64(item.count) &<< current.shift &- 1
+                    let last = first &+ (UInt64(item.count) &<< current.shift &- 1)
                     return Piece(
-                        first: first, last: min(last, lastIOVA), pa: item.value, count: Int(item.count),
-                        pageSizeLog2: Int(truncatingIfNeeded: current.shift), rights: rights)
+                        first: rules.iova(first).rawValue, last: rules.iova(min(last, lastLinear)).rawValue,
+                        pa: item.value, count: Int((UInt64(item.count) &<< current.shift) &>> UInt64(item.sizeLog2)),
+                        pageSizeLog2: Int(item.sizeLog2), rights: granted)
                 }
             }
         }

@@ -6,7 +6,7 @@ public struct TranslatedRun: Sendable, Hashable {
     public let range: IOVARange
     /// What the first input address translates to.
     public let pa: PhysicalAddress
-    /// The rights of all entries on the way, ANDed; never empty.
+    /// What a device gets by all entries on the way, ANDed; never empty.
     public let protection: Protection
 
     /// All as given; nothing is checked.
@@ -17,7 +17,7 @@ public struct TranslatedRun: Sendable, Hashable {
     }
 }
 
-/// One leaf entry as the hardware uses it.
+/// One leaf entry as the hardware uses it. Of a contiguous one whose items differ: each item, as a leaf of its slot's size.
 public struct TranslatedLeaf: Sendable, Hashable {
     /// The first address that it maps, a multiple of its size.
     public let iova: IOVA
@@ -25,7 +25,7 @@ public struct TranslatedLeaf: Sendable, Hashable {
     public let pa: PhysicalAddress
     /// It maps `2^pageSizeLog2` bytes.
     public let pageSizeLog2: Int
-    /// The rights of all entries on the way, ANDed; never empty.
+    /// What a device gets by all entries on the way, ANDed; never empty.
     public let protection: Protection
 }
 
@@ -60,14 +60,13 @@ extension TableTree {
         var told = 0
         var cursor = PieceCursor(self)
         while let piece = cursor.next() {
-            let size: UInt64 = 1 &<< UInt64(piece.pageSizeLog2)
             for number in 0..<piece.count {
-                let iova = piece.first &+ UInt64(number) &* size
+                let iova = piece.first &+ UInt64(number) &* piece.size
                 if iova > piece.last { break }
                 if told == budget.runs { return .budgetExceeded(at: IOVA(iova)) }
                 told &+= 1
                 let leaf = TranslatedLeaf(
-                    iova: IOVA(iova), pa: PhysicalAddress(piece.pa &+ UInt64(number) &* size),
+                    iova: IOVA(iova), pa: PhysicalAddress(piece.pa &+ UInt64(number) &* piece.size),
                     pageSizeLog2: piece.pageSizeLog2, protection: .init(rawValue: piece.rights))
                 guard body(leaf) else { return .stopped }
             }

@@ -6,7 +6,7 @@ import IOMMUModel
 public struct TableTree: Sendable {
     /// What the words were decoded by.
     public let configuration: PageTableConfiguration
-    /// The root table, 4 KiB aligned.
+    /// The root table, 4 KiB aligned. Of a first stage: an address of the guest.
     public let root: PhysicalAddress
     /// What the scan was given; each enumeration of runs or leaves has its ``ScanBudget/runs`` anew.
     public let budget: ScanBudget
@@ -19,10 +19,12 @@ public struct TableTree: Sendable {
     var items: [Item] = []
     /// Uses of a record after its first.
     var laterUses: [LaterUse] = []
+    /// The records are in the order of their levels, from the top: no entry that skips levels was met.
+    var isOrdered = true
 
     /// One table: a page, read as a table of one level.
     public struct Node: Sendable, Hashable {
-        /// 4 KiB aligned.
+        /// Where it is in the host's memory, 4 KiB aligned.
         public let page: PhysicalAddress
         /// Level 0 maps 4 KiB.
         public let level: Int
@@ -44,11 +46,11 @@ public struct TableTree: Sendable {
         }
     }
 
-    /// A node as it is kept: children always come after it.
+    /// A node as it is kept. Children come after it, unless entries skip levels: see ``isOrdered``.
     struct Record: Sendable {
         var page: UInt64
-        /// The first input address at its first use.
-        var firstIOVA: UInt64
+        /// The first linear input address at its first use.
+        var first: UInt64
         /// The entry of its first use; `.max` for the root.
         var entry: UInt64
         var firstItem: Int
@@ -62,11 +64,15 @@ public struct TableTree: Sendable {
 
     /// A run of leaves inside one table page, or one entry that points to a table.
     struct Item: Sendable {
-        /// Leaves: the first one's address. Table: the index of its record.
+        /// Leaves: what the first slot maps to. Table: the index of its record.
         var value: UInt64
         var index: UInt16
+        /// Slots; a contiguous leaf has several.
         var count: UInt16
+        /// ``EntryRights``.
         var rights: UInt8
+        /// Leaves: the logarithm of the size of each.
+        var sizeLog2: UInt8
         var isTable: Bool
     }
 
@@ -84,7 +90,8 @@ public struct TableTree: Sendable {
     /// The number of tables: pages, counted once per level that they are used at.
     public var nodeCount: Int { records.count }
 
-    /// Every table once, in the order of the scan: by level from the top, then by first input address.
+    /// Every table once, in the order of the scan: by level from the top, then by first input address; a table that an
+    /// entry skips levels to (AMD v1) comes with those of the level above which it was met.
     public var nodes: [Node] {
         records.map { Node(page: PhysicalAddress($0.page), level: Int($0.level)) }
     }
@@ -106,9 +113,10 @@ public struct TableTree: Sendable {
         for (index, record) in records.enumerated() where uses[record.page] != nil {
             firstUses[record.page, default: []].append((index, record.entry))
         }
+        func place(_ record: Int, _ offset: Int) -> (Int, Int, Int) { (-Int(records[record].level), record, offset) }
         return uses.keys.sorted().map { page in
             let all = (firstUses[page, default: []] + uses[page, default: []]).enumerated()
-                .sorted { ($0.element.record, $0.offset) < ($1.element.record, $1.offset) }
+                .sorted { place($0.element.record, $0.offset) < place($1.element.record, $1.offset) }
             return PageReuse(
                 page: PhysicalAddress(page),
                 uses: all.map { use in

@@ -6,6 +6,12 @@ import IOMMUModel
 /// checked. Bits 2 to 6 (execute, memory type) are ignored here, as hardware without those features does.
 enum VTDSecondStage: PageTableFormat {
     static let topLevels = 2...4
+    static let hasContiguousLeaves = false
+    static let hasNextLevel = false
+    static let canSignExtend = false
+    static let grantedRights = EntryRights.user | EntryRights.execute
+    static let refusesNoAccess = true
+    static let canForceSnoop = true
 
     static let readWrite: UInt64 = 0x3
     /// PS: a leaf at levels 1 and 2; ignored at level 0; reserved at 3 and 4 and where the size is not supported.
@@ -19,32 +25,36 @@ enum VTDSecondStage: PageTableFormat {
     /// 10, 61:52, 63.
     static let softwareBits: UInt64 = 1 << 10 | 0x3ff << 52 | 1 << 63
 
-    static func rules(
-        hostAddressWidth: Int, supports2M: Bool, supports1G: Bool, snoopControl: Bool, deviceTLB: Bool
-    ) -> EntryRules {
-        let field: UInt64 = (1 << 52) - 1
-        let inside: UInt64 = (1 << UInt64(hostAddressWidth)) - 1
+    static func rules(_ capabilities: EntryCapabilities) -> EntryRules {
+        let inside = capabilities.inside
+        let outside = EntryCapabilities.addressField & ~inside
         return EntryRules(
-            addressMask: inside & ~0xfff,
-            tableReserved: field & ~inside | snoopBit | transientBit,
-            leafReserved: field & ~inside | (snoopControl ? 0 : snoopBit) | (deviceTLB ? 0 : transientBit),
-            pageSizes: 1 << 12 | (supports2M ? 1 << 21 : 0) | (supports1G ? 1 << 30 : 0))
+            addressMask: inside,
+            tableReserved: outside | snoopBit | transientBit,
+            leafReserved: outside | (capabilities.snoopControl ? 0 : snoopBit)
+                | (capabilities.deviceTLB ? 0 : transientBit),
+            pageSizes: capabilities.pageSizes, encodable: inside)
     }
 
     @inline(__always)
     static func kind(_ word: UInt64, level: Int, _ rules: EntryRules) -> EntryKind {
         if word & readWrite == 0 { return .notPresent }
-        if level == 0 { return word & rules.leafReserved == 0 ? .leaf : .reserved }
-        if word & pageSizeBit == 0 { return word & rules.tableReserved == 0 ? .table : .reserved }
-        guard rules.hasLeaves(atLevel: level) else { return .reserved }
-        return word & (rules.leafReserved | lowAddressBits(level)) == 0 ? .leaf : .reserved
+        if level == 0 { return word & rules.leafReserved == 0 ? .leaf : .invalid(.reservedBits) }
+        if word & pageSizeBit == 0 { return word & rules.tableReserved == 0 ? .table : .invalid(.reservedBits) }
+        guard rules.hasLeaves(atLevel: level) else { return .invalid(.reservedBits) }
+        return word & (rules.leafReserved | lowAddressBits(level)) == 0 ? .leaf : .invalid(.reservedBits)
     }
 
     @inline(__always)
     static func isPresent(_ word: UInt64) -> Bool { word & readWrite != 0 }
 
     @inline(__always)
-    static func isTable(_ word: UInt64, _ rules: EntryRules) -> Bool {
+    static func mark(level: Int) -> UInt64 { 0 }
+    @inline(__always)
+    static var markStep: UInt64 { 0 }
+
+    @inline(__always)
+    static func isTable(_ word: UInt64, mark: UInt64, _ rules: EntryRules) -> Bool {
         word & readWrite != 0 && word & (rules.tableReserved | pageSizeBit) == 0
     }
 
@@ -58,7 +68,18 @@ enum VTDSecondStage: PageTableFormat {
     static func rights(_ word: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: word & readWrite) }
 
     @inline(__always)
+    static func rootRights(_ rules: EntryRules) -> UInt8 { EntryRights.read | EntryRights.write }
+
+    @inline(__always)
     static func tableAddress(_ word: UInt64, _ rules: EntryRules) -> UInt64 { word & rules.addressMask }
+
+    @inline(__always)
+    static func nextLevel(_ word: UInt64, level: Int) -> Int { level &- 1 }
+
+    @inline(__always)
+    static func leafSizeLog2(_ word: UInt64, level: Int, _ rules: EntryRules) -> UInt64 {
+        UInt64(truncatingIfNeeded: 12 &+ 9 &* level)
+    }
 
     @inline(__always)
     static func leafAddress(_ word: UInt64, level: Int, _ rules: EntryRules) -> UInt64 { word & rules.addressMask }
@@ -68,14 +89,30 @@ enum VTDSecondStage: PageTableFormat {
         readWrite | rules.addressMask | rules.leafReserved | (level == 0 ? 0 : pageSizeBit)
     }
 
+    /// Drivers use the ignored bits (Linux: bit 10), so they are none.
     @inline(__always)
-    static func snoops(_ word: UInt64) -> Bool { word & snoopBit != 0 }
-
-    @inline(__always)
-    static func leafFlags(isLarge: Bool, rights: UInt8, snoop: Bool) -> UInt64 {
-        UInt64(rights) & readWrite | (snoop ? snoopBit : 0) | (isLarge ? pageSizeBit : 0)
+    static func lints(_ word: UInt64, _ kind: EntryKind, level: Int, _ rules: EntryRules) -> EntryLints {
+        if case .notPresent = kind, word != 0 { .nonZeroNotPresent } else { [] }
     }
 
     @inline(__always)
-    static func tableWord(_ address: UInt64) -> UInt64 { address | readWrite }
+    static func snoops(_ word: UInt64) -> Bool { word & snoopBit != 0 }
+    @inline(__always)
+    static func hasPAT(_ word: UInt64, level: Int) -> Bool { false }
+
+    @inline(__always)
+    static func singleSizes(_ rules: EntryRules) -> UInt64 { rules.pageSizes }
+    @inline(__always)
+    static func encodable(_ rules: EntryRules) -> UInt64 { rules.addressMask }
+
+    @inline(__always)
+    static func leafWord(
+        _ address: UInt64, log2: UInt64, rights: UInt8, options: MapOptions, _ rules: EntryRules
+    ) -> UInt64 {
+        address | UInt64(rights) & readWrite | (options.contains(.snoop) ? snoopBit : 0)
+            | (log2 > 12 ? pageSizeBit : 0)
+    }
+
+    @inline(__always)
+    static func tableWord(_ address: UInt64, level: Int, _ rules: EntryRules) -> UInt64 { address | readWrite }
 }

@@ -13,7 +13,21 @@ public enum Walker {
         case .vtdSecondStage:
             FormatWalker<VTDSecondStage>.translate(
                 configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
+        // Each in a function of its own, so that no format's registers are another's concern.
+        case .amdV1:
+            FormatWalker<AMDv1>.translateApart(
+                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
+        case .x86_64:
+            FormatWalker<X86_64>.translateApart(
+                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
         }
+    }
+
+    /// As ``translate(_:root:memory:iova:access:)``.
+    public static func translate(
+        _ stage: TranslationStage, memory: MemoryView, iova: IOVA, access: Access
+    ) -> TranslationResult {
+        translate(stage.configuration, root: stage.root, memory: memory, iova: iova, access: access)
     }
 }
 
@@ -30,25 +44,34 @@ enum FormatWalker<Format: PageTableFormat> {
             return updatingTranslate(configuration, root: root, memory: memory, iova: iova, access: access)
         }
         let rules = configuration.rules
-        guard iova &>> UInt64(truncatingIfNeeded: configuration.addressBits) == 0,
+        guard (Format.canSignExtend ? iova &+ rules.bias : iova) & rules.beyond == 0,
             var words = memory.primaryWords(ofPage: root)
         else { return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access) }
         var shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* configuration.topLevel)
+        var mark = Format.mark(level: configuration.topLevel)
         var table = root
-        var rights: UInt8 = 3
+        var rights = Format.rootRights(rules)
         while shift != 12 {
             let word = words[Int(truncatingIfNeeded: iova &>> shift & 511)]
             table = Format.tableAddress(word, rules)
-            guard Format.isTable(word, rules), let below = memory.primaryWords(ofPage: table) else {
+            guard Format.isTable(word, mark: mark, rules), let below = memory.primaryWords(ofPage: table) else {
                 return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access)
             }
             rights &= Format.rights(word)
             words = below
             shift &-= 9
+            mark &-= Format.markStep
         }
         let index = Int(truncatingIfNeeded: iova &>> 12 & 511)
-        return leafResult(
+        return result(
             words[index], at: entryAddress(table, index), level: 0, rights: rights, rules, iova: iova, access: access)
+    }
+
+    @inline(never)
+    static func translateApart(
+        _ configuration: PageTableConfiguration, root: UInt64, memory: MemoryView, iova: UInt64, access: Access
+    ) -> TranslationResult {
+        translate(configuration, root: root, memory: memory, iova: iova, access: access)
     }
 
     /// Any walk, without setting bits.
@@ -56,51 +79,37 @@ enum FormatWalker<Format: PageTableFormat> {
     private static func generalTranslate(
         _ configuration: PageTableConfiguration, root: UInt64, memory: MemoryView, iova: UInt64, access: Access
     ) -> TranslationResult {
-        let rules = configuration.rules
-        guard iova &>> UInt64(truncatingIfNeeded: configuration.addressBits) == 0 else {
-            return .fault(.vaOutOfRange, level: nil, entryAddress: nil)
-        }
-        var table = root
-        var level = configuration.topLevel
-        var rights: UInt8 = 3
-        while true {
-            guard let words = memory.words(ofPage: table) else {
-                return .absent(page: PhysicalAddress(table), level: level)
-            }
-            let index = Int(truncatingIfNeeded: iova &>> UInt64(truncatingIfNeeded: 12 &+ 9 &* level) & 511)
-            let word = words[index]
-            guard Format.kind(word, level: level, rules) == .table else {
-                return leafResult(
-                    word, at: entryAddress(table, index), level: level, rights: rights, rules, iova: iova,
-                    access: access)
-            }
-            rights &= Format.rights(word)
-            table = Format.tableAddress(word, rules)
-            level &-= 1
+        switch find(configuration, root: root, pages: HostPages(), memory: memory, iova: iova) {
+        case .word(let word, let place, let rights):
+            result(
+                word, at: PhysicalAddress(place.entry), level: place.level, rights: rights, configuration.rules,
+                iova: iova, access: access)
+        case .result(let result, _), .refused(let result, _): result
         }
     }
 
     /// What a walk ends in whose last entry is `word`, which is not a table; `rights` are those of the levels above.
     @inline(__always)
-    private static func leafResult(
+    static func result(
         _ word: UInt64, at entry: PhysicalAddress, level: Int, rights: UInt8, _ rules: EntryRules, iova: UInt64,
         access: Access
     ) -> TranslationResult {
-        let kind = Format.kind(word, level: level, rules)
-        guard kind == .leaf else {
-            return .fault(kind == .reserved ? .reservedBits : .notPresent, level: level, entryAddress: entry)
+        switch Format.kind(word, level: level, rules) {
+        case .leaf: break
+        case .invalid(let fault): return .fault(fault, level: level, entryAddress: entry)
+        case .notPresent, .table: return .fault(.notPresent, level: level, entryAddress: entry)
         }
-        let rights = rights & Format.rights(word)
-        guard rights & (access == .read ? 1 : 2) != 0 else {
-            return .fault(access == .read ? .permissionRead : .permissionWrite, level: level, entryAddress: entry)
+        let rights = rights & Format.rights(word) | Format.grantedRights
+        let missing = EntryRights.needs(access) & ~rights
+        guard missing == 0 else {
+            return .fault(EntryRights.fault(missing), level: level, entryAddress: entry)
         }
-        let shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* level)
-        let inside = iova & ((1 &<< shift) &- 1)
+        let log2 = Format.leafSizeLog2(word, level: level, rules)
+        let inside = iova & ((1 &<< log2) &- 1)
         return .translated(
             Translation(
                 pa: PhysicalAddress(Format.leafAddress(word, level: level, rules) | inside),
-                pageSizeLog2: Int(truncatingIfNeeded: shift), level: level,
-                protection: Protection(rawValue: rights), entryAddress: entry))
+                pageSizeLog2: Int(truncatingIfNeeded: log2), level: level, rights: rights, entryAddress: entry))
     }
 
     /// As ``generalTranslate``, then sets the bits that the hardware sets.
@@ -128,13 +137,15 @@ enum FormatWalker<Format: PageTableFormat> {
         dirty: UInt64
     ) {
         var table = root
-        for level in (leafLevel...configuration.topLevel).reversed() {
-            guard let words = memory.words(ofPage: table) else { return }
+        var level = configuration.topLevel
+        while let words = memory.words(ofPage: table) {
             let index = Int(truncatingIfNeeded: iova &>> UInt64(12 + 9 * level) & 511)
             let word = words[index]
             let marked = word | Format.accessedBit | (level == leafLevel ? dirty : 0)
             if marked != word { words[index] = marked }
+            if level <= leafLevel { return }
             table = Format.tableAddress(word, configuration.rules)
+            level = Format.nextLevel(word, level: level)
         }
     }
 }

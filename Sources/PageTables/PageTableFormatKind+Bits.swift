@@ -1,0 +1,21 @@
+import IOMMUModel
+
+extension PageTableFormatKind {
+    /// See ``PageTableFormat``.
+    var accessedBit: UInt64 {
+        switch self {
+        case .vtdSecondStage: VTDSecondStage.accessedBit
+        case .amdV1: AMDv1.accessedBit
+        case .x86_64: X86_64.accessedBit
+        }
+    }
+
+    /// See ``PageTableFormat``.
+    var dirtyBit: UInt64 {
+        switch self {
+        case .vtdSecondStage: VTDSecondStage.dirtyBit
+        case .amdV1: AMDv1.dirtyBit
+        case .x86_64: X86_64.dirtyBit
+        }
+    }
+}

@@ -1,0 +1,257 @@
+import IOMMUModel
+
+/// One scan, specialised per format.
+struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
+    var tree: TableTree
+    let memory: MemoryView
+    let rules: EntryRules
+    private let pages: Pages
+    private let known = PageIndex()
+    /// Tables that may still be read, pages counted once per level.
+    private var pagesLeft: Int
+    private var hasReportedPageBudget = false
+
+    init(_ stage: TranslationStage, pages: Pages, memory: MemoryView, budget: ScanBudget) {
+        tree = TableTree(configuration: stage.configuration, root: stage.root.pageBase, budget: budget)
+        self.memory = memory
+        self.pages = pages
+        rules = stage.configuration.rules
+        // Record numbers are 32 bits.
+        pagesLeft = min(budget.pages, Int(Int32.max))
+    }
+
+    mutating func scan() -> TableTree {
+        addRoot()
+        withUnsafeTemporaryAllocation(of: TableTree.Item.self, capacity: 512) { scratch in
+            // Records are appended while the loop runs; children come after their parents.
+            var next = 0
+            while next < tree.records.count {
+                read(next, scratch.baseAddress!)
+                next &+= 1
+            }
+        }
+        markLeaves()
+        return tree
+    }
+
+    private mutating func addRoot() {
+        let top = tree.configuration.topLevel
+        let kind: TableDefect.Kind
+        var value = tree.root.rawValue
+        switch find(value) {
+        case .page(let page):
+            if pagesLeft > 0 {
+                addRecord(page: page, level: top, first: 0, entry: .max, samePage: -1)
+                return
+            }
+            tree.isComplete = false
+            (kind, value) = (.pageBudgetExceeded(PhysicalAddress(page)), page)
+        case .defect(let found): kind = found
+        }
+        report(kind, entry: nil, value: value, level: top, first: 0, last: rules.lastLinear)
+    }
+
+    /// What a table pointer leads to.
+    private enum Found {
+        /// A page in memory, by its address there.
+        case page(UInt64)
+        case defect(TableDefect.Kind)
+    }
+
+    private func find(_ page: UInt64) -> Found {
+        switch pages.host(of: page) {
+        case .page(let host):
+            memory.words(ofPage: host) == nil ? .defect(.absentPage(PhysicalAddress(host))) : .page(host)
+        case .refused(.absent(let host, _)): .defect(.absentPage(host))
+        case .refused: .defect(.unmappedGuestTable(PhysicalAddress(page)))
+        }
+    }
+
+    /// Decodes the 512 words of one table into items. The words are in memory: that was checked when it was added.
+    private mutating func read(_ number: Int, _ scratch: UnsafeMutablePointer<TableTree.Item>) {
+        let record = tree.records[number]
+        guard let words = memory.words(ofPage: record.page) else { return }
+        let level = Int(record.level)
+        let shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* level)
+        // Entries beyond the input width are never reached; a table that reaches beyond it has only one use.
+        let end = Int(truncatingIfNeeded: min(511, (rules.lastLinear &- record.first) &>> shift)) &+ 1
+        let runMask = Format.runMask(level: level, rules)
+        let size: UInt64 = 1 &<< shift
+        var judged = 0
+        var used = 0
+        var index = 0
+        while index < end {
+            let word = words[index]
+            if word == 0 {
+                index &+= 1
+                continue
+            }
+            let kind = Format.kind(word, level: level, rules)
+            let first = index
+            let lints = Format.lints(word, kind, level: level, rules)
+            switch kind {
+            case .leaf:
+                let log2 = Format.leafSizeLog2(word, level: level, rules)
+                let address = Format.leafAddress(word, level: level, rules)
+                var value = address
+                var isWhole = false
+                if Format.hasContiguousLeaves, log2 != shift {
+                    // Damaged ones are judged item by item, as the hardware does.
+                    (index, isWhole) = readGroup(words, at: index, to: end, record, log2: log2, judged: &judged)
+                    value |= UInt64(truncatingIfNeeded: first) &<< shift & ((1 &<< log2) &- 1)
+                } else {
+                    index = endOfRun(
+                        words, from: index &+ 1, to: end, mask: runMask, expected: (word & runMask) &+ size, size: size)
+                    // An address that grew past the last legal one turned into reserved bits.
+                    let legal = (rules.addressMask &- address) &>> shift &+ 1
+                    if UInt64(truncatingIfNeeded: index &- first) > legal { index = first &+ Int(legal) }
+                }
+                scratch[used] = .init(
+                    value: value, index: UInt16(truncatingIfNeeded: first),
+                    count: UInt16(truncatingIfNeeded: index &- first),
+                    rights: Format.rights(word) | Format.grantedRights,
+                    sizeLog2: UInt8(truncatingIfNeeded: isWhole ? log2 : shift), isTable: false)
+                used &+= 1
+            case .table:
+                if let child = child(word, of: record, index: index) {
+                    scratch[used] = .init(
+                        value: UInt64(child), index: UInt16(truncatingIfNeeded: index), count: 1,
+                        rights: Format.rights(word) | Format.grantedRights, sizeLog2: 0, isTable: true)
+                    used &+= 1
+                }
+                index &+= 1
+            case .notPresent: index &+= 1
+            case .invalid(let fault):
+                report(TableDefect.Kind(fault), at: index, of: record, value: word)
+                index &+= 1
+            }
+            // What holds for the first word of a run holds for all of it.
+            if !lints.isEmpty {
+                for place in first..<index { report(lints, at: place, of: record, value: words[place]) }
+            }
+        }
+        tree.records[number].firstItem = tree.items.count
+        tree.records[number].itemCount = Int32(truncatingIfNeeded: used)
+        tree.items.append(contentsOf: UnsafeBufferPointer(start: scratch, count: used))
+    }
+
+    /// Where the words from `from` on, under `mask`, stop being `expected`, `expected + size`, and so on; at most `to`.
+    ///
+    /// Eight words at a time without a branch between them: fewer branches bring the scan near the speed of memory.
+    @inline(__always)
+    private func endOfRun(
+        _ words: UnsafePointer<UInt64>, from: Int, to: Int, mask: UInt64, expected: UInt64, size: UInt64
+    ) -> Int {
+        var index = from
+        var expected = expected
+        while index &+ 8 <= to {
+            var differ: UInt64 = 0
+            for offset in 0..<8 {
+                differ |= (words[index &+ offset] & mask) ^ (expected &+ UInt64(truncatingIfNeeded: offset) &* size)
+            }
+            if differ != 0 { break }
+            expected &+= 8 &* size
+            index &+= 8
+        }
+        while index < to, words[index] & mask == expected {
+            expected &+= size
+            index &+= 1
+        }
+        return index
+    }
+
+    /// Reads on from an item, at `index`, of a contiguous leaf of `2^log2` bytes: where those end that translate like it,
+    /// and whether they are the whole leaf. Items below `judged` are of a leaf whose items were compared already.
+    private mutating func readGroup(
+        _ words: UnsafePointer<UInt64>, at index: Int, to end: Int, _ record: TableTree.Record, log2: UInt64,
+        judged: inout Int
+    ) -> (end: Int, isWhole: Bool) {
+        let word = words[index]
+        let level = Int(record.level)
+        let slots = LeafItems.slots(of: Format.self, word, at: index, level: level, rules)
+        let reached = min(slots.upperBound, end)
+        if index >= judged {
+            judged = slots.upperBound
+            let like = LeafItems.mask(of: Format.self)
+            let alike = endOfRun(
+                words, from: slots.lowerBound, to: reached, mask: like, expected: word & like, size: 0)
+            if alike < reached {
+                report(
+                    .contiguousDiffers(pageSizeLog2: Int(log2)), at: alike, of: record, value: words[alike])
+            } else if index == slots.lowerBound, reached == slots.upperBound {
+                return (reached, true)
+            }
+        }
+        let mask = Format.runMask(level: level, rules)
+        let stop = endOfRun(words, from: index &+ 1, to: reached, mask: mask, expected: word & mask, size: 0)
+        return (stop, index == slots.lowerBound && stop == slots.upperBound)
+    }
+
+    /// The record that the table entry `word` leads to; `nil` (and a defect) when it was not read.
+    private mutating func child(_ word: UInt64, of parent: TableTree.Record, index: Int) -> Int32? {
+        let page: UInt64
+        switch find(Format.tableAddress(word, rules)) {
+        case .page(let host): page = host
+        case .defect(let kind):
+            report(kind, at: index, of: parent, value: word)
+            return nil
+        }
+        let level = Format.nextLevel(word, level: Int(parent.level))
+        let entry = parent.page | UInt64(index) &<< 3
+        let latest = known.find(page)
+        if let latest {
+            report(.reused(PhysicalAddress(page)), at: index, of: parent, value: word)
+            // One record for each level that the page is used at.
+            var same = latest
+            while same >= 0, Int(tree.records[Int(same)].level) != level { same = tree.records[Int(same)].samePage }
+            if same >= 0 {
+                tree.laterUses.append(.init(record: same, entry: entry))
+                return same
+            }
+        }
+        guard pagesLeft > 0 else {
+            if !hasReportedPageBudget {
+                hasReportedPageBudget = true
+                report(.pageBudgetExceeded(PhysicalAddress(page)), at: index, of: parent, value: word)
+            }
+            tree.isComplete = false
+            return nil
+        }
+        let first = parent.first | UInt64(index) &<< UInt64(12 + 9 * Int(parent.level))
+        return addRecord(page: page, level: level, first: first, entry: entry, samePage: latest ?? -1)
+    }
+
+    @discardableResult
+    private mutating func addRecord(page: UInt64, level: Int, first: UInt64, entry: UInt64, samePage: Int32) -> Int32 {
+        let number = Int32(tree.records.count)
+        if Format.hasNextLevel, let before = tree.records.last, Int(before.level) < level { tree.isOrdered = false }
+        tree.records.append(
+            .init(
+                page: page, first: first, entry: entry, firstItem: 0, itemCount: 0, level: Int8(level), hasLeaf: false,
+                samePage: samePage))
+        known.set(page, number)
+        pagesLeft -= 1
+        return number
+    }
+
+    /// Marks the tables that have a leaf in or below them, so that an enumeration never descends in vain.
+    private mutating func markLeaves() {
+        if tree.isOrdered {
+            for number in tree.records.indices.reversed() { markLeaf(number) }
+            return
+        }
+        // A table met early, further down, may belong to one that was met later: the levels decide, not the order.
+        for level in 0...tree.configuration.topLevel {
+            for number in tree.records.indices where Int(tree.records[number].level) == level { markLeaf(number) }
+        }
+    }
+
+    /// Of a table whose children are marked.
+    private mutating func markLeaf(_ number: Int) {
+        let record = tree.records[number]
+        let items = tree.items[record.firstItem..<record.firstItem + Int(record.itemCount)]
+        tree.records[number].hasLeaf =
+            record.level == 0
+            ? !items.isEmpty : items.contains { !$0.isTable || tree.records[Int($0.value)].hasLeaf }
+    }
+}
