@@ -32,6 +32,13 @@ enum LookupConformance {
                 got: "\(layout.violations(vector.words.map(\.value)).map { [$0.word, $0.high, $0.low] })")
         }
         for (position, vector) in vectors.index.enumerated() {
+            if let pasid = vector.pasid.flatMap({ PASID($0) }), let directory = vector.vtdDirIndex {
+                report.compare(
+                    "index[\(position)] (\(vector.note))",
+                    expected: "directory \(directory), table \(label(vector.vtdTableIndex))",
+                    got: "directory \(VTDLookupIndex.directory(pasid)), table \(VTDLookupIndex.pasidTable(pasid))")
+                continue
+            }
             guard let rid = vector.rid.flatMap({ UInt16(exactly: $0) }) else {
                 report.skip()
                 continue

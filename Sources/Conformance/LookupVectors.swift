@@ -35,10 +35,13 @@ struct LookupVectors: Decodable {
     struct Index: Decodable {
         var note: String
         var rid: UInt64?
+        var pasid: UInt32?
         var vtdRootIndex: Int?
         var vtdLegacyContextIndex: Int?
         var vtdSmHalf: String?
         var vtdSmContextIndex: Int?
+        var vtdDirIndex: Int?
+        var vtdTableIndex: Int?
     }
 
     var structs: [String: Structure]

@@ -15,7 +15,8 @@ extension RecordedMachine {
             trace.ending = .unreadable(why ?? "units of kind \(unit.record.kind.rawValue) are not read")
             return trace
         }
-        let outcome = hardware.translate(device.rid, pasid: pasid, iova: iova, access: access, memory: memory.view)
+        let outcome = hardware.legacyTranslate(
+            device.rid, pasid: pasid, iova: iova, access: access, memory: memory.view)
         switch outcome {
         case .interrupt:
             trace.ending = .interrupt

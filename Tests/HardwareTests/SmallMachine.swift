@@ -56,13 +56,31 @@ struct SmallMachine {
     /// An entry for the four-level tree.
     static var translated: VTDContextEntry { VTDContextEntry(root: tables, width: .bits48, domainID: 7) }
 
-    func dma(_ rid: UInt16, _ iova: UInt64, _ access: Access = .read, pasid: PASID? = nil) -> VTDOutcome {
+    func dma(_ rid: UInt16, _ iova: UInt64, _ access: Access = .read, pasid: PASID? = nil) -> RequestOutcome {
         hardware.translate(rid, pasid: pasid, iova: IOVA(iova), access: access, memory: memory.view)
     }
 }
 
-extension VTDOutcome {
+extension RequestOutcome {
+    /// The reason of a VT-d unit's fault.
     var reason: VTDFaultReason? {
-        if case .fault(let fault) = self { fault.reason } else { nil }
+        if case .fault(let fault) = self { fault.vtdReason } else { nil }
+    }
+}
+
+extension HardwareFault {
+    var vtdReason: VTDFaultReason? {
+        if case .vtd(let reason) = reason { reason } else { nil }
+    }
+}
+
+extension Resolution {
+    /// The reason of a VT-d unit's fault.
+    var reason: VTDFaultReason? {
+        if case .fault(let fault) = self { fault.vtdReason } else { nil }
+    }
+
+    var context: RequestContext? {
+        if case .context(let context) = self { context } else { nil }
     }
 }

@@ -16,22 +16,25 @@ struct VTDUnitTests {
             Issue.record("not translated")
             return
         }
-        #expect(context.domainID == 7)
+        #expect(context.cacheTag == 7)
+        #expect(context.cachePASID == nil)
+        #expect(context.recordsFaults && !context.allowsDeviceTLB)
         #expect(context.entryAddress == PhysicalAddress(0x11080))
+        #expect(context.deviceEntryAddress == context.entryAddress)
     }
 
-    @Test("Each fault reason has its cause, and the word at fault is named")
+    @Test("Each fault reason of legacy mode has its cause, and the entry at fault is named")
     func faultReasons() throws {
         var produced = Set<VTDFaultReason>()
         func expect(
-            _ outcome: VTDOutcome, _ reason: VTDFaultReason, at address: UInt64?,
+            _ outcome: RequestOutcome, _ reason: VTDFaultReason, at address: UInt64?,
             _ location: SourceLocation = #_sourceLocation
         ) {
             guard case .fault(let fault) = outcome else {
                 Issue.record("no fault: \(outcome)", sourceLocation: location)
                 return
             }
-            #expect(fault.reason == reason, sourceLocation: location)
+            #expect(fault.vtdReason == reason, sourceLocation: location)
             #expect(fault.entryAddress == address.map { PhysicalAddress($0) }, sourceLocation: location)
             produced.insert(reason)
         }
@@ -47,16 +50,20 @@ struct VTDUnitTests {
         expect(machine.dma(8, 0x2000, .write), .writePermission, at: 0x15010)
         expect(machine.dma(8, 0x9000, .read), .readPermission, at: 0x15048)
         expect(machine.dma(8, 0x3000, .read), .pagingEntryReserved, at: 0x15018)
+        machine.set(0x15020, 0xfee0_0003)
+        expect(machine.dma(8, 0x4000, .read), .interruptOutput, at: 0x15020)
+        machine.setContext(9, VTDContextEntry(passThroughWith: .bits48, domainID: 1))
+        expect(machine.dma(9, 1 << 46), .addressBeyondWidth, at: nil)
         machine.setRoot(bus: 2, VTDRootEntry(low: 0x11003, high: 0))
         expect(machine.dma(0x200, 0), .rootReserved, at: 0x10020)
         expect(machine.dma(8, 0x1000, pasid: PASID(0)), .pasidInLegacyMode, at: nil)
         machine = try SmallMachine(mode: .reserved)
         expect(machine.dma(8, 0), .rootTableAddressInvalid, at: nil)
-        // What needs hardware that cannot read its memory, or translation requests, which are not modelled.
-        let notModelled: Set<VTDFaultReason> = [
-            .pagingEntryUnreachable, .rootTableUnreachable, .contextTableUnreachable, .blockedByTranslationType,
-        ]
-        #expect(produced.union(notModelled) == Set(VTDFaultReason.allCases))
+        machine = try SmallMachine(mode: .scalable)
+        expect(machine.dma(8, 0), .rootTableAddressInvalid, at: nil)
+        machine = try SmallMachine(mode: .abortDMA)
+        #expect(machine.hardware.resolve(8, pasid: nil, memory: machine.memory.view).reason == .dmaAborted)
+        #expect(produced == VTDFaultReasonCoverage.legacy)
     }
 
     @Test("Memory that is not there is unknown, not a fault")
@@ -153,36 +160,5 @@ struct VTDUnitTests {
         _ = machine.dma(0, 0x1000, .write)
         #expect(machine.memory.word(at: PhysicalAddress(0x15008)) == 0x77303)
         #expect(machine.memory.word(at: PhysicalAddress(0x12000)) == 0x13103)
-    }
-
-    @Test("The lookup lists every entry that is not zero, with the fault that the hardware would give")
-    func lookup() throws {
-        let machine = try SmallMachine()
-        machine.setContext(8, SmallMachine.translated)
-        machine.setContext(9, VTDContextEntry(low: 0x12000, high: 0x702))
-        machine.setContext(10, VTDContextEntry(low: 0x12001, high: 0x782))
-        machine.setRoot(bus: 3, VTDRootEntry(contextTable: PhysicalAddress(0x5000_0000)))
-        machine.setRoot(bus: 4, VTDRootEntry(low: 0x11003, high: 0))
-        machine.setRoot(bus: 5, VTDRootEntry(low: 0x11000, high: 0))
-        let lookup = VTDLegacyLookup(machine.hardware, memory: machine.memory.view)
-        #expect(!lookup.rootTableIsAbsent)
-        #expect(lookup.roots.map(\.bus) == [0, 3, 4, 5])
-        #expect(lookup.roots.map(\.contextTableIsAbsent) == [false, true, false, false])
-        #expect(lookup.roots[2].violations == [BitRange(11, 1)])
-        #expect(lookup.contexts.map(\.rid) == [8, 9, 10, 0x408, 0x409, 0x40a])
-        #expect(
-            lookup.contexts.map(\.fault) == [
-                nil, .contextNotPresent, .contextReserved, .rootReserved, .rootReserved, .rootReserved,
-            ])
-        #expect(lookup.contexts[2].violations == [BitRange(word: 1, 7, 7)])
-        #expect(lookup.contextTables == [SmallMachine.contextTable])
-        for context in lookup.contexts {
-            // The list and the single request must agree.
-            switch machine.hardware.resolve(context.rid, memory: machine.memory.view) {
-            case .context(let found): #expect(found.translation == context.translation)
-            case .fault(let fault): #expect(fault.reason == context.fault)
-            case .absent: Issue.record("absent")
-            }
-        }
     }
 }

@@ -33,7 +33,7 @@ extension UnitHardware {
     private func walk(
         _ requester: RequesterID, pasid: PASID?, iova: IOVA, access: Access, memory: MemoryView
     ) -> DMAOutcome {
-        switch hardware.translate(requester.rid, pasid: pasid, iova: iova, access: access, memory: memory) {
+        switch hardware.legacyTranslate(requester.rid, pasid: pasid, iova: iova, access: access, memory: memory) {
         case .translated(let translation, let context):
             counters.translated &+= 1
             let tag = UInt32(context.entry.domainID)
@@ -87,7 +87,7 @@ extension UnitHardware {
         }
         for entry in iotlb.entries {
             let access: Access = entry.protection.contains(.read) ? .read : .write
-            if case .translated(let translation, let context) = reader.translate(
+            if case .translated(let translation, let context) = reader.legacyTranslate(
                 entry.requester.rid, iova: entry.iova, access: access, memory: memory),
                 translation.pa == entry.pa, translation.protection == entry.protection,
                 UInt32(context.entry.domainID) == entry.cacheTag

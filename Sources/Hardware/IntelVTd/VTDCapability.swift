@@ -18,6 +18,10 @@ public struct VTDCapability: Sendable, Hashable {
     public static let sslps = BitField("SSLPS", 37, 34)
     /// Page-selective invalidation, 39.
     public static let psi = BitField("PSI", bit: 39)
+    /// First-stage 1 GiB pages, 56.
+    public static let fs1gp = BitField("FS1GP", bit: 56)
+    /// First-stage 5-level paging, 60.
+    public static let fs5lp = BitField("FS5LP", bit: 60)
 
     /// Width of a domain id in bits: 4 to 16.
     public var domainIDBits: Int { min(16, 4 + 2 * Int(Self.nd.value(in: rawValue))) }
@@ -39,13 +43,21 @@ public struct VTDCapability: Sendable, Hashable {
     /// 1 GiB second-stage leaves are supported (SSLPS bit 1).
     public var supports1G: Bool { Self.sslps.value(in: rawValue) & 2 != 0 }
 
+    /// 1 GiB first-stage leaves are supported (FS1GP).
+    public var firstStage1G: Bool { Self.fs1gp.value(in: rawValue) != 0 }
+
+    /// First-stage tables may have five levels (FS5LP).
+    public var firstStage5Level: Bool { Self.fs5lp.value(in: rawValue) != 0 }
+
     /// A register as an engine's simulated unit has it: 16-bit domain ids, 256 fault records left out.
     public init(
-        widths: [VTDAddressWidth], maximumGuestAddressWidth: Int, supports2M: Bool = true, supports1G: Bool = true
+        widths: [VTDAddressWidth], maximumGuestAddressWidth: Int, supports2M: Bool = true, supports1G: Bool = true,
+        firstStage1G: Bool = false, firstStage5Level: Bool = false
     ) {
         var bits = Self.nd.encoded(6) | Self.mgaw.encoded(UInt64(maximumGuestAddressWidth - 1))
         for width in widths { bits |= Self.sagaw.encoded(1 << UInt64(width.rawValue)) }
         bits |= Self.sslps.encoded((supports2M ? 1 : 0) | (supports1G ? 2 : 0))
+        bits |= Self.fs1gp.encoded(firstStage1G ? 1 : 0) | Self.fs5lp.encoded(firstStage5Level ? 1 : 0)
         rawValue = bits
     }
 }

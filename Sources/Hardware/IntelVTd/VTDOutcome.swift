@@ -25,19 +25,3 @@ public enum VTDOutcome: Sendable, Hashable {
         }
     }
 }
-
-extension VTDFaultReason {
-    /// The reason that the hardware gives for a fault of its second-stage walk.
-    ///
-    /// Second-stage entries have no present bit: R = W = 0 is a lack of the permission that the access needs.
-    public init(_ fault: TranslationFault, access: Access) {
-        switch fault {
-        case .notPresent: self = access == .read ? .readPermission : .writePermission
-        case .permissionRead: self = .readPermission
-        case .permissionWrite: self = .writePermission
-        case .reservedBits: self = .pagingEntryReserved
-        case .vaOutOfRange: self = .addressBeyondWidth
-        case .pointerOutsideMemory: self = .pagingEntryUnreachable
-        }
-    }
-}

@@ -1,13 +1,18 @@
 import IOMMUModel
 import PageTables
 
-/// One VT-d unit in legacy mode as the hardware sees it: registers in, and from the root register down everything in
-/// memory. Holds no cache; an IOTLB is the engine's.
+/// One VT-d unit, in legacy or scalable mode, as the hardware sees it: registers in, and from the root register down
+/// everything in memory. Holds no cache; an IOTLB is the engine's.
+///
+/// Beyond the specification's choice (RTADDR.TTM) nothing selects the mode. Not modelled: device-TLB and page requests,
+/// execute requests, supervisor requests (one by RID_PRIV is walked as a user's), and the faults of walks that do not
+/// snoop (7Ch, 90h).
 public struct VTDUnitHardware: Sendable, Hashable {
     /// What everything below is decided by; a change takes effect with the next call.
     public var registers: VTDRegisters
-    /// Walks set accessed and dirty bits. (Real hardware does so for second-stage tables in scalable mode only; a
-    /// simulated unit may in legacy mode too.)
+    /// Walks of legacy mode set accessed and dirty bits, which real hardware does not do; and the second stages that an
+    /// engine builds for scalable mode are meant to have them (``configuration(format:topLevel:signExtended:)``).
+    /// Whether a walk of scalable mode sets them is said by the PASID-table entry (SSADE), for first stages always yes.
     public var updatesAccessedDirty: Bool
 
     /// Both as given; nothing is checked.
@@ -16,109 +21,88 @@ public struct VTDUnitHardware: Sendable, Hashable {
         self.updatesAccessedDirty = updatesAccessedDirty
     }
 
-    /// The interrupt address range: a request to it is an interrupt and never walks (VT-d 3.14).
-    public static let interruptWindow = IOVARange(first: IOVA(0xfee0_0000), last: IOVA(0xfeef_ffff))!
-
-    /// The shape of second-stage tables of `width` on this unit; `nil` when CAP.SAGAW lacks it.
-    ///
-    /// The input address has as many bits as the smaller of `width` and CAP.MGAW.
-    public func configuration(width: VTDAddressWidth) -> PageTableConfiguration? {
-        guard registers.capability.supports(width) else { return nil }
-        return PageTableConfiguration(
-            format: .vtdSecondStage, topLevel: width.topLevel,
-            addressBits: min(width.bits, registers.capability.maximumGuestAddressWidth),
-            hostAddressWidth: registers.hostAddressWidth, supports2M: registers.capability.supports2M,
-            supports1G: registers.capability.supports1G, snoopControl: registers.extendedCapability.snoopControl,
-            deviceTLB: registers.extendedCapability.deviceTLB, accessedDirty: updatesAccessedDirty)
-    }
-
-    /// What a present context entry means, by the rules of VT-d 9.3 in the order of the hardware's checks: reserved
-    /// bits (Bh), then AW, then TT (3h).
-    public func interpret(_ entry: VTDContextEntry) throws(VTDFaultReason) -> VTDContext.Translation {
-        guard entry.isPresent else { throw .contextNotPresent }
-        guard !entry.hasViolation(hostAddressWidth: registers.hostAddressWidth) else {
-            throw .contextReserved
-        }
-        guard let width = entry.addressWidth, let configuration = configuration(width: width) else {
-            throw .contextInvalid
-        }
-        switch entry.translationType {
-        case .untranslated: return .tables(configuration, root: entry.root)
-        case .deviceTLB where registers.extendedCapability.deviceTLB:
-            return .tables(configuration, root: entry.root)
-        case .passThrough where registers.extendedCapability.passThrough: return .passThrough
-        case .deviceTLB, .passThrough, .reserved: throw .contextInvalid
-        }
-    }
-
-    /// The context of requester `rid`, from the root register on. RTADDR.TTM must be legacy or the answer is a fault.
-    public func resolve(_ rid: UInt16, memory: MemoryView) -> VTDResolution {
-        guard registers.rootTableAddress.mode == .legacy else {
-            return .fault(VTDContextFault(.rootTableAddressInvalid, at: nil))
-        }
-        let table = registers.rootTableAddress.rootTable
-        guard let rootAddress = VTDLookupIndex.rootEntry(rid, in: table),
-            let roots = memory.page(at: table)
-        else { return .absent(page: table) }
-        let bus = VTDLookupIndex.root(rid)
-        let root = VTDRootEntry(low: roots[bus &* 2], high: roots[bus &* 2 &+ 1])
-        guard root.isPresent else { return .fault(VTDContextFault(.rootNotPresent, at: rootAddress)) }
-        guard !root.hasViolation(hostAddressWidth: registers.hostAddressWidth) else {
-            return .fault(VTDContextFault(.rootReserved, at: rootAddress))
-        }
-        guard let address = VTDLookupIndex.contextEntry(rid, in: root.contextTable),
-            let contexts = memory.page(at: root.contextTable)
-        else { return .absent(page: root.contextTable) }
-        let devfn = VTDLookupIndex.context(rid)
-        let entry = VTDContextEntry(low: contexts[devfn &* 2], high: contexts[devfn &* 2 &+ 1])
-        do {
-            let translation = try interpret(entry)
-            return .context(VTDContext(entry: entry, entryAddress: address, translation: translation))
+    /// Registers by name, as a unit's record holds them: see ``VTDRegisters/init(hostAddressWidth:named:)``.
+    /// `encryptionBit` is of no use to VT-d.
+    public init(
+        hostAddressWidth: Int, encryptionBit: Int?, updatesAccessedDirty: Bool, named value: (String) -> UInt64?
+    ) throws(IOMMUHardware.MissingRegister) {
+        do throws(VTDRegisters.Missing) {
+            self.init(
+                registers: try VTDRegisters(hostAddressWidth: hostAddressWidth, named: value),
+                updatesAccessedDirty: updatesAccessedDirty)
         } catch {
-            return .fault(VTDContextFault(error, at: address, isRecorded: !entry.faultProcessingDisabled))
+            throw IOMMUHardware.MissingRegister(name: error.name)
         }
+    }
+
+    /// The registers that decide how the unit reads its structures, as they are now, by their ``VTDRegisters/Name``.
+    public var namedRegisters: [(name: String, value: UInt64)] {
+        [
+            (VTDRegisters.Name.rootTableAddress, registers.rootTableAddress.rawValue),
+            (VTDRegisters.Name.capability, registers.capability.rawValue),
+            (VTDRegisters.Name.extendedCapability, registers.extendedCapability.rawValue),
+            (VTDRegisters.Name.globalStatus, registers.globalStatus.rawValue),
+        ]
+    }
+
+    /// The interrupt address range: an untagged request to it is an interrupt and never walks (VT-d 3.15). A request with
+    /// a PASID is translated like any other.
+    public static let interruptWindow = IOMMUHardware.interruptWindow
+
+    /// GSTS.TES: off, every request passes through.
+    public var translationEnabled: Bool { registers.globalStatus.translationEnabled }
+
+    /// RTADDR.TTM is 1.
+    var isScalable: Bool { registers.rootTableAddress.mode == .scalable }
+
+    /// What the unit makes of the requests of `rid` with `pasid`, from the root register on.
+    ///
+    /// As the hardware answers a request, so also: a request with a PASID faults in legacy mode (31h), where PASIDE is 0
+    /// (45h), where the PASID is RID_PASID's (48h). O(1), at most five reads.
+    public func resolve(_ rid: UInt16, pasid: PASID?, memory: MemoryView) -> Resolution {
+        var steps: [LookupStep] = []
+        return lookup(rid, pasid: pasid, memory: memory, tracing: false, &steps)
+    }
+
+    /// The entries that the hardware reads for `rid` and `pasid`, root first, up to the one at which it stops.
+    public func steps(_ rid: UInt16, pasid: PASID?, memory: MemoryView) -> [LookupStep] {
+        var steps: [LookupStep] = []
+        _ = lookup(rid, pasid: pasid, memory: memory, tracing: true, &steps)
+        return steps
+    }
+
+    private func lookup(
+        _ rid: UInt16, pasid: PASID?, memory: MemoryView, tracing: Bool, _ steps: inout [LookupStep]
+    ) -> Resolution {
+        switch registers.rootTableAddress.mode {
+        case .legacy where pasid != nil: fault(.pasidInLegacyMode, at: nil)
+        case .legacy: legacyLookup(rid, memory: memory, tracing: tracing, &steps)
+        case .scalable where registers.extendedCapability.scalableMode:
+            scalableLookup(rid, pasid: pasid, memory: memory, tracing: tracing, &steps)
+        case .scalable, .reserved: fault(.rootTableAddressInvalid, at: nil)
+        case .abortDMA: fault(.dmaAborted, at: nil, suppressed: true)
+        }
+    }
+
+    /// A resolution that refuses; `suppressed`: an entry on the way has FPD set.
+    func fault(_ reason: VTDFaultReason, at address: PhysicalAddress?, suppressed: Bool = false) -> Resolution {
+        .fault(HardwareFault(.vtd(reason), at: address, isRecorded: !suppressed))
     }
 
     /// One request of `rid`, beginning at the root register.
     ///
-    /// A request with a PASID faults in legacy mode. Nothing but accessed and dirty bits is written, and these only
-    /// with ``updatesAccessedDirty``.
+    /// Nothing but accessed and dirty bits is written.
     public func translate(
-        _ rid: UInt16, pasid: PASID? = nil, iova: IOVA, access: Access, memory: MemoryView
-    ) -> VTDOutcome {
+        _ rid: UInt16, pasid: PASID?, iova: IOVA, access: Access, memory: MemoryView
+    ) -> RequestOutcome {
         if pasid == nil, Self.interruptWindow.contains(iova) { return .interrupt }
-        guard registers.globalStatus.translationEnabled else {
-            return .untranslated(PhysicalAddress(iova.rawValue), context: nil)
-        }
+        guard translationEnabled else { return .untranslated(PhysicalAddress(iova.rawValue), context: nil) }
         if registers.rootTableAddress.mode == .abortDMA { return .aborted }
-        if pasid != nil, registers.rootTableAddress.mode == .legacy {
-            return .fault(VTDContextFault(.pasidInLegacyMode, at: nil))
-        }
-        switch resolve(rid, memory: memory) {
+        switch resolve(rid, pasid: pasid, memory: memory) {
         case .fault(let fault): return .fault(fault)
         case .absent(let page): return .unknown(page: page)
-        case .context(let context):
-            return translate(context, iova: iova, access: access, memory: memory)
-        }
-    }
-
-    /// The part of ``translate(_:pasid:iova:access:memory:)`` after the context entry: for a caller that caches contexts.
-    public func translate(
-        _ context: VTDContext, iova: IOVA, access: Access, memory: MemoryView
-    ) -> VTDOutcome {
-        switch context.translation {
-        case .passThrough:
-            return .untranslated(PhysicalAddress(iova.rawValue), context: context)
-        case .tables(let configuration, let root):
-            switch Walker.translate(configuration, root: root, memory: memory, iova: iova, access: access) {
-            case .translated(let translation): return .translated(translation, context: context)
-            case .absent(let page, _): return .unknown(page: page)
-            case .fault(let fault, _, let address):
-                return .fault(
-                    VTDContextFault(
-                        VTDFaultReason(fault, access: access), at: address,
-                        isRecorded: !context.entry.faultProcessingDisabled))
-            }
+        case .untranslated: return .untranslated(PhysicalAddress(iova.rawValue), context: nil)
+        case .context(let context): return translate(context, iova: iova, access: access, memory: memory)
         }
     }
 }

@@ -1,0 +1,142 @@
+import IOMMUModel
+import PageTables
+
+extension VTDListing {
+    /// Reads the directory page by page: it is one piece, of which memory may hold a part.
+    mutating func readDirectory(_ device: inout Device) {
+        let context = device.context
+        let count = context.directoryEntryCount
+        for first in stride(from: 0, to: count, by: 512) {
+            guard takePage(at: device.address, rid: device.rid) else { return }
+            guard let page = context.directory.offset(by: UInt64(first) * 8) else { return }
+            use(
+                page, .vtdPASIDDirectory, from: context.directory, at: device.address, rid: device.rid,
+                "PASID directory page")
+            guard let words = memory.page(at: page) else {
+                report(
+                    .vtdPASIDDirectoryUnreachable, at: device.address, rid: device.rid, absentPage: page,
+                    "PASID directory page \(page) is not in memory")
+                continue
+            }
+            note(page, .vtdPASIDDirectory)
+            let end = min(512, count - first)
+            for index in 0..<end where words[index] != 0 {
+                readTable(
+                    VTDPASIDDirectoryEntry(words[index]), index: first + index, at: Self.word(index, of: page), &device)
+                if isExhausted { return }
+            }
+            // What follows the last entry in its page can only be a larger directory's.
+            for index in end..<512 where words[index] & 1 != 0 {
+                report(
+                    .vtdPASIDBeyondDirectory, at: Self.word(index, of: page), rid: device.rid,
+                    "directory entry \(first + index) is present, but PDTS \(context.directorySizeCode) ends the directory at "
+                        + "\(count): PASIDs \((first + index) * 64) to \((first + index) * 64 + 63) are out of reach",
+                    once: true)
+            }
+        }
+    }
+
+    private mutating func readTable(
+        _ directory: VTDPASIDDirectoryEntry, index: Int, at address: PhysicalAddress, _ device: inout Device
+    ) {
+        guard !directory.isEmpty else { return }
+        let violations = directory.violations(hostAddressWidth: hostAddressWidth)
+        let name = "PASID directory entry \(index)"
+        guard directory.isPresent else {
+            reportNotPresent(
+                .vtdPASIDDirectoryReserved, [directory.word], ignoresFPD: true, entry: address, rid: device.rid, name,
+                once: true)
+            return
+        }
+        reportReserved(
+            .vtdPASIDDirectoryReserved, violations, isPresent: true, entry: address, rid: device.rid, name, once: true)
+        guard takePage(at: address, rid: device.rid) else { return }
+        let table = directory.table
+        use(table, .vtdPASIDTable, from: address, at: address, rid: device.rid, "PASID table")
+        guard let words = memory.page(at: table) else {
+            report(
+                .vtdPASIDTableUnreachable, at: address, rid: device.rid, absentPage: table,
+                "PASID table \(table) of PASIDs \(index * 64) to \(index * 64 + 63) is not in memory", once: true)
+            return
+        }
+        note(table, .vtdPASIDTable)
+        let refusal =
+            device.refusal
+            ?? (violations.isEmpty
+                ? nil
+                : unit.fault(
+                    .pasidDirectoryReserved, at: address,
+                    suppressed: device.context.faultProcessingDisabled || directory.faultProcessingDisabled))
+        for slot in 0..<64 {
+            let entry = VTDPASIDEntry(words + slot * 8)
+            guard !entry.isEmpty, let pasid = PASID(UInt32(index * 64 + slot)) else { continue }
+            let place = PhysicalAddress(table.rawValue | UInt64(slot) << 6)
+            let isTagged = pasid != device.untagged
+            check(entry, at: place, rid: device.rid, pasid: isTagged ? pasid : nil)
+            guard entry.isPresent, isTagged else { continue }
+            device.hasTaggedEntries = true
+            guard pasidsLeft > 0 else {
+                exhaust(at: place, rid: device.rid, "\(VTDUnitHardware.listedPASIDs) PASIDs")
+                return
+            }
+            pasidsLeft -= 1
+            listing.entries.append(
+                .init(
+                    rid: device.rid, pasid: pasid, entryAddress: place, deviceEntryAddress: device.address,
+                    resolution: refusal
+                        ?? unit.resolution(
+                            of: entry, at: place, pasid: pasid, isUntagged: false, context: device.context,
+                            contextAddress: device.address,
+                            directoryIsSuppressed: directory.faultProcessingDisabled, reserved)))
+        }
+    }
+
+    /// Tells what is wrong in one PASID-table entry that is not empty.
+    private mutating func check(_ entry: VTDPASIDEntry, at address: PhysicalAddress, rid: UInt16, pasid: PASID?) {
+        guard entry.isPresent else {
+            reportNotPresent(
+                .vtdPASIDReserved, entry.words, ignoresFPD: true, entry: address, rid: rid, pasid: pasid,
+                "PASID-table entry", once: true)
+            return
+        }
+        if reserved.hasViolation(entry) {
+            reportReserved(
+                .vtdPASIDReserved, reserved.violations(entry), isPresent: true, entry: address, rid: rid, pasid: pasid,
+                "PASID-table entry", once: true)
+        }
+        let ecap = unit.registers.extendedCapability
+        let problem: String? =
+            switch entry.translationType {
+            case nil: "\(entry.translationTypeCode) is reserved"
+            case .firstStage: ecap.firstStage ? nil : "1 (first stage) needs ECAP.FSTS, which is 0"
+            case .secondStage: ecap.secondStage ? nil : "2 (second stage) needs ECAP.SSTS, which is 0"
+            case .nested: ecap.nested ? nil : "3 (nested) needs ECAP.NEST, which is 0"
+            case .passThrough: ecap.passThrough ? nil : "4 (pass-through) needs ECAP.PT, which is 0"
+            }
+        if let problem {
+            report(
+                .vtdPASIDTranslationType, at: address, rid: rid, pasid: pasid,
+                "translation type (PGTT) \(problem): every access faults", once: true)
+            return
+        }
+        let hasFirst = entry.translationType == .firstStage || entry.translationType == .nested
+        let hasSecond = entry.translationType == .secondStage || entry.translationType == .nested
+        let second = hasSecond ? unit.secondStage(of: entry) : nil
+        if hasSecond, second == nil {
+            reportAddressWidth(.vtdPASIDAddressWidth, entry.addressWidthCode, at: address, rid: rid, pasid: pasid,
+                once: true)
+        }
+        if hasFirst, unit.firstStage(of: entry) == nil {
+            report(
+                .vtdPASIDAddressWidth, at: Self.word(2, of: address), rid: rid, pasid: pasid,
+                "first-stage paging mode (FSPM) \(entry.firstStageModeCode) is not supported: every access faults",
+                once: true)
+        }
+        if hasFirst, let bits = second?.configuration.addressBits, entry.firstStageRoot.rawValue >> UInt64(bits) != 0 {
+            report(
+                .vtdPASIDAddressWidth, at: Self.word(2, of: address), rid: rid, pasid: pasid,
+                "first-stage root \(entry.firstStageRoot) is beyond the \(bits) bits of the second stage: every access faults",
+                once: true)
+        }
+    }
+}
