@@ -68,7 +68,10 @@ struct AMDListingTests {
             ({ $0.setEntry(8, edited { $0.word0 |= 7 << 9 }) }, .amdDTEMode, nil, word(8), 1),
             ({ $0.setEntry(8, edited { $0.word0 &= ~2 }) }, .amdDTETranslationInvalid, nil, word(8), 1),
             ({ $0.setEntry(8, edited { $0.word0 &= ~1 }) }, .amdDTETranslationInvalid, .warning, word(8), 0),
-            ({ $0.setEntry(8, AMDDeviceTableEntry(word0: 0, word1: 5)) }, .amdDTETranslationInvalid, .warning, word(8, 1), 0),
+            (
+                { $0.setEntry(8, AMDDeviceTableEntry(word0: 0, word1: 5)) }, .amdDTETranslationInvalid, .warning,
+                word(8, 1), 0
+            ),
             (
                 {
                     var entry = v2
@@ -224,19 +227,5 @@ struct AMDListingTests {
             }
         }
         #expect(listing.defects.allSatisfy { !$0.message.contains("\n") })
-    }
-}
-
-/// Steele, Lea and Flood's generator: the same numbers for the same seed everywhere.
-private struct SplitMix {
-    var state: UInt64
-    init(seed: UInt64) { state = seed &* 0x9e37_79b9_7f4a_7c15 }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ z &>> 30) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ z &>> 27) &* 0x94d0_49bb_1331_11eb
-        return z ^ z &>> 31
     }
 }
