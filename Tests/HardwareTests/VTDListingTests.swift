@@ -14,7 +14,8 @@ struct VTDListingTests {
             let pasid = defect.pasid.map { "#\($0.rawValue)" } ?? ""
             let absent = defect.absentPage.map { " absent \(hex($0.rawValue, digits: 1))" } ?? ""
             return
-                "\(defect.rule.rawValue)\(severity) at \(address) of \(hex(UInt64(defect.rid!), digits: 1))\(pasid)\(absent)"
+                "\(defect.rule.rawValue)\(severity) at \(address) of "
+                + "\(hex(UInt64(defect.rid!), digits: 1))\(pasid)\(absent)"
         }
     }
 

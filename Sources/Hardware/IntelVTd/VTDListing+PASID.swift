@@ -29,8 +29,8 @@ extension VTDListing {
             for index in end..<512 where words[index] & 1 != 0 {
                 report(
                     .vtdPASIDBeyondDirectory, at: Self.word(index, of: page), rid: device.rid,
-                    "directory entry \(first + index) is present, but PDTS \(context.directorySizeCode) ends the directory at "
-                        + "\(count): PASIDs \((first + index) * 64) to \((first + index) * 64 + 63) are out of reach",
+                    "directory entry \(first + index) is present, but PDTS \(context.directorySizeCode) ends the "
+                        + "directory at \(count): PASIDs \((first + index) * 64) to \((first + index) * 64 + 63) are out of reach",
                     once: true)
             }
         }
@@ -132,7 +132,8 @@ extension VTDListing {
         if hasFirst, let bits = second?.configuration.addressBits, entry.firstStageRoot.rawValue >> UInt64(bits) != 0 {
             report(
                 .vtdPASIDAddressWidth, at: Self.word(2, of: address), rid: rid, pasid: pasid,
-                "first-stage root \(entry.firstStageRoot) is beyond the \(bits) bits of the second stage: every access faults",
+                "first-stage root \(entry.firstStageRoot) is beyond the \(bits) bits of the second stage: every access "
+                    + "faults",
                 once: true)
         }
     }

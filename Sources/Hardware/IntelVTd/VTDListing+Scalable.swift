@@ -61,7 +61,8 @@ extension VTDListing {
         if !context.reaches(untagged) {
             report(
                 .vtdContextTranslationType, at: Self.word(1, of: address), rid: rid,
-                "RID_PASID \(untagged) is beyond the directory's \(context.directoryEntryCount) entries: every access faults"
+                "RID_PASID \(untagged) is beyond the directory's \(context.directoryEntryCount) entries: "
+                    + "every access faults"
             )
         }
         let resolution = unit.resolve(rid, pasid: nil, memory: memory)

@@ -4,13 +4,13 @@ import PageTables
 extension VTDUnitHardware {
     /// Everything that stands in the root, context and PASID structures, damaged entries included.
     ///
-    /// * Every device with a present context entry has an untagged entry, in scalable mode that of RID_PASID, even where
-    ///   its PASID-table entry is missing: then the resolution says so.
+    /// * Every device with a present context entry has an untagged entry, in scalable mode that of RID_PASID, even
+    ///   where its PASID-table entry is missing: then the resolution says so.
     /// * Every other PASID with a present PASID-table entry inside the directory (PDTS) is listed with what that entry
-    ///   means, also where the device may not use PASIDs (PASIDE is 0, or more bits than ECAP.PSS): ``resolve(_:pasid:memory:)``
-    ///   answers for the hardware, which refuses such requests.
-    /// * Rules about RTADDR and GSTS themselves are not checked here. In a mode that the unit does not read (TTM 2 or 3,
-    ///   or 1 without ECAP.SMTS) nothing is listed.
+    ///   means, also where the device may not use PASIDs (PASIDE is 0, or more bits than ECAP.PSS).
+    ///   ``resolve(_:pasid:memory:)`` answers for the hardware, which refuses such requests.
+    /// * Rules about RTADDR and GSTS themselves are not checked here. In a mode that the unit does not read (TTM 2 or
+    ///   3, or 1 without ECAP.SMTS) nothing is listed.
     ///
     /// A shared directory or table is read once per use. Bounded: 256 root entries, 65,536 context entries, and for the
     /// PASID structures at most ``listedPageUses`` page uses and ``listedPASIDs`` PASIDs in all; at the bound the list
