@@ -25,20 +25,3 @@ public enum VTDOutcome: Sendable, Hashable {
         }
     }
 }
-
-extension VTDFaultReason {
-    /// The reason that the hardware gives for a fault of its second-stage walk.
-    ///
-    /// Second-stage entries have no present bit: R = W = 0 is a lack of the permission that the access needs.
-    public init(_ fault: TranslationFault, access: Access) {
-        switch fault {
-        case .notPresent: self = access == .write ? .writePermission : .readPermission
-        case .permissionRead, .permissionExec, .permissionUser: self = .readPermission
-        case .permissionWrite: self = .writePermission
-        case .reservedBits, .invalidLevel, .invalidPageSize, .leafNotAllowed, .skippedLevelBits:
-            self = .pagingEntryReserved
-        case .vaOutOfRange, .nonCanonical: self = .addressBeyondWidth
-        case .pointerOutsideMemory: self = .pagingEntryUnreachable
-        }
-    }
-}
