@@ -22,7 +22,7 @@ struct ConformanceTests {
         #expect(report.skipped == 0)
     }
 
-    @Test("The legacy structures of VT-d pass, all others are skipped")
+    @Test("The structures of VT-d and AMD pass, all others are skipped")
     func lookup() throws {
         let report = try Conformance.run(file: Self.path("lookup"))
         #expect(report.failures.isEmpty, "\(report.failures.map(\.description).joined(separator: "\n"))")

@@ -165,7 +165,9 @@ struct AMDGuestTests {
         #expect(machine.resolve(8, 1000) == .absent(page: PhysicalAddress(0x900000)))
     }
 
-    @Test("Without GCR3TRPMode a nested entry's GCR3 table stands at host addresses; the guest CR3s are the guest's still")
+    @Test(
+        "Without GCR3TRPMode a nested entry's GCR3 table stands at host addresses; the guest CR3s are the guest's still"
+    )
     func nestedHostGCR3() throws {
         let machine = try AMDMachine(control: AMDControl(translationEnabled: true, guestAddressesGCR3: false))
         machine.setGCR3([0: AMDMachine.v2Guest, 1000: AMDMachine.v2Guest], levels: 2)

@@ -68,7 +68,10 @@ struct AMDListingTests {
             ({ $0.setEntry(8, edited { $0.word0 |= 7 << 9 }) }, .amdDTEMode, nil, word(8), 1),
             ({ $0.setEntry(8, edited { $0.word0 &= ~2 }) }, .amdDTETranslationInvalid, nil, word(8), 1),
             ({ $0.setEntry(8, edited { $0.word0 &= ~1 }) }, .amdDTETranslationInvalid, .warning, word(8), 0),
-            ({ $0.setEntry(8, AMDDeviceTableEntry(word0: 0, word1: 5)) }, .amdDTETranslationInvalid, .warning, word(8, 1), 0),
+            (
+                { $0.setEntry(8, AMDDeviceTableEntry(word0: 0, word1: 5)) }, .amdDTETranslationInvalid, .warning,
+                word(8, 1), 0
+            ),
             (
                 {
                     var entry = v2
@@ -229,8 +232,8 @@ struct AMDListingTests {
 
 /// Steele, Lea and Flood's generator: the same numbers for the same seed everywhere.
 private struct SplitMix {
-    var state: UInt64
-    init(seed: UInt64) { state = seed &* 0x9e37_79b9_7f4a_7c15 }
+    private var state: UInt64
+    init(seed: UInt64) { state = seed }
 
     mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15

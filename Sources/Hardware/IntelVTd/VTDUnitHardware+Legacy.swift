@@ -36,7 +36,7 @@ extension VTDUnitHardware {
 
     /// What the hardware makes of a context entry that it has reached.
     func resolution(of entry: VTDContextEntry, at address: PhysicalAddress) -> Resolution {
-        do {
+        do throws(VTDFaultReason) {
             return .context(
                 RequestContext(
                     path: try path(of: entry), cacheTag: UInt32(entry.domainID), entryAddress: address,

@@ -84,7 +84,7 @@ extension VTDUnitHardware {
     ) -> Resolution {
         let suppressed =
             context.faultProcessingDisabled || directoryIsSuppressed || entry.faultProcessingDisabled
-        do {
+        do throws(VTDFaultReason) {
             let path = try path(of: entry, reserved)
             if isUntagged, context.untaggedIsPrivileged, !entry.allowsSupervisor { throw .supervisorNotEnabled }
             let isPASIDKeyed = entry.translationType == .firstStage || entry.translationType == .nested
