@@ -106,7 +106,6 @@ struct TableRules {
             return report(.tableBudgetExceeded, "too many table pages: \(page) and those after it are not read")
         case .defectBudgetExceeded:
             return report(.tableBudgetExceeded, "too many defects: those after this entry are not listed")
-        default: return report(.tableReservedBits, "\(entry)")
         }
     }
 
