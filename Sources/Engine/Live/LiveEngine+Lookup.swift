@@ -142,7 +142,8 @@ extension UnitHardware {
     /// supported (of tables that grow: the smallest, which may grow as far as the unit can walk).
     func tableConfiguration(format: PageTableFormatKind, addressBits: Int?) -> PageTableConfiguration? {
         let shapes = PageTableConfiguration.topLevels(of: format).compactMap {
-            hardware.configuration(format: format, topLevel: $0, signExtended: format == .x86_64)
+            // AMD's untagged requests, through PASID 0's tables, are not sign-extended: what they reach, all reach.
+            hardware.configuration(format: format, topLevel: $0, signExtended: format == .x86_64 && kind != .amdVi)
         }
         guard format == .amdV1 else {
             guard let addressBits else { return shapes.last }
