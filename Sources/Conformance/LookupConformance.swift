@@ -32,33 +32,14 @@ enum LookupConformance {
                 got: "\(layout.violations(vector.words.map(\.value)).map { [$0.word, $0.high, $0.low] })")
         }
         for (position, vector) in vectors.index.enumerated() {
-            if let pasid = vector.pasid.flatMap({ PASID($0) }), let directory = vector.vtdDirIndex {
-                report.compare(
-                    "index[\(position)] (\(vector.note))",
-                    expected: "directory \(directory), table \(label(vector.vtdTableIndex))",
-                    got: "directory \(VTDLookupIndex.directory(pasid)), table \(VTDLookupIndex.pasidTable(pasid))")
-                continue
-            }
-            guard let rid = vector.rid.flatMap({ UInt16(exactly: $0) }) else {
+            guard let split = LookupIndexConformance.split(vector) else {
                 report.skip()
                 continue
             }
-            report.compare(
-                "index[\(position)] (\(vector.note))",
-                expected: """
-                    root \(label(vector.vtdRootIndex)), context \(label(vector.vtdLegacyContextIndex)), \
-                    scalable \(vector.vtdSmHalf ?? "-") \(label(vector.vtdSmContextIndex))
-                    """,
-                got: """
-                    root \(VTDLookupIndex.root(rid)), context \(VTDLookupIndex.context(rid)), \
-                    scalable \(VTDLookupIndex.usesUpperScalableHalf(rid) ? "upper" : "lower") \
-                    \(VTDLookupIndex.scalableContext(rid))
-                    """)
+            report.compare("index[\(position)] (\(vector.note))", expected: split.expected, got: split.got)
         }
         return report
     }
-
-    private static func label(_ number: Int?) -> String { number.map(String.init) ?? "-" }
 
     /// The vector's answer: fields by name, those not named 0, the words, and the layout that the file gives.
     private static func text(

@@ -31,17 +31,22 @@ struct LookupVectors: Decodable {
         var violations: [[Int]]
     }
 
-    /// The keys of VT-d; the same line may hold answers for other vendors, which are not built.
+    /// The keys of VT-d and AMD; other lines are for vendors that are not built.
     struct Index: Decodable {
         var note: String
+        /// A requester id.
         var rid: UInt64?
-        var pasid: UInt32?
         var vtdRootIndex: Int?
         var vtdLegacyContextIndex: Int?
         var vtdSmHalf: String?
         var vtdSmContextIndex: Int?
+        var amdDteByteOffset: Int?
+        /// Of the same line as ``vtdDirIndex``, ``vtdTableIndex`` and ``amdGcr3IndicesGlx2``.
+        var pasid: UInt64?
         var vtdDirIndex: Int?
         var vtdTableIndex: Int?
+        /// Of a GCR3 table of three levels, the root's index first.
+        var amdGcr3IndicesGlx2: [Int]?
     }
 
     var structs: [String: Structure]

@@ -61,7 +61,8 @@ public struct StructureLayout: Sendable, Hashable {
 extension StructureLayout {
     /// Every structure that this version decodes.
     public static let all: [StructureLayout] = [
-        VTDScalableRootEntry.layout, VTDScalableContextEntry.layout, VTDPASIDDirectoryEntry.layout, VTDPASIDEntry.layout,
+        VTDScalableRootEntry.layout, VTDScalableContextEntry.layout, VTDPASIDDirectoryEntry.layout,
+        VTDPASIDEntry.layout,
         VTDRootTableAddress.layout, VTDRootEntry.layout, VTDContextEntry.layout,
         AMDDeviceTableBase.layout, AMDDeviceTableEntry.layout, AMDGCR3Entry.layout,
     ]

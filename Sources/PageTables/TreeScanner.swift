@@ -170,21 +170,22 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
         let level = Int(record.level)
         let slots = LeafItems.slots(of: Format.self, word, at: index, level: level, rules)
         let reached = min(slots.upperBound, end)
-        if index >= judged {
-            judged = slots.upperBound
+        if index >= judged || index == slots.lowerBound {
             let like = LeafItems.mask(of: Format.self)
             let alike = endOfRun(
                 words, from: slots.lowerBound, to: reached, mask: like, expected: word & like, size: 0)
-            if alike < reached {
-                report(
-                    .contiguousDiffers(pageSizeLog2: Int(log2)), at: alike, of: record, value: words[alike])
-            } else if index == slots.lowerBound, reached == slots.upperBound {
+            if alike == reached, index == slots.lowerBound, reached == slots.upperBound {
+                judged = max(judged, reached)
                 return (reached, true)
             }
+            if alike < reached, index >= judged {
+                report(
+                    .contiguousDiffers(pageSizeLog2: Int(log2)), at: alike, of: record, value: words[alike])
+            }
+            judged = max(judged, slots.upperBound)
         }
         let mask = Format.runMask(level: level, rules)
-        let stop = endOfRun(words, from: index &+ 1, to: reached, mask: mask, expected: word & mask, size: 0)
-        return (stop, index == slots.lowerBound && stop == slots.upperBound)
+        return (endOfRun(words, from: index &+ 1, to: reached, mask: mask, expected: word & mask, size: 0), false)
     }
 
     /// The record that the table entry `word` leads to; `nil` (and a defect) when it was not read.

@@ -68,7 +68,10 @@ struct AMDListingTests {
             ({ $0.setEntry(8, edited { $0.word0 |= 7 << 9 }) }, .amdDTEMode, nil, word(8), 1),
             ({ $0.setEntry(8, edited { $0.word0 &= ~2 }) }, .amdDTETranslationInvalid, nil, word(8), 1),
             ({ $0.setEntry(8, edited { $0.word0 &= ~1 }) }, .amdDTETranslationInvalid, .warning, word(8), 0),
-            ({ $0.setEntry(8, AMDDeviceTableEntry(word0: 0, word1: 5)) }, .amdDTETranslationInvalid, .warning, word(8, 1), 0),
+            (
+                { $0.setEntry(8, AMDDeviceTableEntry(word0: 0, word1: 5)) }, .amdDTETranslationInvalid, .warning,
+                word(8, 1), 0
+            ),
             (
                 {
                     var entry = v2
@@ -136,6 +139,17 @@ struct AMDListingTests {
         machine.setGCR3([4: AMDMachine.v2], levels: 1)
         #expect(machine.listing.entries.map(\.pasid) == [PASID(4)])
         #expect(machine.resolve(8).fault?.amd?.cause == .gcr3NotValid)
+    }
+
+    @Test("Untagged requests that IR and IW block beside guest tables are not listed, the PASIDs are")
+    func blockedUntagged() throws {
+        let machine = try AMDMachine()
+        machine.setEntry(
+            8, AMDDeviceTableEntry(v2GCR3Root: AMDMachine.gcr3, glx: 0, giov: false, domainID: 1, protection: []))
+        machine.setGCR3([4: AMDMachine.v2], levels: 1)
+        #expect(machine.resolve(8).context?.path == .passThrough([]))
+        #expect(machine.listing.entries.map(\.pasid) == [PASID(4)])
+        #expect(machine.dma(8, 0x1234, pasid: 4).fault?.amd?.cause == .readPermission)
     }
 
     @Test("Device table pages that are not in memory are reported; without the first there is nothing")
@@ -229,8 +243,8 @@ struct AMDListingTests {
 
 /// Steele, Lea and Flood's generator: the same numbers for the same seed everywhere.
 private struct SplitMix {
-    var state: UInt64
-    init(seed: UInt64) { state = seed &* 0x9e37_79b9_7f4a_7c15 }
+    private var state: UInt64
+    init(seed: UInt64) { state = seed }
 
     mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15

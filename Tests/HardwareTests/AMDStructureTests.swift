@@ -13,7 +13,8 @@ struct AMDStructureTests {
         #expect(
             AMDDeviceTableEntry(v1Root: root, mode: 6, domainID: 5, deviceTLB: true, hostAccessedDirty: true).words
                 == [0x6000_0000_0500_0d83, 0x1_0000_0005, 0, 0])
-        #expect(AMDDeviceTableEntry(passThroughWith: .readWrite, domainID: 1).words == [0x6000_0000_0000_0003, 1, 0, 0])
+        #expect(
+            AMDDeviceTableEntry(passThroughWith: .readWrite, domainID: 1).words == [0x6000_0000_0000_0003, 1, 0, 0])
         #expect(AMDDeviceTableEntry(passThroughWith: .read, domainID: 1).word0 == 0x2000_0000_0000_0003)
         #expect(AMDDeviceTableEntry.blocked.words == [3, 0, 0, 0])
         #expect(

@@ -146,10 +146,12 @@ struct IVRSTableTests {
         #expect(
             entries([3, 8, 0, 0, 4, 7, 0, 0]) == .value(offset: 76, found: 7, expected: "an end not below 0x8"))
         #expect(
-            entries([3, 8, 0, 0, 2, 9, 0, 0]) == .value(offset: 76, found: 2, expected: "the end of the range of byte 72"))
+            entries([3, 8, 0, 0, 2, 9, 0, 0])
+                == .value(offset: 76, found: 2, expected: "the end of the range of byte 72"))
         #expect(entries([3, 8, 0, 0]) == .value(offset: 72, found: 8, expected: "a range that ends"))
         #expect(
-            entries([0x90, 0, 0, 0]) == .value(offset: 72, found: 0x90, expected: "a device entry whose length is known"))
+            entries([0x90, 0, 0, 0])
+                == .value(offset: 72, found: 0x90, expected: "a device entry whose length is known"))
         #expect(
             entries([0xf0, 0, 0, 0] + [UInt8](repeating: 0, count: 17) + [200])
                 == .length(offset: 93, found: 200, expected: "0 to 0"))

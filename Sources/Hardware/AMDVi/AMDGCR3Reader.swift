@@ -45,7 +45,8 @@ struct AMDGCR3Reader {
             listing.defects.append(
                 LookupDefect(
                     .amdDTEGuest, severity: .warning, at: device.address, rid: rid,
-                    "the GCR3 table has PASIDs of more than the unit's \(hardware.registers.features?.pasidBits ?? 0) bits"))
+                    "the GCR3 table has PASIDs of more than the unit's \(hardware.registers.features?.pasidBits ?? 0) bits"
+                ))
         }
     }
 

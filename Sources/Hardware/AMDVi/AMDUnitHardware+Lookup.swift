@@ -1,16 +1,6 @@
 import IOMMUModel
 import PageTables
 
-/// Where a GCR3 table's pages are, as the unit finds them.
-enum AMDTablePlace {
-    /// A page of the host's memory, with its words.
-    case page(PhysicalAddress, UnsafeMutablePointer<UInt64>)
-    /// The host's tables refuse the way to it.
-    case fault(HardwareFault)
-    /// A page that is not in memory: the table's own, or one of the host's tables on the way.
-    case absent(page: PhysicalAddress)
-}
-
 /// From a device to a context.
 extension AMDUnitHardware {
     /// The second step of a lookup: guest tables by the GCR3 table, or the host's way.

@@ -34,7 +34,8 @@ public struct IVRSDeviceEntry: Sendable, Hashable {
             let id = try body.uint16()
             let flags = try body.uint8()
             if let open, type != 0x04, type != 0x00 {
-                throw .value(offset: start, found: UInt64(type), expected: "the end of the range of byte \(open.offset)")
+                throw .value(
+                    offset: start, found: UInt64(type), expected: "the end of the range of byte \(open.offset)")
             }
             switch type {
             case 0x01: entries.append(.init(requesters: 0...0xffff, alias: nil, kind: .all, flags: flags))

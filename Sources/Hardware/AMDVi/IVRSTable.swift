@@ -157,7 +157,8 @@ extension IVRSTable.MemoryDefinition {
         default:
             guard first <= last else {
                 throw .value(
-                    offset: offset + 2, found: UInt64(last), expected: "an end not below \(hex(UInt64(first), digits: 1))")
+                    offset: offset + 2, found: UInt64(last),
+                    expected: "an end not below \(hex(UInt64(first), digits: 1))")
             }
             requesters = first...last
         }
