@@ -201,10 +201,12 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
         let entry = parent.page | UInt64(index) &<< 3
         let latest = known.find(page)
         if let latest {
-            report(.reused(PhysicalAddress(page)), at: index, of: parent, value: word)
             // One record for each level that the page is used at.
             var same = latest
             while same >= 0, Int(tree.records[Int(same)].level) != level { same = tree.records[Int(same)].samePage }
+            // This very entry, met again in a table that is used at several levels.
+            if same >= 0, tree.records[Int(same)].entry == entry { return same }
+            report(.reused(PhysicalAddress(page)), at: index, of: parent, value: word)
             if same >= 0 {
                 tree.laterUses.append(.init(record: same, entry: entry))
                 return same

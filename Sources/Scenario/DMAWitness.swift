@@ -85,7 +85,7 @@ struct DMAWitness {
         case .single(let stage):
             return Walker.scan(stage.configuration, root: stage.root, memory: memory).runs()
         case .nested(let first, let second):
-            return Walker.scan(first: first, second: second, memory: memory).runs()
+            return Walker.scan(first: first, second: second, memory: memory).runs(memory: memory)
         }
     }
 

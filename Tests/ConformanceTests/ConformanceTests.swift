@@ -26,8 +26,8 @@ struct ConformanceTests {
     func lookup() throws {
         let report = try Conformance.run(file: Self.path("lookup"))
         #expect(report.failures.isEmpty, "\(report.failures.map(\.description).joined(separator: "\n"))")
-        // RTADDR 3, root 1, context 4; reserved: root 2, context 1; two requester ids.
-        #expect(report.passed == 8 + 3 + 2)
+        // Packed: VT-d 19, AMD 8; reserved: VT-d 6, AMD 2; two requester ids and a PASID, for both vendors.
+        #expect(report.passed == 27 + 8 + 3)
         #expect(report.skipped == 65 - report.passed)
     }
 
@@ -74,6 +74,11 @@ struct ConformanceTests {
             ("lookup", "DID 0x12\"", "\"AW\": \"0x0000000000000002\"", "\"AW\": \"0x0000000000000001\"", "vectors[6]"),
             ("lookup", "bit 7 of the upper qword", "0x0000000000001282", "0x0000000000001202", "reserved[2]"),
             ("lookup", "PCI RID 3a:15.2", "\"vtd_root_index\": 58", "\"vtd_root_index\": 59", "index[0]"),
+            ("lookup", "PCI RID 3a:15.2", "byte_offset\": 480576", "byte_offset\": 480544", "index[0]"),
+            ("lookup", "PASID 0x12345", "\"vtd_table_index\": 5", "\"vtd_table_index\": 6", "index[2]"),
+            ("lookup", "PASID 0x12345", "145", "146", "index[2]"),
+            ("lookup", "v1 3-level, RW, domain 5", "0x6000000005000603", "0x6000000005000803", "vectors[20]"),
+            ("lookup", "qword 1 bit 42", "0x0000040000000000", "0x0000000000000000", "reserved[7]"),
         ])
     func altered(name: String, anchor: String, old: String, new: String, id: String) throws {
         let bytes = try Self.altered(name, after: anchor, old, new)
@@ -82,7 +87,7 @@ struct ConformanceTests {
         let failure = try #require(report.failures.first)
         #expect(failure.id.hasPrefix(id))
         #expect(failure.expected != failure.got)
-        let passed = ["vtdss": 100, "amdv1": 134, "x86_64": 103, "lookup": 12]
+        let passed = ["vtdss": 100, "amdv1": 134, "x86_64": 103, "lookup": 37]
         #expect(report.passed == passed[name])
     }
 

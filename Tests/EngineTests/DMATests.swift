@@ -13,7 +13,7 @@ import Testing
         let log = EventLog()
         let machine = try TestMachine.make()
         var engine = try LiveEngine.start(machine, sink: log.sink)
-        #expect(machine.dma(one, iova: IOVA(0x1000), access: .read) == .fault(.rootNotPresent))
+        #expect(machine.dma(one, iova: IOVA(0x1000), access: .read) == .fault(.vtd(.rootNotPresent)))
         let (ioas, hwpt) = try engine.space()
         try engine.own(one, on: hwpt)
         let backing = try engine.addBacking(.memfd, base: TestMachine.buffer, byteCount: 0x40_0000)
@@ -25,17 +25,18 @@ import Testing
         #expect(
             machine.dma(one, iova: IOVA(0x21_2346), access: .read) == .address(PhysicalAddress(wanted.rawValue + 1)))
         #expect(machine.units[0].counters.cacheHits == 1)
-        #expect(machine.dma(one, iova: IOVA(0x21_2345), access: .write) == .fault(.writePermission))
-        #expect(machine.dma(one, iova: IOVA(0x40_0000), access: .read) == .fault(.readPermission))
-        #expect(machine.dma(one, iova: IOVA(1 << 48), access: .read) == .fault(.addressBeyondWidth))
-        #expect(machine.dma(one, pasid: PASID(1), iova: IOVA(0x20_0000), access: .read) == .fault(.pasidInLegacyMode))
+        #expect(machine.dma(one, iova: IOVA(0x21_2345), access: .write) == .fault(.vtd(.writePermission)))
+        #expect(machine.dma(one, iova: IOVA(0x40_0000), access: .read) == .fault(.vtd(.readPermission)))
+        #expect(machine.dma(one, iova: IOVA(1 << 48), access: .read) == .fault(.vtd(.addressBeyondWidth)))
+        #expect(
+            machine.dma(one, pasid: PASID(1), iova: IOVA(0x20_0000), access: .read) == .fault(.vtd(.pasidInLegacyMode)))
         #expect(machine.dma(one, iova: IOVA(0xfee0_1000), access: .write) == .interrupt)
-        #expect(machine.dma(two, iova: IOVA(0x20_0000), access: .read) == .fault(.contextNotPresent))
+        #expect(machine.dma(two, iova: IOVA(0x20_0000), access: .read) == .fault(.vtd(.contextNotPresent)))
         #expect(machine.dma(TestMachine.rid("05:00.0"), iova: IOVA(0), access: .read) == .notIssued)
         try engine.unmap(ioas: ioas, iova: IOVA(0x20_0000), byteCount: 0x20_0000)
-        #expect(machine.dma(one, iova: IOVA(0x21_2345), access: .read) == .fault(.readPermission))
+        #expect(machine.dma(one, iova: IOVA(0x21_2345), access: .read) == .fault(.vtd(.readPermission)))
         try engine.detach(one)
-        #expect(machine.dma(one, iova: IOVA(0x21_2345), access: .read) == .fault(.rootNotPresent))
+        #expect(machine.dma(one, iova: IOVA(0x21_2345), access: .read) == .fault(.vtd(.rootNotPresent)))
         engine.recordFaults()
         let faults = log.events.filter { $0.kind == .fault }
         #expect(faults.count == 8)
@@ -56,7 +57,7 @@ import Testing
         for bit in 48..<64 {
             #expect(machine.dma(one, iova: IOVA(0x1000), access: .read) == .address(PhysicalAddress(0x9000)))
             let beyond = IOVA(1 << UInt64(bit) | 0x1000)
-            #expect(machine.dma(one, iova: beyond, access: .read) == .fault(.addressBeyondWidth), "bit \(bit)")
+            #expect(machine.dma(one, iova: beyond, access: .read) == .fault(.vtd(.addressBeyondWidth)), "bit \(bit)")
         }
     }
 
@@ -132,7 +133,7 @@ import Testing
             #expect(machine.dma(device, iova: IOVA(8), access: .write) == .address(PhysicalAddress(0x5008)))
         }
         try engine.unmap(ioas: ioas, iova: IOVA(0), byteCount: 0x1000)
-        #expect(machine.dma(two, iova: IOVA(8), access: .write) == .fault(.writePermission))
+        #expect(machine.dma(two, iova: IOVA(8), access: .write) == .fault(.vtd(.writePermission)))
         #expect(engine.checkInvariants() == [])
     }
 
@@ -158,7 +159,7 @@ import Testing
         #expect(try leaf() & 0x300 == 0x100)
         _ = machine.dma(one, iova: IOVA(0x1000), access: .write)
         #expect(try leaf() == 0x7303)
-        #expect(machine.units[0].hardwareUpdatedMask == 0x300)
+        #expect(PageTableConfiguration(topLevel: 3, accessedDirty: true)!.hardwareUpdatedMask == 0x300)
         #expect(engine.checkInvariants() == [])
     }
 

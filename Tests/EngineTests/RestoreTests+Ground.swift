@@ -61,15 +61,17 @@ extension RestoreTests {
     func restore(_ handed: Handed, attach: [RequesterID]? = nil) throws -> Restored {
         var restoring = try RestoringEngine(machine: handed.machine, source: .handedOver) { _ in }
         let session = try restoring.addSession("s")
-        try restoring.takeOver(unit: TestMachine.unit, rootTable: handed.root)
+        try restoring.takeOver(unit: TestMachine.unit, root: handed.root)
         restoring.hold(frames: handed.pages)
         try restoring.reserveTag(unit: TestMachine.unit, tag: handed.tag)
         try restoring.reserveTag(unit: TestMachine.unit, tag: handed.identityTag)
         let domain = try restoring.adoptDomain(
             kind: .paging, geometry: handed.geometry,
-            cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.tag)], token: 5, session: session)
+            on: TestMachine.unit, cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.tag)], token: 5,
+            session: session)
         let identity = try restoring.adoptDomain(
-            kind: .identity, cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.identityTag)])
+            kind: .identity, on: TestMachine.unit,
+            cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.identityTag)])
         for device in attach ?? [one, two] {
             try restoring.attachRestored(device, domain: domain, session: session, ownerToken: 9)
         }

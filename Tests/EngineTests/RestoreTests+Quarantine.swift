@@ -17,7 +17,8 @@ extension RestoreTests {
         let tags: [Domain.CacheTag] = [.init(unit: unit, cacheTag: handed.tag)]
         #expect(
             refusal { () throws(Refusal) in
-                _ = try restoring.adoptDomain(kind: .paging, geometry: handed.geometry, cacheTags: tags)
+                _ = try restoring.adoptDomain(
+                    kind: .paging, geometry: handed.geometry, on: TestMachine.unit, cacheTags: tags)
             } == Refusal(.EINVAL))
         try restoring.reserveTag(unit: unit, tag: handed.tag)
         #expect(
@@ -25,10 +26,11 @@ extension RestoreTests {
                 == Refusal(.EEXIST, .cacheTagCollision))
         var wrong = handed.geometry
         wrong.root = PhysicalAddress(wrong.root.rawValue + 4096)
-        let domain = try restoring.adoptDomain(kind: .paging, geometry: wrong, cacheTags: tags)
+        let domain = try restoring.adoptDomain(kind: .paging, geometry: wrong, on: TestMachine.unit, cacheTags: tags)
         #expect(
             refusal { () throws(Refusal) in
-                _ = try restoring.adoptDomain(kind: .paging, geometry: handed.geometry, cacheTags: tags)
+                _ = try restoring.adoptDomain(
+                    kind: .paging, geometry: handed.geometry, on: TestMachine.unit, cacheTags: tags)
             } == Refusal(.EEXIST, .cacheTagCollision))
         #expect(
             refusal { () throws(Refusal) in
@@ -42,10 +44,10 @@ extension RestoreTests {
         try restoring.quarantine(one)
         #expect(machine.device(one)?.busMaster == false)
         machine.setBusMaster(true, of: one)
-        #expect(machine.dma(one, iova: IOVA(0x1008), access: .write) == .fault(.contextNotPresent))
+        #expect(machine.dma(one, iova: IOVA(0x1008), access: .write) == .fault(.vtd(.contextNotPresent)))
         let engine = try restoring.start()
         // What nobody took over was cleared as well, and no frame of the lost tables can be allocated.
-        #expect(machine.dma(two, iova: IOVA(0x1008), access: .write) == .fault(.rootNotPresent))
+        #expect(machine.dma(two, iova: IOVA(0x1008), access: .write) == .fault(.vtd(.rootNotPresent)))
         #expect(engine.attachment(one)!.state == .quarantined)
         #expect(handed.pages.allSatisfy { engine.arena.isAllocated($0.first) })
     }

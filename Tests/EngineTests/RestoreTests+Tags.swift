@@ -18,8 +18,7 @@ extension RestoreTests {
         let unit = TestMachine.unit
         var probe = try RestoringEngine(machine: handed.machine, source: .handedOver) { _ in }
         try probe.takeOver(unit: unit)
-        let device = try unwrapped(handed.machine.device(two))
-        retag(handed.machine, try unwrapped(probe.engine.contextEntryAddress(device)), 0x41)
+        retag(handed.machine, try unwrapped(probe.engine.resolved(AttachmentKey(two))?.entryAddress), 0x41)
 
         var restoring = try RestoringEngine(machine: handed.machine, source: .handedOver) { _ in }
         let session = try restoring.addSession("s")
@@ -29,19 +28,21 @@ extension RestoreTests {
         try restoring.reserveTag(unit: unit, tag: handed.tag)
         #expect(
             refusal { () throws(Refusal) in
-                _ = try restoring.adoptDomain(kind: .paging, geometry: handed.geometry, cacheTags: tags)
+                _ = try restoring.adoptDomain(
+                    kind: .paging, geometry: handed.geometry, on: TestMachine.unit, cacheTags: tags)
             } == Refusal(.EINVAL), "a tag that was not reserved")
         try restoring.reserveTag(unit: unit, tag: 0x41)
         // One of them twice is one of them.
         let domain = try restoring.adoptDomain(
-            kind: .paging, geometry: handed.geometry, cacheTags: tags + tags, token: 5, session: session)
+            kind: .paging, geometry: handed.geometry, on: TestMachine.unit, cacheTags: tags + tags, token: 5,
+            session: session)
         try restoring.attachRestored(one, domain: domain, session: session)
         try restoring.attachRestored(two, domain: domain, session: session)
         var engine = try restoring.start()
         #expect(engine.domain(domain)?.cacheTags.map(\.cacheTag) == [handed.tag, 0x41])
         #expect(engine.domain(domain)?.cacheTag(on: unit) == handed.tag)
-        #expect(engine.attachment(one)?.cacheTag == handed.tag)
-        #expect(engine.attachment(two)?.cacheTag == 0x41)
+        #expect(engine.attachment(one)?.space?.tag == handed.tag)
+        #expect(engine.attachment(two)?.space?.tag == 0x41)
         #expect(engine.checkInvariants() == [])
         #expect(reaches(handed.machine, one) && reaches(handed.machine, two))
         #expect(handed.machine.findStaleEntries().isEmpty)
@@ -62,9 +63,9 @@ extension RestoreTests {
         restoring.hold(frames: handed.pages)
         try restoring.reserveTag(unit: TestMachine.unit, tag: handed.tag)
         let domain = try restoring.adoptDomain(
-            kind: .paging, geometry: handed.geometry, cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.tag)])
-        let device = try unwrapped(handed.machine.device(two))
-        retag(handed.machine, try unwrapped(restoring.engine.contextEntryAddress(device)), 0x41)
+            kind: .paging, geometry: handed.geometry, on: TestMachine.unit,
+            cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.tag)])
+        retag(handed.machine, try unwrapped(restoring.engine.resolved(AttachmentKey(two))?.entryAddress), 0x41)
         try restoring.attachRestored(one, domain: domain)
         #expect(
             refusal { () throws(Refusal) in try restoring.attachRestored(two, domain: domain) }
@@ -93,7 +94,7 @@ extension RestoreTests {
         let adopted = try taking.adoptDomain(
             kind: .paging, holder: .iommufd,
             geometry: .init(root: domain.table!.root, topLevel: 3, addressBits: 48),
-            cacheTags: [.init(unit: unit, cacheTag: tag), .init(unit: unit, cacheTag: 0x41)])
+            on: TestMachine.unit, cacheTags: [.init(unit: unit, cacheTag: tag), .init(unit: unit, cacheTag: 0x41)])
         let area = IOPTArea(
             range: IOVARange(first: IOVA(0x1000), bytes: 0x1000)!, backing: physical, offset: 0x4000,
             protection: .readWrite)
@@ -105,7 +106,7 @@ extension RestoreTests {
         }
         var next = try taking.start()
         #expect(reaches(machine, one) && reaches(machine, two))
-        #expect(Set(machine.units[0].iotlb.entries.map(\.cacheTag)) == [tag, 0x41])
+        #expect(Set(machine.units[0].iotlb.entries.map(\.space.tag)) == [tag, 0x41])
         try next.unmap(ioas: space, iova: IOVA(0x1000), byteCount: 0x1000)
         #expect(machine.units[0].iotlb.entries.isEmpty)
         #expect(!reaches(machine, one) && !reaches(machine, two))

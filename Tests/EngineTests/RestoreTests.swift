@@ -68,7 +68,7 @@ import Testing
         // And it is an ordinary engine again.
         try engine.detach(one)
         try engine.unmap(ioas: ioas, iova: IOVA(0x1000), byteCount: 0x20_0000)
-        #expect(machine.dma(two, iova: IOVA(0x1008), access: .write) == .fault(.writePermission))
+        #expect(machine.dma(two, iova: IOVA(0x1008), access: .write) == .fault(.vtd(.writePermission)))
         #expect(engine.checkInvariants() == [])
     }
 
@@ -91,7 +91,7 @@ import Testing
         #expect(reaches(handed.machine, one) && reaches(handed.machine, two))
         let restored = try restore(handed, attach: [one])
         #expect(reaches(handed.machine, one))
-        #expect(handed.machine.dma(two, iova: IOVA(0x1008), access: .write) == .fault(.contextNotPresent))
+        #expect(handed.machine.dma(two, iova: IOVA(0x1008), access: .write) == .fault(.vtd(.contextNotPresent)))
         #expect(restored.engine.checkInvariants() == [])
     }
 
@@ -154,14 +154,13 @@ import Testing
     @Test func `an entry that stands elsewhere than recorded is not taken over`() throws {
         let handed = try handOver()
         var restoring = try RestoringEngine(machine: handed.machine, source: .handedOver) { _ in }
-        try restoring.takeOver(unit: TestMachine.unit, rootTable: handed.root)
+        try restoring.takeOver(unit: TestMachine.unit, root: handed.root)
         restoring.hold(frames: handed.pages)
         try restoring.reserveTag(unit: TestMachine.unit, tag: handed.tag)
         let domain = try restoring.adoptDomain(
             kind: .paging, geometry: handed.geometry,
-            cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.tag)])
-        let device = try unwrapped(handed.machine.device(one))
-        let place = try unwrapped(restoring.engine.contextEntryAddress(device))
+            on: TestMachine.unit, cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.tag)])
+        let place = try unwrapped(restoring.engine.resolved(AttachmentKey(one))?.entryAddress)
         #expect(
             refusal { () throws(Refusal) in
                 try restoring.attachRestored(one, domain: domain, entryAddress: place.advanced(16))
@@ -177,7 +176,7 @@ import Testing
                 == Refusal(.ENODEV, .unitMissing))
         #expect(
             refusal { () throws(Refusal) in
-                try restoring.takeOver(unit: TestMachine.unit, rootTable: PhysicalAddress(0x5000))
+                try restoring.takeOver(unit: TestMachine.unit, root: PhysicalAddress(0x5000))
             } == Refusal(.EINVAL, .unitRegisterDiffers))
         handed.machine.units[0].registers.globalStatus.rawValue = 0
         #expect(
@@ -207,7 +206,8 @@ import Testing
         let physical = try taking.addBacking(.physical, assumed: true)
         let adopted = try taking.adoptDomain(
             kind: .paging, holder: .iommufd,
-            geometry: .init(root: domain.table!.root, topLevel: 3, addressBits: 48), cacheTags: domain.cacheTags)
+            geometry: .init(root: domain.table!.root, topLevel: 3, addressBits: 48), on: TestMachine.unit,
+            cacheTags: domain.cacheTags)
         let area = IOPTArea(
             range: IOVARange(first: IOVA(0x1000), bytes: 0x20_0000)!, backing: physical, offset: 0x4000,
             protection: .readWrite)

@@ -37,32 +37,33 @@ import Testing
         let stale = engine.machine.findStaleEntries()
         #expect(stale.map(\.cache) == [.iotlb])
         #expect(stale.first?.iova == IOVA(0x1000))
-        #expect(stale.first?.requester == one)
+        #expect(stale.first?.key == AttachmentKey(one))
         #expect(engine.checkInvariants().contains { $0.contains("stale iotlb") })
-        engine.machine.units[0].invalidate(tag: 1, range: IOVARange(first: IOVA(0x1000), bytes: 0x1000))
+        engine.machine.units[0].invalidate(
+            CacheSpace(tag: 1, pasid: nil), range: IOVARange(first: IOVA(0x1000), bytes: 0x1000))
         #expect(engine.machine.findStaleEntries().isEmpty)
-        #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .fault(.readPermission))
+        #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .fault(.vtd(.readPermission)))
     }
 
     @Test(arguments: [0x1000, 1 << 30] as [UInt64])
     func `an invalidation forgets a page that its range only touches, however wide it is`(bytes: UInt64) throws {
         let running = try start()
         let unit = running.engine.machine.units[0]
-        #expect(unit.iotlb.lookup(tag: 1, iova: IOVA(0x1000)) != nil)
-        unit.invalidate(tag: 1, range: IOVARange(first: IOVA(0x1800), bytes: bytes))
-        #expect(unit.iotlb.lookup(tag: 1, iova: IOVA(0x1000)) == nil)
+        #expect(unit.iotlb.lookup(CacheSpace(tag: 1, pasid: nil), iova: IOVA(0x1000)) != nil)
+        unit.invalidate(CacheSpace(tag: 1, pasid: nil), range: IOVARange(first: IOVA(0x1800), bytes: bytes))
+        #expect(unit.iotlb.lookup(CacheSpace(tag: 1, pasid: nil), iova: IOVA(0x1000)) == nil)
     }
 
     @Test func `a context entry changed without its invalidation is served from the context cache and named`() throws {
         let running = try start()
         let engine = running.engine
         let entry = try unwrapped(engine.attachment(one)?.entryAddress)
-        engine.withdrawEntry(at: entry)
+        LookupMemory(memory: engine.machine.memory.view).withdraw(2, at: entry)
         #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .address(PhysicalAddress(0x9000)))
         let stale = engine.machine.findStaleEntries()
         #expect(stale.map(\.cache) == [.context, .iotlb])
-        engine.machine.units[0].invalidateContext(one)
-        #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .fault(.contextNotPresent))
+        engine.machine.units[0].invalidateContexts(of: one)
+        #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .fault(.vtd(.contextNotPresent)))
     }
 
     @Test func `nothing is cached under the tag of a domain that is destroyed`() throws {
@@ -72,8 +73,8 @@ import Testing
         let tag = try unwrapped(engine.domain(engine.hwpt(hwpt)!.domain)?.cacheTags.first?.cacheTag)
         // As a walk in flight at the detach could leave it.
         unit.iotlb.fill(
-            tag: tag, iova: IOVA(0x1000), pa: PhysicalAddress(0x9000), protection: .read, isDirty: false, requester: one
-        )
+            CacheSpace(tag: tag, pasid: nil), iova: IOVA(0x1000), pa: PhysicalAddress(0x9000), protection: .read,
+            isDirty: false, source: AttachmentKey(one))
         #expect(unit.iotlb.entries.count == 1)
         try engine.destroyHWPT(hwpt)
         #expect(unit.iotlb.entries.isEmpty)

@@ -101,3 +101,18 @@ func refusal(_ body: () throws(Refusal) -> Void) -> Refusal? {
 func unwrapped<T>(_ value: T?, sourceLocation: SourceLocation = #_sourceLocation) throws -> T {
     try #require(value, sourceLocation: sourceLocation)
 }
+
+extension UnitHardware {
+    /// The registers of a VT-d unit; writing them is what firmware or a bug would do.
+    var registers: VTDRegisters {
+        get {
+            guard case .vtd(let unit) = hardware else { preconditionFailure("a VT-d unit") }
+            return unit.registers
+        }
+        set {
+            guard case .vtd(var unit) = hardware else { preconditionFailure("a VT-d unit") }
+            unit.registers = newValue
+            hardware = .vtd(unit)
+        }
+    }
+}

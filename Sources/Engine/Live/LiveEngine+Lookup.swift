@@ -33,6 +33,7 @@ extension LiveEngine {
 
     /// Notes that `tag` is `domain`'s.
     mutating func own(_ tag: Domain.CacheTag, by domain: DomainID) {
+        guard domainTable[domain]!.cacheTags.contains(tag) == false else { return }
         unitTable[tag.unit]!.tagOwners[tag.cacheTag, default: []].insert(domain)
         domainTable[domain]!.cacheTags.append(tag)
         domainTable[domain]!.cacheTags.sort { ($0.unit, $0.cacheTag) < ($1.unit, $1.cacheTag) }
