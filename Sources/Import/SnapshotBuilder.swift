@@ -77,13 +77,12 @@ struct SnapshotBuilder {
         let view = image.memory.view
         for (index, unit) in units.enumerated() {
             guard let listing = unit.listing else { continue }
-            let found =
-                listing.pages.map { (address: $0.address, level: $0.kind.rawValue) }
-                + mappedTables[index, default: []].map { ($0, LookupLevel.mappedTable) }
+            let structures = listing.pages.map { ($0.address, $0.kind.rawValue) }
+            let mapped = mappedTables[index, default: []].map { ($0, LookupLevel.mappedTable) }
             var pages = PageSet()
-            for page in found.sorted(by: <) {
-                guard let words = view.page(at: page.address) else { continue }
-                pages.append(address: page.address, level: page.level, words: words)
+            for (address, level) in (structures + mapped).sorted(by: <) {
+                guard let words = view.page(at: address) else { continue }
+                pages.append(address: address, level: level, words: words)
             }
             snapshot.lookupPages.append(UnitPages(unit: unit.record.id, pages: pages))
         }
