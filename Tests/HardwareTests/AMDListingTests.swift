@@ -41,7 +41,7 @@ struct AMDListingTests {
         machine.setGCR3([0: AMDMachine.v2Guest, 1000: AMDMachine.v2Guest], levels: 2, offset: AMDMachine.base)
         machine.setEntry(8, AMDMachine.nestedEntry(glx: 1))
         let listing = machine.listing
-        #expect(listing.entries.map(\.pasid) == [nil, PASID(0), PASID(1000)])
+        #expect(listing.entries.map(\.pasid) == [nil, PASID(1000)])
         for entry in listing.entries {
             #expect(machine.resolve(8, entry.pasid?.rawValue) == entry.resolution)
         }
@@ -126,9 +126,9 @@ struct AMDListingTests {
         machine.setEntry(8, AMDMachine.v2Entry(glx: 1))
         machine.setGCR3([0: AMDMachine.v2, 512: AMDMachine.v2], levels: 2)
         let listing = machine.listing
-        #expect(listing.entries.map(\.pasid) == [nil, PASID(0), PASID(512)])
-        #expect(listing.entries[2].resolution.fault?.amd?.cause == .pasidBeyondTable)
-        #expect(listing.entries[2].resolution == machine.resolve(8, 512))
+        #expect(listing.entries.map(\.pasid) == [nil, PASID(512)])
+        #expect(listing.entries[1].resolution.fault?.amd?.cause == .pasidBeyondTable)
+        #expect(listing.entries[1].resolution == machine.resolve(8, 512))
         #expect(listing.defects.map(\.rule) == [.amdDTEGuest] && listing.defects[0].severity == .warning)
     }
 

@@ -44,8 +44,10 @@ extension LiveEngine {
     }
 
     private func agrees(_ entry: LookupListing.Entry?, _ domain: Domain, _ attachment: Attachment) -> Bool {
-        guard let entry else { return domain.kind == .blocked && attachment.space == nil }
-        guard case .context(let context) = entry.resolution, context.cacheSpace == attachment.space,
+        guard let entry, case .context(let context) = entry.resolution else {
+            return domain.kind == .blocked && attachment.space == nil
+        }
+        guard context.cacheSpace == attachment.space,
             context.entryAddress == attachment.entryAddress, let wanted = try? path(of: domain.id)
         else { return false }
         switch (context.path, wanted) {

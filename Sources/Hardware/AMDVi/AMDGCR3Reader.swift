@@ -69,6 +69,8 @@ struct AMDGCR3Reader {
                     into: &listing)
                 continue
             }
+            // PASID 0 stands for the untagged requests, which are listed already.
+            if pasid.rawValue == 0, device.entry.guestIOProtection { continue }
             listed += 1
             if !hardware.isInWidth(pasid) { isBeyondWidth = true }
             let address = PhysicalAddress(node.page.rawValue | UInt64(index) << 3)

@@ -4,7 +4,8 @@ import PageTables
 extension AMDUnitHardware {
     /// Everything that stands in the device table and in the GCR3 tables behind it.
     ///
-    /// A valid entry is listed for untagged requests, and for every PASID that has a valid GCR3 entry. Not listed: V = 0
+    /// A valid entry is listed for untagged requests, and for every PASID that has a valid GCR3 entry (PASID 0 is
+    /// the untagged requests' where guest I/O protection gives it to them). Not listed: V = 0
     /// (its requests pass unchanged), entries that block on purpose, and untagged requests that guest I/O protection
     /// sends to an empty entry of PASID 0. GCR3 tables at addresses of a guest are the guest's own pages and are not
     /// among ``LookupListing/pages``.

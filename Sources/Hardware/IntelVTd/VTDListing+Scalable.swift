@@ -66,10 +66,13 @@ extension VTDListing {
             )
         }
         let resolution = unit.resolve(rid, pasid: nil, memory: memory)
-        listing.entries.append(
-            .init(
-                rid: rid, pasid: nil, entryAddress: resolution.entryAddress ?? address, deviceEntryAddress: address,
-                resolution: resolution))
+        // A device may have PASIDs and no entry for its untagged requests: that is how these are blocked.
+        if !resolution.isEmptyEntry {
+            listing.entries.append(
+                .init(
+                    rid: rid, pasid: nil, entryAddress: resolution.entryAddress ?? address,
+                    deviceEntryAddress: address, resolution: resolution))
+        }
         if case .fault(let fault) = resolution, fault.reason == .vtd(.supervisorNotEnabled),
             let entry = fault.entryAddress
         {
@@ -107,6 +110,12 @@ extension VTDListing {
 }
 
 extension Resolution {
+    /// Neither a directory entry nor a PASID-table entry is there.
+    fileprivate var isEmptyEntry: Bool {
+        guard case .fault(let fault) = self else { return false }
+        return [.vtd(.pasidDirectoryNotPresent), .vtd(.pasidNotPresent)].contains(fault.reason)
+    }
+
     /// Of the first word of the entry that decides, when one does.
     fileprivate var entryAddress: PhysicalAddress? {
         switch self {
