@@ -24,13 +24,14 @@ public struct LevelEvidence: Sendable, Hashable {
     /// Tables of level 0 that are looked at, at most: a damaged tree may have many without a leaf.
     static let tableLimit = 1024
     /// Leaves that must look wrong, at least. A sound tree with a handful of leaves may map two or three pages that hold
-    /// a processor's page tables; four in half of a sample it does not.
+    /// a processor's page tables; three quarters of a sample with four or more it does not.
     static let least = 4
 
-    /// True when at least four of the sampled leaves, and half of them, look like entries of a higher level.
+    /// True when at least four of the sampled leaves, and three quarters of them, look like entries of a higher level. (Of
+    /// tables that a kernel built, read with a level less, all do but those that lead to a table emptied by unmaps.)
     public var isConvincing: Bool {
         let suspicious = largeLeaves + tableLeaves
-        return suspicious >= Self.least && suspicious * 2 >= leaves
+        return suspicious >= Self.least && suspicious * 4 >= leaves * 3
     }
 
     /// Looks at `tree`, whose words, and as many of the pages that it maps as are known, are in `memory`. Bounded by the
@@ -39,7 +40,8 @@ public struct LevelEvidence: Sendable, Hashable {
         readRoot(tree, memory)
         var pages: Set<UInt64> = []
         var visited = 0
-        for record in tree.records where record.level == 0 && visited < Self.tableLimit {
+        // A page that the same tree uses higher up as well is reached by a bad pointer, not read with a wrong width.
+        for record in tree.records where record.level == 0 && record.samePage < 0 && visited < Self.tableLimit {
             visited += 1
             guard let words = memory.words(ofPage: record.page) else { continue }
             for index in 0..<512 where words[index] != 0 {

@@ -94,7 +94,7 @@ struct CacheTagRules {
             let place = Place(device: attachment.requester, pasid: attachment.pasid)
             let whole = Key(unit: unit, tag: tag, pasid: attachment.cachePASID)
             var keys = [(whole, Tables(root: root), attachment.domain)]
-            if let parent = index.domains[attachment.domain]?.parent {
+            if let domain = index.domains[attachment.domain], domain.kind == .nested, let parent = domain.parent {
                 let host = index.geometry(of: parent, on: unit)?.tables?.root
                 keys = [(whole, Tables(root: root, host: host), attachment.domain)]
                 if let host { keys.append((Key(unit: unit, tag: tag), Tables(root: host), parent)) }

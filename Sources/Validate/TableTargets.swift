@@ -13,6 +13,10 @@ struct TableTargets {
         var device: RequesterID
         var pasid: PASID?
     }
+    private struct DomainPlace: Hashable {
+        var unit: UnitID
+        var domain: DomainID
+    }
     private struct Root: Hashable {
         var unit: UnitID
         var root: PhysicalAddress
@@ -25,6 +29,8 @@ struct TableTargets {
     private let owners: [Root: DomainID]
     private var targets: [TableTarget] = []
     private var seen: Set<Key> = []
+    /// The domains whose recorded tables an entry of that unit leads to, with whatever number of levels.
+    private var reached: Set<DomainPlace> = []
 
     private init(_ index: SnapshotIndex, _ machine: RecordedMachine) {
         self.index = index
@@ -58,9 +64,11 @@ struct TableTargets {
             let place = Place(device: device, pasid: entry.pasid)
             let words = EntryWords(context, hardware)
             let format = stage.configuration.format
+            let domain = domain(place, context.path, stage.root, unit.record.id)
+            if let domain { reached.insert(DomainPlace(unit: unit.record.id, domain: domain)) }
             add(
                 TableTarget(
-                    domain: domain(place, context.path, stage.root, unit.record.id), unit: unit.record.id,
+                    domain: domain, unit: unit.record.id,
                     configuration: stage.configuration, root: stage.root, pointerAddress: words.hostRoot,
                     levels: (words.levels(format), EntryWords.levelsRule(format, hardware)), device: device,
                     pasid: entry.pasid))
@@ -95,6 +103,8 @@ struct TableTargets {
                 shared(record, tables.root, user, &log)
                 continue
             }
+            // The entry decides; that it differs from the record is told there.
+            if reached.contains(DomainPlace(unit: record.unit, domain: record.domain)) { continue }
             guard let configuration = unit.configuration(tables) else {
                 log.add(
                     Finding(
