@@ -286,7 +286,7 @@ extension PASIDRuleCase {
             try $0.record()
             return place
         },
-        .init(.intel, .tableReused, "one root with two widths", device: second) {
+        .init(.intel, .tableReused, "one root with two widths", device: second, iova: 0) {
             $0.enter(second, 0, VTDPASIDEntry(secondStage: $0.roots[1]!, width: .bits39, domainID: 5))
             $0.snapshot.ioases[0].areaOrigin = .derived
             $0.snapshot.attachments.remove(at: $0.attachment(second, nil))
