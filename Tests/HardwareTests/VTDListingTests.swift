@@ -88,17 +88,17 @@ struct VTDListingTests {
             0xff,
             VTDScalableContextEntry(directory: PhysicalAddress(0x1a0000), directorySizeCode: 0, pasidEnabled: false))
         let listing = machine.hardware.listing(memory: machine.memory.view)
-        #expect(listing.entries.map(\.rid) == [8, 8, 8, 8, 8, 0xff])
-        #expect(listing.entries.map { $0.pasid?.rawValue } == [nil, 0, 63, 64, 16383, nil])
-        for entry in listing.entries.dropLast() {
+        #expect(listing.entries.map(\.rid) == [8, 8, 8, 8, 8])
+        #expect(listing.entries.map { $0.pasid?.rawValue } == [nil, 0, 63, 64, 16383])
+        for entry in listing.entries {
             let pasid = entry.pasid?.rawValue ?? 5
             #expect(entry.entryAddress == PhysicalAddress(machine.place(pasid)))
             #expect(entry.deviceEntryAddress == ScalableMachine.context)
             let context = try #require(entry.resolution.context)
             #expect(context.entryAddress == entry.entryAddress && context.cachePASID?.rawValue == pasid)
         }
-        // A device whose PASID structures are empty is listed with the hardware's answer.
-        #expect(listing.entries.last?.resolution.reason == .pasidDirectoryNotPresent)
+        // A device whose PASID structures are empty is not listed: that is how it is blocked.
+        #expect(machine.resolve(rid: 0xff).reason == .pasidDirectoryNotPresent)
         #expect(brief(listing) == ["vtd-pasid-not-enabled at 0x101100 of 0x8"])
         #expect(
             listing.pages.map(\.kind) == [

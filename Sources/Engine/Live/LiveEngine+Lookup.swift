@@ -93,7 +93,9 @@ extension LiveEngine {
     public func resolved(_ key: AttachmentKey) -> RequestContext? {
         guard let device = machine.device(key.requester), let unit = machine.unit(device.unit),
             case .context(let context) = unit.hardware.resolve(
-                key.requester.rid, pasid: key.pasid, memory: machine.memory.view)
+                key.requester.rid, pasid: key.pasid, memory: machine.memory.view),
+            // AMD blocks by an entry that lets nothing pass.
+            context.path.passThroughRights?.isEmpty != true
         else { return nil }
         return context
     }

@@ -14,7 +14,7 @@ public struct VTDRootTableAddress: Sendable, Hashable {
     public enum Mode: UInt64, Sendable, Hashable, CaseIterable {
         /// Root and context tables of 16-byte entries.
         case legacy = 0
-        /// 32-byte context entries and PASID tables; not read by this version.
+        /// 32-byte context entries and PASID tables; needs ECAP.SMTS, otherwise as ``reserved``.
         case scalable = 1
         /// Every request faults with reason 30h.
         case reserved = 2
@@ -36,7 +36,7 @@ public struct VTDRootTableAddress: Sendable, Hashable {
         rawValue = Self.ttm.encoded(mode.rawValue) | Self.rta.encoded(rootTable.rawValue)
     }
 
-    /// TTM; only ``Mode/legacy`` is translated by this version.
+    /// TTM.
     public var mode: Mode {
         switch Self.ttm.value(in: rawValue) {
         case 0: .legacy
