@@ -23,6 +23,7 @@ public enum Importer {
         builder.addUnits()
         builder.addDevices()
         builder.addDomains()
+        builder.addLookupPages()
         return builder.finish()
     }
 }

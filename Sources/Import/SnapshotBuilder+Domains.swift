@@ -119,19 +119,19 @@ extension SnapshotBuilder {
         snapshot.hwpts.append(HWPTRecord(id: HWPTID(number), ioas: ioas, domain: id, token: UInt64(number)))
         guard kind == .paging else { return }
         snapshot.ioases.append(IOASRecord(id: ioas, areaOrigin: .derived, isImmutable: false))
-        if let stage { addTables(stage.configuration, root: stage.root, domain: id, ioas: ioas, &work) }
+        if let stage { addTables(stage, unit: attached.unit, domain: id, ioas: ioas, &work) }
     }
 
     private mutating func addTables(
-        _ configuration: PageTableConfiguration, root: PhysicalAddress, domain: DomainID, ioas: IOASID,
-        _ work: inout Work
+        _ stage: TranslationStage, unit: Int, domain: DomainID, ioas: IOASID, _ work: inout Work
     ) {
         let view = image.memory.view
         // Defects are found again from the recorded pages: they are not kept here.
         let tree = Walker.scan(
-            configuration, root: root, memory: view,
-            budget: ScanBudget(pages: work.pages, runs: work.runs, defects: 0))
+            stage, memory: view, budget: ScanBudget(pages: work.pages, runs: work.runs, defects: 0))
         work.pages -= tree.nodeCount
+        let evidence = LevelEvidence(tree, memory: view)
+        if evidence.isConvincing { mappedTables[unit, default: []].formUnion(evidence.tables) }
         var pages = PageSet()
         for node in tree.sortedNodes {
             guard let words = view.page(at: node.page) else { continue }

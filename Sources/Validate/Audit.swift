@@ -52,7 +52,7 @@ public struct Audit: Sendable {
         for record in records {
             guard let tables = record.tables, let unit = units[record.unit] else { continue }
             mask |= tables.hardwareUpdatedMask
-            guard let configuration = unit.configuration(topLevel: tables.topLevel) else { continue }
+            guard let configuration = unit.configuration(tables) else { continue }
             let root = tables.root.pageBase
             guard !targets.contains(where: { $0.root == root && $0.configuration == configuration }) else { continue }
             targets.append(

@@ -48,48 +48,14 @@ public struct Checker: Sendable {
         for unit in machine.units {
             LookupRules(unit: unit, origin: machine.snapshot.origin, isMemory: { [tables] in tables.mayBeMemory($0) })
                 .check(into: &log)
+            if machine.snapshot.origin == .imported { WidthRules(unit: unit).check(into: &log) }
+            GuestRules(unit: unit, memory: machine.memory.view).check(into: &log)
         }
         AttachmentRules(index: index, machine: machine).check(into: &log)
-        cacheTags(index, &log)
+        CacheTagRules(index: index, machine: machine).check(into: &log)
         for target in TableTargets.all(index, machine, &log) {
             tables.check(target, budget: limits.scan, into: &log)
         }
         return log.sorted()
-    }
-
-    /// One cache key with two roots on a unit in the records, where the recorded entries have not shown it already. The
-    /// key is tag and, where it is part of it, PASID; a nested domain's root is told apart by its parent too.
-    private func cacheTags(_ index: SnapshotIndex, _ log: inout FindingLog) {
-        struct Key: Hashable {
-            var unit: UnitID
-            var tag: UInt32
-            var pasid: PASID?
-        }
-        struct Tables: Hashable {
-            var root: PhysicalAddress
-            var parent: DomainID?
-        }
-        var known: [Key: [(tables: Tables, domain: DomainID)]] = [:]
-        for attachment in index.snapshot.attachments {
-            guard let tag = attachment.cacheTag, let unit = index.devices[attachment.requester]?.unit,
-                let root = index.geometry(of: attachment.domain, on: unit)?.tables?.root
-            else { continue }
-            let tables = Tables(root: root, parent: index.domains[attachment.domain]?.parent)
-            let key = Key(unit: unit, tag: tag, pasid: attachment.cachePASID)
-            let others = known[key, default: []]
-            guard !others.contains(where: { $0.tables == tables }) else { continue }
-            known[key, default: []].append((tables, attachment.domain))
-            let (device, pasid) = (attachment.requester, attachment.pasid)
-            guard let other = others.first,
-                !log.contains(.cacheTagCollision, where: { $0.device == device && $0.pasid == pasid })
-            else { continue }
-            let with = attachment.cachePASID.map { " with PASID \($0)" } ?? ""
-            log.add(
-                Finding(
-                    .cacheTagCollision, device: device, pasid: pasid,
-                    record: .init(table: "attachment", key: "device=\(device) pasid=\(pasid.label)"),
-                    "cache tag \(tag)\(with) stands for root \(root) of domain \(attachment.domain) here and for "
-                        + "\(other.tables.root) of domain \(other.domain)"))
-        }
     }
 }

@@ -31,7 +31,7 @@ extension RuleID {
             "Compare 'units --registers' with the machine: something reprogrammed the unit after the seal."
         case .vtdRootTableAddress:
             "Check rtaddr and the host address width given to 'import'; else the root register itself was damaged."
-        case .vtdTranslationMode: "Check rtaddr (TTM) and gsts (TES) given to 'import'; scalable mode is not read yet."
+        case .vtdTranslationMode: "Check rtaddr (TTM), ecap (SMTS) and gsts (TES) given to 'import': is the unit in the mode that they say?"
         case .vtdRootReserved, .vtdContextReserved:
             "Look at the entry with 'translate': its devices fault until the reserved bits are cleared."
         case .vtdContextTableUnreachable:
@@ -55,7 +55,7 @@ extension RuleID {
         case .vtdPASIDNotEnabled:
             "Nothing, where the function lacks the PASID capability; else the context entry has lost its PASIDE bit."
         case .amdDeviceTable:
-            "Check devtab given to 'import'; else the base register itself was damaged."
+            "Check devtab and control given to 'import'; else the base register itself was damaged."
         case .amdDTETranslationInvalid:
             "Look at the entry with 'translate': the device is cut off, which a driver does with IR = IW = 0 instead."
         case .tableInvalidLevel, .tableInvalidPageSize, .tableLeafNotAllowed:
@@ -74,7 +74,7 @@ extension RuleID {
         case .tableOutsideMemory:
             "Look at the entry with 'translate': the pointer was overwritten. Do not restore the domain in place."
         case .tableNonZeroNotPresent:
-            "Look for a writer that clears permission bits only; the mapping is lost, its lower tables may leak."
+            "Look for a writer that clears present bits only; the mapping is lost, its lower tables may leak."
         case .tableReused:
             "Find the second user with 'tables': freeing one tree would break the other. Do not free by walking."
         case .tableLeafIntoTable:

@@ -81,28 +81,30 @@ extension RuleID {
                 source: "VT-d 11.4.6 (RTADDR_REG)", implied: [.lookupPageUnknown, .attachmentEntryDiffers])
         case .vtdTranslationMode:
             Rule(
-                self, .error, "The unit translates in legacy mode: RTADDR.TTM is 0 and GSTS.TES is set.",
+                self, .error, "The unit translates: RTADDR.TTM names a mode that it has, and GSTS.TES is set.",
                 source: "VT-d 11.4.5 (GSTS_REG), 11.4.6 (RTADDR_REG)", implied: [.attachmentEntryDiffers])
         case .vtdRootReserved:
             Rule(
-                self, .error, "A root entry has zero in its reserved bits (fault Ah when present).",
-                source: "VT-d 9.1", implied: [.attachmentEntryDiffers])
+                self, .error, "A root entry has zero in its reserved bits (fault Ah, 3Ah when present).",
+                source: "VT-d 9.1, 9.2", implied: [.attachmentEntryDiffers])
         case .vtdContextTableUnreachable:
             Rule(
-                self, .error, "A present root entry points to a context table inside the machine's memory (fault 9h).",
-                source: "VT-d 9.1, 7.1.3", implied: [.attachmentEntryDiffers])
+                self, .error, "A present root entry points to a context table inside the machine's memory (fault 9h, 40h).",
+                source: "VT-d 9.1, 9.2, 7.1.3", implied: [.attachmentEntryDiffers])
         case .vtdContextReserved:
             Rule(
-                self, .error, "A context entry has zero in its reserved bits (fault Bh when present).",
-                source: "VT-d 9.3", implied: [.attachmentEntryDiffers])
+                self, .error, "A context entry has zero in its reserved bits (fault Bh, 42h when present).",
+                source: "VT-d 9.3, 9.4", implied: [.attachmentEntryDiffers])
         case .vtdContextTranslationType:
             Rule(
-                self, .error, "A present context entry names a translation type that the unit supports (fault 3h).",
-                source: "VT-d 9.3 (TT), 11.4.3 (ECAP.DT, ECAP.PT)", implied: [.attachmentEntryDiffers])
+                self, .error,
+                "A present context entry asks for a translation that the unit supports (TT, PRE, RID_PASID; fault 3h, 43h).",
+                source: "VT-d 9.3 (TT), 9.4 (PRE, RID_PASID), 11.4.3 (ECAP.DT, ECAP.PT)", implied: [.attachmentEntryDiffers])
         case .vtdContextAddressWidth:
             Rule(
                 self, .error, "A present context entry names an address width that CAP.SAGAW supports (fault 3h).",
-                source: "VT-d 9.3 (AW), 11.4.2 (CAP.SAGAW)", implied: [.attachmentEntryDiffers])
+                source: "VT-d 9.3 (AW), 11.4.2 (CAP.SAGAW)",
+                implied: [.attachmentEntryDiffers, .tableLeavesDecodeAsTables])
         case .vtdPASIDDirectoryUnreachable:
             Rule(
                 self, .error,
@@ -132,7 +134,8 @@ extension RuleID {
             Rule(
                 self, .error,
                 "A present PASID-table entry names an address width (AW, FSPM) that the unit supports (fault 5Bh).",
-                source: "VT-d 9.6 (AW, FSPM), 11.4.2 (CAP.SAGAW, FS5LP)", implied: [.attachmentEntryDiffers])
+                source: "VT-d 9.6 (AW, FSPM), 11.4.2 (CAP.SAGAW, FS5LP)",
+                implied: [.attachmentEntryDiffers, .tableLeavesDecodeAsTables])
         case .vtdPASIDBeyondDirectory:
             Rule(
                 self, .warning,
@@ -146,8 +149,8 @@ extension RuleID {
         case .amdDeviceTable:
             Rule(
                 self, .error,
-                "The device table base register has zero in its reserved bits, and the table is inside the machine's memory.",
-                source: "AMD 48882 3.4.1 (MMIO offset 0000h)", implied: [.lookupPageUnknown, .attachmentEntryDiffers])
+                "The unit translates by a device table inside the machine's memory, whose base register has zero in its reserved bits.",
+                source: "AMD 48882 3.4.1 (MMIO offset 0000h), 3.4.4 (IommuEn)", implied: [.lookupPageUnknown, .attachmentEntryDiffers])
         case .amdDTEReserved:
             Rule(
                 self, .error,
@@ -156,8 +159,9 @@ extension RuleID {
         case .amdDTEMode:
             Rule(
                 self, .error,
-                "A valid device table entry names a paging mode that exists and that the unit supports (EFR.HATS).",
-                source: "AMD 48882 2.2.2.1 (Mode), 3.4.9 (HATS)", implied: [.attachmentEntryDiffers])
+                "A valid device table entry names a paging mode that exists, that the unit supports (EFR.HATS) and that its tables have.",
+                source: "AMD 48882 2.2.2.1 (Mode), 2.2.3 (Next Level), 3.4.9 (HATS)",
+                implied: [.attachmentEntryDiffers, .tableInvalidLevel])
         case .amdDTEGuest:
             Rule(
                 self, .error,
@@ -180,18 +184,18 @@ extension RuleID {
                 source: "AMD 48882 2.2.6.3", implied: [.attachmentEntryDiffers])
         case .lookupPageUnknown:
             Rule(
-                self, .error, "Every root and context table that the hardware reads is recorded.",
-                source: "VT-d 3.4; live-update.md scenario 8", implied: [.attachmentEntryDiffers])
+                self, .error, "Every page of a lookup structure that the hardware reads is recorded.",
+                source: "VT-d 3.4; AMD 48882 2.2.2; live-update.md scenario 8", implied: [.attachmentEntryDiffers])
         case .requesterWithoutFunction:
             Rule(
                 self, .warning,
-                "Every requester id with a context entry has a PCI function (an alias of a bridge has not).",
+                "Every requester id with a lookup entry has a PCI function (an alias of a bridge has not).",
                 source: "live-update.md scenario 48; lifecycle.md, imported machines")
         case .cacheTagCollision:
             Rule(
                 self, .error,
                 "A cache tag, with the PASID in its key, stands for one table root on a unit; pass-through never collides.",
-                source: "lifecycle.md, cache tags; VT-d 6.2.2; live-update.md scenario 37")
+                source: "lifecycle.md, cache tags; VT-d 6.2.2; AMD 48882 2.2.2.1 (DomainID); live-update.md scenario 37")
         default: nil
         }
     }
@@ -202,8 +206,8 @@ extension RuleID {
         case .tableReservedBits:
             Rule(
                 self, .error,
-                "A present table entry has zero in its reserved bits and names a supported size (fault Ch).",
-                source: "VT-d 9.8, 3.7", implied: [.areaNotMapped])
+                "A present table entry has zero in its reserved bits and names a supported size (VT-d fault Ch, 72h, 7Ah).",
+                source: "VT-d 3.6, 3.7, 9.7, 9.8; AMD 48882 2.2.3, 2.2.6", implied: [.areaNotMapped])
         case .tableInvalidLevel:
             Rule(
                 self, .error,
@@ -248,7 +252,11 @@ extension RuleID {
             Rule(
                 self, .error,
                 "What leaves map does not itself look like page tables of the same tree: the walk began at the right level.",
-                source: "page-table-formats.md 6; live-update.md scenario 10", implied: [.tableLeafIntoTable])
+                source: "page-table-formats.md 6; live-update.md scenario 10",
+                implied: [
+                    .tableLeafIntoTable, .attachmentEntryDiffers, .areaNotMapped, .areaAddressDiffers,
+                    .areaProtectionDiffers, .mappingWithoutArea,
+                ])
         case .guestTableUnmapped:
             Rule(
                 self, .warning,
@@ -257,15 +265,15 @@ extension RuleID {
         case .tableOutsideMemory:
             Rule(
                 self, .error, "A table pointer stays inside the machine's memory.",
-                source: "VT-d 7.1.3 (fault 7h); live-update.md scenario 8", implied: [.areaNotMapped])
+                source: "VT-d 7.1.3 (fault 7h, 70h, 78h); AMD 48882 2.5.5; live-update.md scenario 8", implied: [.areaNotMapped])
         case .tablePageUnknown:
             Rule(
                 self, .error, "Every table page that a walk reaches is recorded (an image may lack one: a warning).",
                 source: "live-update.md scenario 8; lifecycle.md, words (fault)", implied: [.areaNotMapped])
         case .tableNonZeroNotPresent:
             Rule(
-                self, .warning, "An entry without read and write permission is zero, and nothing hangs below it.",
-                source: "VT-d 9.8; page-table-formats.md 1.2", implied: [.areaNotMapped])
+                self, .warning, "An entry that is not present is zero, and nothing hangs below it.",
+                source: "VT-d 9.7, 9.8; AMD 48882 2.2.3; page-table-formats.md 1.1-1.3", implied: [.areaNotMapped])
         case .tableReused:
             Rule(
                 self, .error, "A table page is reached through one entry, at one level, of one domain's tree.",
@@ -343,7 +351,7 @@ extension RuleID {
             Rule(
                 self, .error,
                 "The lookup entry of an attachment names the attached domain's root, width and cache tag.",
-                source: "live-update.md 3.3 D5-D6; VT-d 9.3")
+                source: "live-update.md 3.3 D5-D6; VT-d 9.3, 9.6; AMD 48882 2.2.2.1, 2.2.6.3")
         case .deviceMissing:
             Rule(
                 self, .error, "Every preserved device is found in the machine at its requester id and unit.",

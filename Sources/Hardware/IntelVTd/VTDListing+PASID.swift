@@ -26,14 +26,21 @@ extension VTDListing {
                 if isExhausted { return }
             }
             // What follows the last entry in its page can only be a larger directory's.
-            for index in end..<512 where words[index] & 1 != 0 {
-                report(
-                    .vtdPASIDBeyondDirectory, at: Self.word(index, of: page), rid: device.rid,
-                    "directory entry \(first + index) is present, but PDTS \(context.directorySizeCode) ends the "
-                        + "directory at \(count): PASIDs \((first + index) * 64) to \((first + index) * 64 + 63) are out of reach",
-                    once: true)
-            }
+            reportBeyond((end..<512).filter { words[$0] & 1 != 0 }, of: page, first, device)
         }
+    }
+
+    /// Tells, at the word that says where the directory ends, of the present entries `indices` of its last page, whose
+    /// first entry is `first`.
+    private mutating func reportBeyond(_ indices: [Int], of page: PhysicalAddress, _ first: Int, _ device: Device) {
+        guard let lowest = indices.first, let highest = indices.last else { return }
+        let context = device.context
+        let more = lowest == highest ? "" : ", and \(indices.count - 1) more up to \(first + highest)"
+        report(
+            .vtdPASIDBeyondDirectory, at: device.address, rid: device.rid,
+            "PDTS \(context.directorySizeCode) ends the PASID directory at \(context.directoryEntryCount) entries, yet entry "
+                + "\(first + lowest) at \(Self.word(lowest, of: page)) is present\(more): the PASIDs below it, from "
+                + "\((first + lowest) * 64) on, are out of reach")
     }
 
     private mutating func readTable(

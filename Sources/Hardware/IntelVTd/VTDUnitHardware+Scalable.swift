@@ -4,7 +4,7 @@ import PageTables
 extension VTDUnitHardware {
     /// Half of the root entry, context entry, PASID directory entry, PASID-table entry (VT-d 3.4.3).
     func scalableLookup(
-        _ rid: UInt16, pasid: PASID?, memory: MemoryView, tracing: Bool, _ steps: inout [LookupStep]
+        _ rid: UInt16, pasid: PASID?, memory: MemoryView, tracing: Bool, asListed: Bool, _ steps: inout [LookupStep]
     ) -> Resolution {
         let width = registers.hostAddressWidth
         let table = registers.rootTableAddress.rootTable
@@ -34,7 +34,9 @@ extension VTDUnitHardware {
                     violations: reserved.violations(context)))
         }
         let suppressed = context.faultProcessingDisabled
-        if let reason = refusal(of: context, reserved) ?? refusal(of: pasid, by: context) {
+        if let reason = refusal(of: context, reserved) ?? refusal(of: pasid, by: context),
+            !(asListed && reason.isOfListedPASID)
+        {
             return fault(reason, at: address, suppressed: suppressed)
         }
         return pasidLookup(
@@ -174,4 +176,9 @@ extension VTDUnitHardware {
         else { return nil }
         return TranslationStage(configuration: configuration, root: entry.secondStageRoot)
     }
+}
+
+extension VTDFaultReason {
+    /// The device may not use the PASID, which a listing tells all the same.
+    fileprivate var isOfListedPASID: Bool { self == .pasidNotEnabled || self == .pasidBeyondSize }
 }

@@ -65,20 +65,24 @@ public struct VTDUnitHardware: Sendable, Hashable {
     }
 
     /// The entries that the hardware reads for `rid` and `pasid`, root first, up to the one at which it stops.
-    public func steps(_ rid: UInt16, pasid: PASID?, memory: MemoryView) -> [LookupStep] {
+    ///
+    /// - Parameter asListed: go on, as ``listing(memory:)`` does, where the device may not use the PASID (PASIDE is 0, or
+    ///   it has more bits than ECAP.PSS says).
+    public func steps(_ rid: UInt16, pasid: PASID?, memory: MemoryView, asListed: Bool = false) -> [LookupStep] {
         var steps: [LookupStep] = []
-        _ = lookup(rid, pasid: pasid, memory: memory, tracing: true, &steps)
+        _ = lookup(rid, pasid: pasid, memory: memory, tracing: true, asListed: asListed, &steps)
         return steps
     }
 
     private func lookup(
-        _ rid: UInt16, pasid: PASID?, memory: MemoryView, tracing: Bool, _ steps: inout [LookupStep]
+        _ rid: UInt16, pasid: PASID?, memory: MemoryView, tracing: Bool, asListed: Bool = false,
+        _ steps: inout [LookupStep]
     ) -> Resolution {
         switch registers.rootTableAddress.mode {
         case .legacy where pasid != nil: fault(.pasidInLegacyMode, at: nil)
         case .legacy: legacyLookup(rid, memory: memory, tracing: tracing, &steps)
         case .scalable where registers.extendedCapability.scalableMode:
-            scalableLookup(rid, pasid: pasid, memory: memory, tracing: tracing, &steps)
+            scalableLookup(rid, pasid: pasid, memory: memory, tracing: tracing, asListed: asListed, &steps)
         case .scalable, .reserved: fault(.rootTableAddressInvalid, at: nil)
         case .abortDMA: fault(.dmaAborted, at: nil, suppressed: true)
         }

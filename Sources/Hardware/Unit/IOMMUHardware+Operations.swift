@@ -101,9 +101,11 @@ extension IOMMUHardware {
     }
 
     /// The lookup entries that the hardware reads for `rid` and `pasid`, root first, up to the one at which it stops.
-    public func steps(_ rid: UInt16, pasid: PASID?, memory: MemoryView) -> [LookupStep] {
+    ///
+    /// - Parameter asListed: go on where ``listing(memory:)`` does although the device may not use the PASID (VT-d).
+    public func steps(_ rid: UInt16, pasid: PASID?, memory: MemoryView, asListed: Bool = false) -> [LookupStep] {
         switch self {
-        case .vtd(let unit): unit.steps(rid, pasid: pasid, memory: memory)
+        case .vtd(let unit): unit.steps(rid, pasid: pasid, memory: memory, asListed: asListed)
         case .amd(let unit): unit.steps(rid, pasid: pasid, memory: memory)
         }
     }

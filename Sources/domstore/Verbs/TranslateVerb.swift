@@ -82,7 +82,7 @@ struct TranslateVerb: ParsableCommand {
             ("address", JSONText.value(Cell(trace.ending.place))),
             ("protection", JSONText.value(Cell(trace.ending.protection))),
             ("page_size", JSONText.value(Cell(trace.ending.pageBytes))),
-            ("fault", JSONText.value(Cell(trace.ending.reason?.rawValue))),
+            ("fault", JSONText.value(Cell(trace.ending.reason?.code))),
             ("message", JSONText.string(trace.ending.description)),
         ]
         let sink = OutputSink(descriptor: 1)
@@ -132,7 +132,7 @@ extension TranslationTrace.Ending {
         if case .address(_, _, let size?) = self { 1 << UInt64(size) } else { nil }
     }
 
-    var reason: VTDFaultReason? {
+    var reason: FaultReason? {
         if case .fault(let reason, _) = self { reason } else { nil }
     }
 }
