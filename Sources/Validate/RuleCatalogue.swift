@@ -278,7 +278,7 @@ extension RuleID {
             Rule(
                 self, .error, "A table page is reached through one entry, at one level, of one domain's tree.",
                 source: "live-update.md scenario 11; page-table-formats.md 6, trap 11",
-                implied: [.areaAddressDiffers, .mappingWithoutArea, .tableLeafIntoTable])
+                implied: [.areaAddressDiffers, .mappingWithoutArea, .tableLeafIntoTable, .tableInvalidLevel])
         case .tableLeafIntoTable:
             Rule(
                 self, .error, "No mapping lets a device reach a table or lookup page of the machine.",
