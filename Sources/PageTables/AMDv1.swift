@@ -100,12 +100,12 @@ enum AMDv1: PageTableFormat {
     }
 
     /// Of a sized leaf: the address is ones from bit 12 up to the first zero, which is half the size. The C-bit lies inside
-    /// the address and is no part of the code.
+    /// the address and is no part of the code. Without a zero: more than any level has.
     @inline(__always)
     static func leafSizeLog2(_ word: UInt64, level: Int, _ rules: EntryRules) -> UInt64 {
         guard nextLevelCode(word) == sizedLeaf else { return UInt64(truncatingIfNeeded: 12 &+ 9 &* level) }
-        let code = word & rules.addressMask | 0xfff
-        return UInt64(truncatingIfNeeded: (~code).trailingZeroBitCount &+ 1)
+        let zeros = ~(word & rules.addressMask) & EntryCapabilities.addressField
+        return UInt64(truncatingIfNeeded: zeros.trailingZeroBitCount &+ 1)
     }
 
     @inline(__always)

@@ -170,21 +170,22 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
         let level = Int(record.level)
         let slots = LeafItems.slots(of: Format.self, word, at: index, level: level, rules)
         let reached = min(slots.upperBound, end)
-        if index >= judged {
-            judged = slots.upperBound
+        if index >= judged || index == slots.lowerBound {
             let like = LeafItems.mask(of: Format.self)
             let alike = endOfRun(
                 words, from: slots.lowerBound, to: reached, mask: like, expected: word & like, size: 0)
-            if alike < reached {
-                report(
-                    .contiguousDiffers(pageSizeLog2: Int(log2)), at: alike, of: record, value: words[alike])
-            } else if index == slots.lowerBound, reached == slots.upperBound {
+            if alike == reached, index == slots.lowerBound, reached == slots.upperBound {
+                judged = max(judged, reached)
                 return (reached, true)
             }
+            if alike < reached, index >= judged {
+                report(
+                    .contiguousDiffers(pageSizeLog2: Int(log2)), at: alike, of: record, value: words[alike])
+            }
+            judged = max(judged, slots.upperBound)
         }
         let mask = Format.runMask(level: level, rules)
-        let stop = endOfRun(words, from: index &+ 1, to: reached, mask: mask, expected: word & mask, size: 0)
-        return (stop, index == slots.lowerBound && stop == slots.upperBound)
+        return (endOfRun(words, from: index &+ 1, to: reached, mask: mask, expected: word & mask, size: 0), false)
     }
 
     /// The record that the table entry `word` leads to; `nil` (and a defect) when it was not read.
@@ -200,10 +201,12 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
         let entry = parent.page | UInt64(index) &<< 3
         let latest = known.find(page)
         if let latest {
-            report(.reused(PhysicalAddress(page)), at: index, of: parent, value: word)
             // One record for each level that the page is used at.
             var same = latest
             while same >= 0, Int(tree.records[Int(same)].level) != level { same = tree.records[Int(same)].samePage }
+            // This very entry, met again in a table that is used at several levels.
+            if same >= 0, tree.records[Int(same)].entry == entry { return same }
+            report(.reused(PhysicalAddress(page)), at: index, of: parent, value: word)
             if same >= 0 {
                 tree.laterUses.append(.init(record: same, entry: entry))
                 return same

@@ -63,6 +63,27 @@ struct TableRules {
         case .reservedBits:
             return report(
                 .tableReservedBits, "\(entry) for \(defect.range) has a reserved bit set: every access faults")
+        case .invalidLevel:
+            return report(.tableInvalidLevel, "\(entry) for \(defect.range) names a level that is not below its own")
+        case .invalidPageSize:
+            return report(.tableInvalidPageSize, "\(entry) for \(defect.range) has a size that its level has not")
+        case .leafNotAllowed:
+            return report(.tableLeafNotAllowed, "\(entry) for \(defect.range) is a page where only tables may be")
+        case .misaligned:
+            return report(
+                .tableMisaligned, "\(entry) for \(defect.range) has an address that is no multiple of its size")
+        case .contiguousDiffers(let pageSizeLog2):
+            return report(
+                .tableContiguousDiffers,
+                "\(entry) for \(defect.range) differs from the others of its page of 2^\(pageSizeLog2) bytes")
+        case .erratum512G: return report(.tableErratum512G, "\(entry) for \(defect.range) is a page of 512 GiB")
+        case .noAccess: return report(.tableNoAccess, "\(entry) for \(defect.range) allows neither reads nor writes")
+        case .ignoredBits:
+            return report(.tableIgnoredBits, "\(entry) for \(defect.range) has bits set that the hardware ignores")
+        case .unmappedGuestTable(let table):
+            return report(
+                .guestTableUnmapped,
+                "\(entry) for \(defect.range) points to guest table \(table), which the host's tables do not map")
         case .nonZeroNotPresent:
             var message = "\(entry) for \(defect.range) is not present, yet not zero"
             let page = PhysicalAddress(defect.value & target.configuration.lastPhysicalAddress.rawValue).pageBase

@@ -59,6 +59,25 @@ struct AMDGuestTests {
         #expect(steps.map(\.layout.name) == ["amd.dte"])
     }
 
+    @Test("IR and IW of the entry hold for guest tables too, and nested ones have the C-bit in the host's stage only")
+    func rights() throws {
+        let machine = try AMDMachine(encryptionBit: 47)
+        machine.setGCR3([0: AMDMachine.v2], levels: 1)
+        machine.setEntry(
+            8, AMDDeviceTableEntry(v2GCR3Root: AMDMachine.gcr3, glx: 0, domainID: 1, protection: .read))
+        #expect(machine.dma(8, 0x1234).address == PhysicalAddress(0x130234))
+        #expect(machine.dma(8, 0x1234, .write).fault?.amd?.cause == .writePermission)
+        #expect(machine.resolve(8).context?.path.first?.configuration.encryptionBit == 47)
+        machine.setGCR3([0: AMDMachine.v2Guest], levels: 1, offset: AMDMachine.base)
+        var entry = AMDMachine.v1Entry(protection: .read)
+        entry.setGuest(gcr3Root: PhysicalAddress(AMDMachine.gcr3.rawValue - AMDMachine.base), glx: 0, giov: true)
+        machine.setEntry(8, entry)
+        let path = try #require(machine.resolve(8).context?.path)
+        #expect(path.first?.configuration.encryptionBit == nil && path.host?.configuration.encryptionBit == 47)
+        #expect(machine.dma(8, 0x1234).address == PhysicalAddress(0x130234))
+        #expect(machine.dma(8, 0x1234, .write).fault?.amd?.cause == .writePermission)
+    }
+
     @Test("A PASID at a device without guest translation is an invalid request")
     func pasidWithoutGuest() throws {
         let machine = try AMDMachine()

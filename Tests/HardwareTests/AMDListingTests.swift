@@ -141,6 +141,17 @@ struct AMDListingTests {
         #expect(machine.resolve(8).fault?.amd?.cause == .gcr3NotValid)
     }
 
+    @Test("Untagged requests that IR and IW block beside guest tables are not listed, the PASIDs are")
+    func blockedUntagged() throws {
+        let machine = try AMDMachine()
+        machine.setEntry(
+            8, AMDDeviceTableEntry(v2GCR3Root: AMDMachine.gcr3, glx: 0, giov: false, domainID: 1, protection: []))
+        machine.setGCR3([4: AMDMachine.v2], levels: 1)
+        #expect(machine.resolve(8).context?.path == .passThrough([]))
+        #expect(machine.listing.entries.map(\.pasid) == [PASID(4)])
+        #expect(machine.dma(8, 0x1234, pasid: 4).fault?.amd?.cause == .readPermission)
+    }
+
     @Test("Device table pages that are not in memory are reported; without the first there is nothing")
     func absentPages() throws {
         var machine = try AMDMachine()

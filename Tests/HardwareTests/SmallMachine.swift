@@ -79,8 +79,4 @@ extension Resolution {
     var reason: VTDFaultReason? {
         if case .fault(let fault) = self { fault.vtdReason } else { nil }
     }
-
-    var context: RequestContext? {
-        if case .context(let context) = self { context } else { nil }
-    }
 }

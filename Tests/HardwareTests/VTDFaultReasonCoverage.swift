@@ -22,8 +22,8 @@ enum VTDFaultReasonCoverage {
         .supervisorPage, .executePermission, .addressBeyondHostWidth, .addressBeyondSecondStage,
         .scalableWritePermission, .scalableReadPermission, .scalableInterruptOutput,
     ]
-    /// They need hardware that cannot read its memory (here: unknown), walks that do not snoop, translation requests, or
-    /// are told by `aborted` instead.
+    /// They need hardware that cannot read its memory (here: unknown), walks that do not snoop, translation requests,
+    /// or are told by `aborted` instead.
     static let notModelled: Set<VTDFaultReason> = [
         .pagingEntryUnreachable, .rootTableUnreachable, .contextTableUnreachable, .blockedByTranslationType,
         .dmaAborted, .scalableRootTableUnreachable, .scalableContextTableUnreachable, .pasidDirectoryUnreachable,

@@ -13,7 +13,9 @@ struct VTDListingTests {
             let severity = defect.severity.map { " \($0.rawValue)" } ?? ""
             let pasid = defect.pasid.map { "#\($0.rawValue)" } ?? ""
             let absent = defect.absentPage.map { " absent \(hex($0.rawValue, digits: 1))" } ?? ""
-            return "\(defect.rule.rawValue)\(severity) at \(address) of \(hex(UInt64(defect.rid!), digits: 1))\(pasid)\(absent)"
+            return
+                "\(defect.rule.rawValue)\(severity) at \(address) of "
+                + "\(hex(UInt64(defect.rid!), digits: 1))\(pasid)\(absent)"
         }
     }
 
@@ -189,9 +191,12 @@ struct VTDListingTests {
             machine.set(0x100000 + bus * 16, 0x101001)
             machine.set(0x100008 + bus * 16, 0x101001)
         }
-        let listing = machine.hardware.listing(memory: machine.memory.view)
-        #expect(listing.entries.count(where: { $0.pasid != nil }) == VTDUnitHardware.listedPASIDs)
-        #expect(listing.defects.last?.rule == .tableBudgetExceeded)
-        #expect(listing.defects.count(where: { $0.rule == .tableBudgetExceeded }) == 1)
+        for (pageUses, pasids, entries) in [(1 << 20, 5000, 5000), (100, 1 << 20, 99 * 64 - 1)] {
+            let listing = machine.hardware.listing(memory: machine.memory.view, pageUses: pageUses, pasids: pasids)
+            // One page use is the directory's first page; RID_PASID's entry is the untagged one.
+            #expect(listing.entries.count(where: { $0.pasid != nil }) == entries)
+            #expect(listing.defects.last?.rule == .tableBudgetExceeded)
+            #expect(listing.defects.count(where: { $0.rule == .tableBudgetExceeded }) == 1)
+        }
     }
 }

@@ -23,7 +23,7 @@ struct VTDRandomDamageTests {
             #expect(resolved == entry.resolution, "\(hex(UInt64(entry.rid))) \(entry.pasid.label), seed \(seed)")
             _ = unit.translate(entry.rid, pasid: entry.pasid, iova: IOVA(0x1000), access: .write, memory: memory)
         }
-        for rid: UInt16 in (0..<0x200) {
+        for rid: UInt16 in Array(0..<24) + Array(0x7c..<0x98) + Array(0xfc..<0x10c) {
             for pasid in [nil] + pasids.map({ PASID($0) }) {
                 let resolved = unit.resolve(rid, pasid: pasid, memory: memory)
                 guard resolved.context != nil else { continue }
@@ -51,11 +51,13 @@ struct VTDRandomDamageTests {
                     ridPASID: PASID(pasids[Int(rid) % 8])!))
         }
         let seed = UInt64(round) &* 0x9e37_79b9
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         let pages: [UInt64] = [0x100000, 0x101000, 0x102000, 0x110000, 0x11f000, 0x140000, 0x141000, 0x142000]
         for _ in 0..<12 {
             damage(machine.memory, pages, &random)
-            if random.next() % 8 == 0 { machine.hardware.registers.extendedCapability.rawValue ^= 1 << (random.next() % 56) }
+            if random.next() % 8 == 0 {
+                machine.hardware.registers.extendedCapability.rawValue ^= 1 << (random.next() % 56)
+            }
             checkAgreement(machine.hardware, machine.memory.view, pasids: pasids, seed: seed)
         }
     }
@@ -66,7 +68,7 @@ struct VTDRandomDamageTests {
         for devfn: UInt8 in [0, 8, 0x7f, 0xff] { machine.setContext(devfn, SmallMachine.translated) }
         machine.setContext(9, VTDContextEntry(passThroughWith: .bits48, domainID: 1))
         let seed = UInt64(round) &* 0x85eb_ca6b
-        var random = SplitMix(state: seed)
+        var random = SplitMix(seed: seed)
         for _ in 0..<12 {
             damage(machine.memory, [0x10000, 0x11000], &random)
             checkAgreement(machine.hardware, machine.memory.view, pasids: [0, 1], seed: seed)
@@ -98,5 +100,18 @@ struct VTDRandomDamageTests {
                 }
             precondition(memory.setWord(new, at: address))
         }
+    }
+}
+
+/// Steele, Lea and Flood's generator: the same numbers for the same seed everywhere.
+private struct SplitMix {
+    private var state: UInt64
+    init(seed: UInt64) { state = seed }
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
     }
 }

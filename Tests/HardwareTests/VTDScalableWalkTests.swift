@@ -23,7 +23,9 @@ struct VTDScalableWalkTests {
             #expect(context.cacheTag == UInt32(entry.domainID))
             let isKeyed = entry.translationType == .firstStage || entry.translationType == .nested
             #expect(context.cachePASID == (isKeyed ? PASID(pasid) : nil))
-            #expect(machine.hardware.translate(context, iova: IOVA(0x1123), access: .write, memory: machine.memory.view) == outcome)
+            #expect(
+                machine.hardware.translate(context, iova: IOVA(0x1123), access: .write, memory: machine.memory.view)
+                    == outcome)
         }
         guard case .translated(let translation, _) = machine.dma(0x1123) else {
             Issue.record("not translated")
@@ -119,7 +121,7 @@ struct VTDScalableWalkTests {
         _ machine: ScalableMachine, _ expect: (UInt64, Access, VTDFaultReason, UInt64?, SourceLocation) -> Void
     ) {
         func refused(
-            _ access: Access = .read, _ reason: VTDFaultReason, at address: UInt64?,
+            _ reason: VTDFaultReason, _ access: Access = .read, at address: UInt64?,
             _ location: SourceLocation = #_sourceLocation
         ) { expect(0x1000, access, reason, address, location) }
         let leaf = ScalableMachine.guestMemory + 0x3008
@@ -146,7 +148,7 @@ struct VTDScalableWalkTests {
         machine.setGuestPage(2, 3)
         // The page itself.
         machine.setGuestPage(5, 1)
-        refused(.write, .scalableWritePermission, at: 0x182028)
+        refused(.scalableWritePermission, .write, at: 0x182028)
         machine.setGuestPage(5, 2)
         refused(.scalableReadPermission, at: 0x182028)
         machine.setGuestPage(5, 0)
@@ -164,7 +166,8 @@ struct VTDScalableWalkTests {
         for reason in VTDFaultReason.allCases { #expect(!reason.meaning.isEmpty) }
     }
 
-    @Test("Untagged requests to the interrupt window are interrupts; tagged ones are translated, but not passed through")
+    @Test(
+        "Untagged requests to the interrupt window are interrupts; tagged ones are translated, but not passed through")
     func interruptWindow() throws {
         let machine = try ScalableMachine()
         machine.setEntry(0, ScalableMachine.second)
@@ -179,7 +182,9 @@ struct VTDScalableWalkTests {
         #expect(machine.dma(0xfef0_0000, .write, pasid: 2).address == PhysicalAddress(0xfef0_0000))
     }
 
-    @Test("Accessed and dirty bits: always in the first stage, in the second where SSADE says so", arguments: [false, true])
+    @Test(
+        "Accessed and dirty bits: always in the first stage, in the second where SSADE says so",
+        arguments: [false, true])
     func accessedDirty(option: Bool) throws {
         var machine = try ScalableMachine()
         machine.hardware.updatesAccessedDirty = option
@@ -212,7 +217,8 @@ struct VTDScalableWalkTests {
             let before = (0..<192 * 512).map { machine.word(0x100000 + UInt64($0) * 8) }
             let seen = unit.observe(8, pasid: nil, iova: IOVA(0x1000), access: .write, memory: machine.memory.view)
             #expect((0..<192 * 512).map { machine.word(0x100000 + UInt64($0) * 8) } == before)
-            #expect(unit.translate(8, pasid: nil, iova: IOVA(0x1000), access: .write, memory: machine.memory.view) == seen)
+            #expect(
+                unit.translate(8, pasid: nil, iova: IOVA(0x1000), access: .write, memory: machine.memory.view) == seen)
             #expect((0..<192 * 512).map { machine.word(0x100000 + UInt64($0) * 8) } != before)
         }
         #expect(

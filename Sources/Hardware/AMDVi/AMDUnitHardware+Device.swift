@@ -40,11 +40,12 @@ extension AMDUnitHardware {
 
     /// What a device table entry with V means: reserved bits, then TV, then guest translation, then the mode.
     ///
-    /// Whether the root of a nested entry's GCR3 table is an address of the guest says GCR3TRPMode of the control
-    /// register (bit 58; Linux's driver, which nests in that mode only, writes the guest's own pointer into the entry;
-    /// AMD's description of the mode in the patches that introduced it: the field holds a GPA instead of an SPA). The
-    /// same is taken to hold for the pointers from one GCR3 table to the next: whoever wrote the tables knew addresses
-    /// of one kind. The guest CR3s themselves are the guest's addresses whenever there are host tables.
+    /// GCR3TRPMode of the control register says whether the root of a nested entry's GCR3 table is an address of the
+    /// guest. Source: Linux, `CONTROL_GCR3TRPMODE` (bit 58; its patch: with the mode DTE[GCR3TRP] is a GPA instead of an
+    /// SPA) and drivers/iommu/amd/nested.c, which nests in that mode only and copies the guest's own pointer into the
+    /// entry. The same is taken to hold for the pointers from one GCR3 table to the next, of which no source speaks:
+    /// whoever wrote the tables knew addresses of one kind. The guest CR3s in level 1 are the guest's addresses whenever
+    /// there are host tables.
     func interpret(
         _ entry: AMDDeviceTableEntry, at address: PhysicalAddress
     ) throws(AMDFaultCause) -> AMDDevice {

@@ -56,8 +56,8 @@ extension VTDExtendedCapability {
         ]
     }
 
-    /// A scalable-mode unit's register as an engine's simulated unit has it. `pasidBits` is 0 (no requests with a PASID)
-    /// to 20.
+    /// A scalable-mode unit's register as an engine's simulated unit has it. `pasidBits` is 0 (no requests with a
+    /// PASID) to 20.
     public init(
         scalable features: Scalable, pasidBits: Int = 20, snoopControl: Bool = true, deviceTLB: Bool = false,
         passThrough: Bool = true

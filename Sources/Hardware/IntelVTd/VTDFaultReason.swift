@@ -70,7 +70,7 @@ public enum VTDFaultReason: UInt8, Error, Sendable, Hashable, CaseIterable {
     case pasidNotPresent = 0x59
     /// SPT.3: a reserved bit is set in a present PASID-table entry.
     case pasidReserved = 0x5a
-    /// SPT.4: invalid programming of the PASID-table entry: PGTT, AW or FSPM, or a guest's root beyond the guest's width.
+    /// SPT.4: invalid programming of the PASID-table entry: PGTT, AW or FSPM, or a guest's root beyond its width.
     case pasidInvalid = 0x5b
     /// SPT.6: a privileged request while SRE is 0.
     case supervisorNotEnabled = 0x5d

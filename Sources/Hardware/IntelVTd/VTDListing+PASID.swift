@@ -29,8 +29,8 @@ extension VTDListing {
             for index in end..<512 where words[index] & 1 != 0 {
                 report(
                     .vtdPASIDBeyondDirectory, at: Self.word(index, of: page), rid: device.rid,
-                    "directory entry \(first + index) is present, but PDTS \(context.directorySizeCode) ends the directory at "
-                        + "\(count): PASIDs \((first + index) * 64) to \((first + index) * 64 + 63) are out of reach",
+                    "directory entry \(first + index) is present, but PDTS \(context.directorySizeCode) ends the "
+                        + "directory at \(count): PASIDs \((first + index) * 64) to \((first + index) * 64 + 63) are out of reach",
                     once: true)
             }
         }
@@ -75,11 +75,7 @@ extension VTDListing {
             check(entry, at: place, rid: device.rid, pasid: isTagged ? pasid : nil)
             guard entry.isPresent, isTagged else { continue }
             device.hasTaggedEntries = true
-            guard pasidsLeft > 0 else {
-                exhaust(at: place, rid: device.rid, "\(VTDUnitHardware.listedPASIDs) PASIDs")
-                return
-            }
-            pasidsLeft -= 1
+            guard takePASID(at: place, rid: device.rid) else { return }
             listing.entries.append(
                 .init(
                     rid: device.rid, pasid: pasid, entryAddress: place, deviceEntryAddress: device.address,
@@ -123,7 +119,8 @@ extension VTDListing {
         let hasSecond = entry.translationType == .secondStage || entry.translationType == .nested
         let second = hasSecond ? unit.secondStage(of: entry) : nil
         if hasSecond, second == nil {
-            reportAddressWidth(.vtdPASIDAddressWidth, entry.addressWidthCode, at: address, rid: rid, pasid: pasid,
+            reportAddressWidth(
+                .vtdPASIDAddressWidth, entry.addressWidthCode, at: address, rid: rid, pasid: pasid,
                 once: true)
         }
         if hasFirst, unit.firstStage(of: entry) == nil {
@@ -135,7 +132,8 @@ extension VTDListing {
         if hasFirst, let bits = second?.configuration.addressBits, entry.firstStageRoot.rawValue >> UInt64(bits) != 0 {
             report(
                 .vtdPASIDAddressWidth, at: Self.word(2, of: address), rid: rid, pasid: pasid,
-                "first-stage root \(entry.firstStageRoot) is beyond the \(bits) bits of the second stage: every access faults",
+                "first-stage root \(entry.firstStageRoot) is beyond the \(bits) bits of the second stage: every access "
+                    + "faults",
                 once: true)
         }
     }

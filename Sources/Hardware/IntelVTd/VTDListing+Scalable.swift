@@ -61,7 +61,8 @@ extension VTDListing {
         if !context.reaches(untagged) {
             report(
                 .vtdContextTranslationType, at: Self.word(1, of: address), rid: rid,
-                "RID_PASID \(untagged) is beyond the directory's \(context.directoryEntryCount) entries: every access faults"
+                "RID_PASID \(untagged) is beyond the directory's \(context.directoryEntryCount) entries: "
+                    + "every access faults"
             )
         }
         let resolution = unit.resolve(rid, pasid: nil, memory: memory)
@@ -69,7 +70,9 @@ extension VTDListing {
             .init(
                 rid: rid, pasid: nil, entryAddress: resolution.entryAddress ?? address, deviceEntryAddress: address,
                 resolution: resolution))
-        if case .fault(let fault) = resolution, fault.reason == .vtd(.supervisorNotEnabled), let entry = fault.entryAddress {
+        if case .fault(let fault) = resolution, fault.reason == .vtd(.supervisorNotEnabled),
+            let entry = fault.entryAddress
+        {
             report(
                 .vtdPASIDTranslationType, at: Self.word(2, of: entry), rid: rid,
                 "untagged requests are privileged (RID_PRIV), but SRE is 0: every access faults")

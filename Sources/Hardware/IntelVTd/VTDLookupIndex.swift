@@ -30,8 +30,8 @@ public enum VTDLookupIndex {
         table.offset(by: UInt64(scalableContext(rid)) * VTDScalableContextEntry.byteCount)
     }
 
-    /// Address of the directory entry for `pasid`; `nil` past the end of the 64-bit space. Whether the directory is that
-    /// large is not checked (``VTDScalableContextEntry/reaches(_:)``).
+    /// Address of the directory entry for `pasid`; `nil` past the end of the 64-bit space. Whether the directory is
+    /// that large is not checked (``VTDScalableContextEntry/reaches(_:)``).
     public static func directoryEntry(_ pasid: PASID, in directory: PhysicalAddress) -> PhysicalAddress? {
         directory.offset(by: UInt64(Self.directory(pasid)) * VTDPASIDDirectoryEntry.byteCount)
     }

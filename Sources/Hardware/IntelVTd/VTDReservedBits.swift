@@ -1,8 +1,8 @@
 /// The bits that must be zero in the scalable-mode entries of one unit: those that no unit uses, those of features that
 /// it lacks, and addresses at and above its host address width (VT-d 9.4, 9.6).
 ///
-/// AW is an exception: drivers write it into first-stage entries of units without a second stage, so it is ignored there
-/// rather than reserved. NXE and SMEP (bits 6:5 of word 2), which newer revisions ignore, are reserved nowhere.
+/// AW is an exception: drivers write it into first-stage entries of units without a second stage, so it is ignored
+/// there rather than reserved. NXE and SMEP (bits 6:5 of word 2), which newer revisions ignore, are reserved nowhere.
 struct VTDReservedBits {
     /// Of a context entry, by word.
     let context: (UInt64, UInt64)
@@ -27,7 +27,8 @@ struct VTDReservedBits {
         let domain = (~0 << UInt64(registers.capability.domainIDBits)) & Entry.did.mask
         pasid = (
             word0: 0xc00 | lacking(Entry.ssee, ecap.executeRequests)
-                | lacking(Entry.ssade, second && ecap.secondStageAccessedDirty) | lacking(Entry.ssptptr, second) | above,
+                | lacking(Entry.ssade, second && ecap.secondStageAccessedDirty) | lacking(Entry.ssptptr, second)
+                | above,
             word1: 0x7f_0000 | domain | lacking(Entry.pwsnp, ecap.walkSnoop) | lacking(Entry.pgsnp, ecap.snoopControl)
                 | (ecap.memoryTypes ? 0 : ~0 << 25),
             word2: 0xf00 | (ecap.executeRequests ? 0 : 2) | lacking(Entry.sre, ecap.supervisorRequests)
@@ -65,8 +66,8 @@ struct VTDReservedBits {
         return named | others | entry.word3 | entry.word6 | entry.word7 != 0
     }
 
-    /// The layout's reserved ranges and fields that have a bit of `masks` set in `words`; of a field that is reserved in
-    /// part, that part.
+    /// The layout's reserved ranges and fields that have a bit of `masks` set in `words`; of a field that is reserved
+    /// in part, that part.
     private static func ranges(_ words: [UInt64], masks: [UInt64], layout: StructureLayout) -> [BitRange] {
         var result = layout.reserved.filter { words[$0.word] & masks[$0.word] & $0.mask != 0 }
         for field in layout.fields {

@@ -47,8 +47,8 @@ extension VTDUnitHardware {
         }
     }
 
-    /// What a context entry means, by the rules of VT-d 9.3 in the order of the hardware's checks: P (2h), reserved bits
-    /// (Bh), then AW, then TT (3h).
+    /// What a context entry means, by the rules of VT-d 9.3 in the order of the hardware's checks: P (2h), reserved
+    /// bits (Bh), then AW, then TT (3h).
     func path(of entry: VTDContextEntry) throws(VTDFaultReason) -> TranslationPath {
         guard entry.isPresent else { throw .contextNotPresent }
         guard !entry.hasViolation(hostAddressWidth: registers.hostAddressWidth) else { throw .contextReserved }

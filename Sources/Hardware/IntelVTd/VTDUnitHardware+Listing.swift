@@ -4,19 +4,24 @@ import PageTables
 extension VTDUnitHardware {
     /// Everything that stands in the root, context and PASID structures, damaged entries included.
     ///
-    /// * Every device with a present context entry has an untagged entry, in scalable mode that of RID_PASID, even where
-    ///   its PASID-table entry is missing: then the resolution says so.
+    /// * Every device with a present context entry has an untagged entry, in scalable mode that of RID_PASID, even
+    ///   where its PASID-table entry is missing: then the resolution says so.
     /// * Every other PASID with a present PASID-table entry inside the directory (PDTS) is listed with what that entry
-    ///   means, also where the device may not use PASIDs (PASIDE is 0, or more bits than ECAP.PSS): ``resolve(_:pasid:memory:)``
-    ///   answers for the hardware, which refuses such requests.
-    /// * Rules about RTADDR and GSTS themselves are not checked here. In a mode that the unit does not read (TTM 2 or 3,
-    ///   or 1 without ECAP.SMTS) nothing is listed.
+    ///   means, also where the device may not use PASIDs (PASIDE is 0, or more bits than ECAP.PSS).
+    ///   ``resolve(_:pasid:memory:)`` answers for the hardware, which refuses such requests.
+    /// * Rules about RTADDR and GSTS themselves are not checked here. In a mode that the unit does not read (TTM 2 or
+    ///   3, or 1 without ECAP.SMTS) nothing is listed.
     ///
     /// A shared directory or table is read once per use. Bounded: 256 root entries, 65,536 context entries, and for the
     /// PASID structures at most ``listedPageUses`` page uses and ``listedPASIDs`` PASIDs in all; at the bound the list
     /// ends with a `table-budget-exceeded` defect. A defect of a PASID structure's word is told once, at its first use.
     public func listing(memory: MemoryView) -> LookupListing {
-        var reader = VTDListing(self, memory: memory)
+        listing(memory: memory, pageUses: Self.listedPageUses, pasids: Self.listedPASIDs)
+    }
+
+    /// As ``listing(memory:)``, with other bounds.
+    func listing(memory: MemoryView, pageUses: Int, pasids: Int) -> LookupListing {
+        var reader = VTDListing(self, memory: memory, pageUses: pageUses, pasids: pasids)
         switch registers.rootTableAddress.mode {
         case .legacy: reader.readLegacy()
         case .scalable where registers.extendedCapability.scalableMode: reader.readScalable()
@@ -37,8 +42,8 @@ struct VTDListing {
     let memory: MemoryView
     let reserved: VTDReservedBits
     var listing: LookupListing
-    var pageUsesLeft = VTDUnitHardware.listedPageUses
-    var pasidsLeft = VTDUnitHardware.listedPASIDs
+    private var pageUsesLeft: Int
+    private var pasidsLeft: Int
     /// The budget is spent: nothing more is read.
     var isExhausted = false
     private var pages = Set<LookupListing.Page>()
@@ -58,9 +63,11 @@ struct VTDListing {
         var address: PhysicalAddress
     }
 
-    init(_ unit: VTDUnitHardware, memory: MemoryView) {
+    init(_ unit: VTDUnitHardware, memory: MemoryView, pageUses: Int, pasids: Int) {
         self.unit = unit
         self.memory = memory
+        pageUsesLeft = pageUses
+        pasidsLeft = pasids
         reserved = VTDReservedBits(unit.registers)
         listing = LookupListing(root: unit.registers.rootTableAddress.rootTable)
     }
@@ -137,20 +144,28 @@ struct VTDListing {
 
     /// Counts the use of one page; false (told once) when none is left.
     mutating func takePage(at address: PhysicalAddress, rid: UInt16) -> Bool {
-        if pageUsesLeft > 0 {
-            pageUsesLeft -= 1
-            return true
-        }
-        exhaust(at: address, rid: rid, "\(VTDUnitHardware.listedPageUses) page uses")
-        return false
+        take(\.pageUsesLeft, at: address, rid: rid, "page uses")
     }
 
-    mutating func exhaust(at address: PhysicalAddress, rid: UInt16, _ limit: String) {
-        if isExhausted { return }
-        isExhausted = true
-        report(
-            .tableBudgetExceeded, at: address, rid: rid,
-            "the PASID structures have more than \(limit): what follows is not read")
+    /// Counts one PASID; false (told once) when none is left.
+    mutating func takePASID(at address: PhysicalAddress, rid: UInt16) -> Bool {
+        take(\.pasidsLeft, at: address, rid: rid, "PASIDs")
+    }
+
+    private mutating func take(
+        _ left: WritableKeyPath<Self, Int>, at address: PhysicalAddress, rid: UInt16, _ what: String
+    ) -> Bool {
+        guard self[keyPath: left] == 0 else {
+            self[keyPath: left] -= 1
+            return true
+        }
+        if !isExhausted {
+            isExhausted = true
+            report(
+                .tableBudgetExceeded, at: address, rid: rid,
+                "the PASID structures have too many \(what) to be listed: what follows is not read")
+        }
+        return false
     }
 
     /// Address of word `index` of the entry at `address`.

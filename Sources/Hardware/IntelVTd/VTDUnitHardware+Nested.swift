@@ -25,8 +25,8 @@ extension VTDUnitHardware {
         }
     }
 
-    /// Why the second stage refuses what the first one asked for: to read one of its tables, to mark one of its entries,
-    /// or the access itself. `entries` are those of the first stage that could be read.
+    /// Why the second stage refuses what the first one asked for: to read one of its tables, to mark one of its
+    /// entries, or the access itself. `entries` are those of the first stage that could be read.
     private func secondStageReason(
         _ fault: TranslationFault, _ second: TranslationStage, _ entries: [NestedTrace.Step],
         at guest: PhysicalAddress?, access: Access, memory: MemoryView

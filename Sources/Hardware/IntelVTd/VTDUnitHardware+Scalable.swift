@@ -48,7 +48,8 @@ extension VTDUnitHardware {
     ) -> Resolution {
         guard let slot = VTDLookupIndex.directoryEntry(pasid, in: context.directory), let words = memory.page(at: slot)
         else {
-            return .absent(page: VTDLookupIndex.directoryEntry(pasid, in: context.directory)?.pageBase ?? context.directory)
+            return .absent(
+                page: VTDLookupIndex.directoryEntry(pasid, in: context.directory)?.pageBase ?? context.directory)
         }
         let directory = VTDPASIDDirectoryEntry(words[Int(slot.pageOffset &>> 3)])
         if tracing {

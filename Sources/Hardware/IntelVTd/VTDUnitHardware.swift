@@ -45,8 +45,8 @@ public struct VTDUnitHardware: Sendable, Hashable {
         ]
     }
 
-    /// The interrupt address range: an untagged request to it is an interrupt and never walks (VT-d 3.15). A request with
-    /// a PASID is translated like any other.
+    /// The interrupt address range: an untagged request to it is an interrupt and never walks (VT-d 3.15). A request
+    /// with a PASID is translated like any other.
     public static let interruptWindow = IOMMUHardware.interruptWindow
 
     /// GSTS.TES: off, every request passes through.
@@ -57,8 +57,8 @@ public struct VTDUnitHardware: Sendable, Hashable {
 
     /// What the unit makes of the requests of `rid` with `pasid`, from the root register on.
     ///
-    /// As the hardware answers a request, so also: a request with a PASID faults in legacy mode (31h), where PASIDE is 0
-    /// (45h), where the PASID is RID_PASID's (48h). O(1), at most five reads.
+    /// As the hardware answers a request, so also: a request with a PASID faults in legacy mode (31h), where PASIDE is
+    /// 0 (45h), where the PASID is RID_PASID's (48h). O(1), at most five reads.
     public func resolve(_ rid: UInt16, pasid: PASID?, memory: MemoryView) -> Resolution {
         var steps: [LookupStep] = []
         return lookup(rid, pasid: pasid, memory: memory, tracing: false, &steps)
