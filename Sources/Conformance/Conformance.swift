@@ -32,8 +32,10 @@ public enum Conformance {
         }
         switch head.format {
         case "lookup": return LookupConformance.run(try decoded(LookupVectors.self))
-        case "vtdss": return SecondStageConformance.run(try decoded(SecondStageVectors.self))
-        case "amdv1", "x86_64", "armv8_s1", "armv8_s2", "riscv":
+        case "vtdss": return PageTableConformance(.vtdSecondStage).run(try decoded(PageTableVectors.self))
+        case "amdv1": return PageTableConformance(.amdV1).run(try decoded(PageTableVectors.self))
+        case "x86_64": return PageTableConformance(.x86_64).run(try decoded(PageTableVectors.self))
+        case "armv8_s1", "armv8_s2", "riscv":
             let counts = try decoded(UnbuiltVectors.self)
             var report = ConformanceReport()
             report.skip(

@@ -14,8 +14,8 @@ public enum PageTableFormatKind: String, Sendable, Hashable, CaseIterable {
     case vtdSecondStage = "vtd-second-stage"
     /// AMD v1, host page tables (AMD 48882 2.2.3).
     case amdV1 = "amd-v1"
-    /// x86-64 4- and 5-level paging: VT-d first stage (VT-d 3.6, 9.7), AMD v2 (AMD 48882 2.2.6).
     // swift-format-ignore: AlwaysUseLowerCamelCase
+    /// x86-64 4- and 5-level paging: VT-d first stage (VT-d 3.6, 9.7), AMD v2 (AMD 48882 2.2.6).
     case x86_64 = "x86-64"
 }
 

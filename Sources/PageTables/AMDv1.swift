@@ -100,12 +100,12 @@ enum AMDv1: PageTableFormat {
     }
 
     /// Of a sized leaf: the address is ones from bit 12 up to the first zero, which is half the size. The C-bit lies inside
-    /// the address and is no part of the code.
+    /// the address and is no part of the code. Without a zero: more than any level has.
     @inline(__always)
     static func leafSizeLog2(_ word: UInt64, level: Int, _ rules: EntryRules) -> UInt64 {
         guard nextLevelCode(word) == sizedLeaf else { return UInt64(truncatingIfNeeded: 12 &+ 9 &* level) }
-        let code = word & rules.addressMask | 0xfff
-        return UInt64(truncatingIfNeeded: (~code).trailingZeroBitCount &+ 1)
+        let zeros = ~(word & rules.addressMask) & EntryCapabilities.addressField
+        return UInt64(truncatingIfNeeded: zeros.trailingZeroBitCount &+ 1)
     }
 
     @inline(__always)
@@ -147,13 +147,20 @@ enum AMDv1: PageTableFormat {
     static func encodable(_ rules: EntryRules) -> UInt64 { rules.encodable }
 
     @inline(__always)
+    static func slotLeafWord(
+        _ address: UInt64, log2: UInt64, rights: UInt8, options: MapOptions, _ rules: EntryRules
+    ) -> UInt64 {
+        address | presentBit | UInt64(rights & 3) &<< rightsShift | (options.contains(.snoop) ? coherentBit : 0)
+            | (options.contains(.mmio) ? 0 : rules.encryption)
+    }
+
+    @inline(__always)
     static func leafWord(
         _ address: UInt64, log2: UInt64, rights: UInt8, options: MapOptions, _ rules: EntryRules
     ) -> UInt64 {
-        let isSlot = slotSizes &>> log2 & 1 == 1
-        let code = isSlot ? 0 : ((1 &<< (log2 &- 1)) &- 0x1000) | sizedLeaf &<< nextLevelShift
-        return address | presentBit | code | UInt64(rights & 3) &<< rightsShift
-            | (options.contains(.snoop) ? coherentBit : 0) | (options.contains(.mmio) ? 0 : rules.encryption)
+        let word = slotLeafWord(address, log2: log2, rights: rights, options: options, rules)
+        let size = ((1 &<< (log2 &- 1)) &- 0x1000) | sizedLeaf &<< nextLevelShift
+        return slotSizes &>> log2 & 1 == 1 ? word : word | size
     }
 
     /// Bit `k`: leaves of `2^k` bytes are as large as a slot of their level.

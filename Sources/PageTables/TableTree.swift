@@ -117,13 +117,14 @@ public struct TableTree: Sendable {
         return uses.keys.sorted().map { page in
             let all = (firstUses[page, default: []] + uses[page, default: []]).enumerated()
                 .sorted { place($0.element.record, $0.offset) < place($1.element.record, $1.offset) }
-            return PageReuse(
-                page: PhysicalAddress(page),
-                uses: all.map { use in
-                    .init(
-                        level: Int(records[use.element.record].level),
-                        entryAddress: use.element.entry == .max ? nil : PhysicalAddress(use.element.entry))
-                })
+            // An entry in a page of two levels was met twice, yet is one.
+            var seen: Set<PageReuse.Use> = []
+            let distinct = all.lazy.map { use in
+                PageReuse.Use(
+                    level: Int(records[use.element.record].level),
+                    entryAddress: use.element.entry == .max ? nil : PhysicalAddress(use.element.entry))
+            }.filter { seen.insert($0).inserted }
+            return PageReuse(page: PhysicalAddress(page), uses: Array(distinct))
         }
     }
 }

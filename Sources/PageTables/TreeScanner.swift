@@ -58,6 +58,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
         case defect(TableDefect.Kind)
     }
 
+    @inline(__always)
     private func find(_ page: UInt64) -> Found {
         switch pages.host(of: page) {
         case .page(let host):
@@ -136,21 +137,31 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
     }
 
     /// Where the words from `from` on, under `mask`, stop being `expected`, `expected + size`, and so on; at most `to`.
-    ///
-    /// Eight words at a time without a branch between them: fewer branches bring the scan near the speed of memory.
     @inline(__always)
     private func endOfRun(
         _ words: UnsafePointer<UInt64>, from: Int, to: Int, mask: UInt64, expected: UInt64, size: UInt64
     ) -> Int {
         var index = from
         var expected = expected
-        while index &+ 8 <= to {
+        // So many words at a time that the compiler keeps the loop, and compares several by one instruction. The last one
+        // first: where runs are short that is all that is read in vain.
+        while index &+ 32 <= to, words[index &+ 31] & mask == expected &+ 31 &* size {
             var differ: UInt64 = 0
-            for offset in 0..<8 {
-                differ |= (words[index &+ offset] & mask) ^ (expected &+ UInt64(truncatingIfNeeded: offset) &* size)
+            var next = expected
+            for offset in 0..<32 {
+                differ |= (words[index &+ offset] & mask) ^ next
+                next &+= size
             }
             if differ != 0 { break }
-            expected &+= 8 &* size
+            expected = next
+            index &+= 32
+        }
+        // Without a look at the end in between.
+        while index &+ 8 <= to {
+            for offset in 0..<8 {
+                if words[index &+ offset] & mask != expected { return index &+ offset }
+                expected &+= size
+            }
             index &+= 8
         }
         while index < to, words[index] & mask == expected {
@@ -170,21 +181,22 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
         let level = Int(record.level)
         let slots = LeafItems.slots(of: Format.self, word, at: index, level: level, rules)
         let reached = min(slots.upperBound, end)
-        if index >= judged {
-            judged = slots.upperBound
+        if index >= judged || index == slots.lowerBound {
             let like = LeafItems.mask(of: Format.self)
             let alike = endOfRun(
                 words, from: slots.lowerBound, to: reached, mask: like, expected: word & like, size: 0)
-            if alike < reached {
-                report(
-                    .contiguousDiffers(pageSizeLog2: Int(log2)), at: alike, of: record, value: words[alike])
-            } else if index == slots.lowerBound, reached == slots.upperBound {
+            if alike == reached, index == slots.lowerBound, reached == slots.upperBound {
+                judged = max(judged, reached)
                 return (reached, true)
             }
+            if alike < reached, index >= judged {
+                report(
+                    .contiguousDiffers(pageSizeLog2: Int(log2)), at: alike, of: record, value: words[alike])
+            }
+            judged = max(judged, slots.upperBound)
         }
         let mask = Format.runMask(level: level, rules)
-        let stop = endOfRun(words, from: index &+ 1, to: reached, mask: mask, expected: word & mask, size: 0)
-        return (stop, index == slots.lowerBound && stop == slots.upperBound)
+        return (endOfRun(words, from: index &+ 1, to: reached, mask: mask, expected: word & mask, size: 0), false)
     }
 
     /// The record that the table entry `word` leads to; `nil` (and a defect) when it was not read.
@@ -200,10 +212,12 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
         let entry = parent.page | UInt64(index) &<< 3
         let latest = known.find(page)
         if let latest {
-            report(.reused(PhysicalAddress(page)), at: index, of: parent, value: word)
             // One record for each level that the page is used at.
             var same = latest
             while same >= 0, Int(tree.records[Int(same)].level) != level { same = tree.records[Int(same)].samePage }
+            // This very entry, met again in a table that is used at several levels.
+            if same >= 0, tree.records[Int(same)].entry == entry { return same }
+            report(.reused(PhysicalAddress(page)), at: index, of: parent, value: word)
             if same >= 0 {
                 tree.laterUses.append(.init(record: same, entry: entry))
                 return same

@@ -63,6 +63,23 @@ struct TableRules {
         case .reservedBits:
             return report(
                 .tableReservedBits, "\(entry) for \(defect.range) has a reserved bit set: every access faults")
+        case .invalidLevel:
+            return report(.tableInvalidLevel, "\(entry) names a next level that is not below its own")
+        case .invalidPageSize:
+            return report(.tableInvalidPageSize, "\(entry) has a size that no leaf of its level has")
+        case .leafNotAllowed: return report(.tableLeafNotAllowed, "\(entry) is a leaf in the sixth level")
+        case .misaligned:
+            return report(.tableMisaligned, "the address of \(entry) is no multiple of its size")
+        case .contiguousDiffers(let size):
+            return report(
+                .tableContiguousDiffers, "\(entry) differs from the other items of a leaf of 2^\(size) bytes")
+        case .erratum512G: return report(.tableErratum512G, "\(entry) is a leaf of 512 GiB")
+        case .noAccess: return report(.tableNoAccess, "\(entry) grants neither read nor write")
+        case .ignoredBits: return report(.tableIgnoredBits, "\(entry) has bits set that nobody uses")
+        case .unmappedGuestTable(let page):
+            return report(
+                .guestTableUnmapped,
+                "\(entry) points to the guest's \(page), which the second stage does not let the hardware read")
         case .nonZeroNotPresent:
             var message = "\(entry) for \(defect.range) is not present, yet not zero"
             let page = PhysicalAddress(defect.value & target.configuration.lastPhysicalAddress.rawValue).pageBase

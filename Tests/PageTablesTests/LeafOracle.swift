@@ -4,11 +4,13 @@ import PageTables
 /// The oracle of the mapper: a sorted list of leaves, each chosen by trying every size.
 struct LeafOracle {
     private(set) var leaves: [TestDomain.Leaf] = []
-    let sizes: [Int]
+    private let shape: Shape
+    /// Logarithms, ascending.
+    private let sizes: [Int]
 
-    /// `sizes` are logarithms, ascending.
-    init(_ configuration: PageTableConfiguration) {
-        sizes = (0..<64).filter { configuration.pageSizes >> UInt64($0) & 1 == 1 }
+    init(_ shape: Shape) {
+        self.shape = shape
+        sizes = shape.sizes
     }
 
     /// The first leaf that ends at or after `iova`.
@@ -41,7 +43,7 @@ struct LeafOracle {
                 let size: UInt64 = 1 << UInt64($0)
                 return (iova + offset) % size == 0 && (pa + offset) % size == 0 && size <= bytes - offset
             }!
-            new.append(.init(iova: iova + offset, log2: log2, pa: pa + offset, protection: protection))
+            new.append(.init(iova: iova + offset, log2: log2, pa: pa + offset, protection: shape.effective(protection)))
             offset += 1 << UInt64(log2)
         }
         leaves.insert(contentsOf: new, at: position(iova))

@@ -35,6 +35,19 @@ final class TestDomain {
             .translation?.pa.rawValue
     }
 
+    /// Removes everything; the bytes removed. By halves: the whole 64-bit space has no length.
+    func unmapAll() -> UInt64 {
+        configuration.iovaRanges.reduce(0) { sum, range in
+            let half = range.lastOffset / 2 + 1
+            return sum + unmap(range.first.rawValue, half) + unmap(range.first.rawValue + half, half)
+        }
+    }
+
+    /// What a walk to `iova` reads.
+    func trace(_ iova: UInt64, _ access: Access = .read) -> WalkTrace {
+        Walker.trace(configuration, root: table.root, memory: view, iova: IOVA(iova), access: access)
+    }
+
     func scan() -> TableTree { Walker.scan(configuration, root: table.root, memory: view) }
 
     func leaves() -> [Leaf] {

@@ -27,13 +27,3 @@ struct TestMemory {
         memory.word(at: PhysicalAddress(page.rawValue + UInt64(index) * 8))!
     }
 }
-
-/// A configuration that is known to exist.
-func configuration(
-    bits: Int, haw: Int = 52, supports2M: Bool = true, supports1G: Bool = true, snoopControl: Bool = true,
-    deviceTLB: Bool = false, accessedDirty: Bool = false
-) -> PageTableConfiguration {
-    PageTableConfiguration(
-        topLevel: (bits - 12) / 9 - 1, addressBits: bits, hostAddressWidth: haw, supports2M: supports2M,
-        supports1G: supports1G, snoopControl: snoopControl, deviceTLB: deviceTLB, accessedDirty: accessedDirty)!
-}

@@ -32,11 +32,12 @@ extension VTDFaultReason {
     /// Second-stage entries have no present bit: R = W = 0 is a lack of the permission that the access needs.
     public init(_ fault: TranslationFault, access: Access) {
         switch fault {
-        case .notPresent: self = access == .read ? .readPermission : .writePermission
-        case .permissionRead: self = .readPermission
+        case .notPresent: self = access == .write ? .writePermission : .readPermission
+        case .permissionRead, .permissionExec, .permissionUser: self = .readPermission
         case .permissionWrite: self = .writePermission
-        case .reservedBits: self = .pagingEntryReserved
-        case .vaOutOfRange: self = .addressBeyondWidth
+        case .reservedBits, .invalidLevel, .invalidPageSize, .leafNotAllowed, .skippedLevelBits:
+            self = .pagingEntryReserved
+        case .vaOutOfRange, .nonCanonical: self = .addressBeyondWidth
         case .pointerOutsideMemory: self = .pagingEntryUnreachable
         }
     }

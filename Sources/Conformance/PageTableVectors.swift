@@ -1,5 +1,5 @@
-/// The file `vtdss.json`: VT-d second-stage entries and walks.
-struct SecondStageVectors: Decodable {
+/// A file of one page-table format: entries and walks.
+struct PageTableVectors: Decodable {
     /// Absent keys have the defaults of vectors/README.md.
     struct Configuration: Decodable {
         var haw: Int?
@@ -9,16 +9,26 @@ struct SecondStageVectors: Decodable {
         var topLevel: Int?
         var topPa: HexInteger?
         var vaBits: Int?
+        var signExtend: Bool?
+        var nxe: Bool?
+        var fl1gp: Bool?
+        var cbit: Int?
+        var rootPerms: Rights?
     }
 
+    /// `user` and `exec` where the format has them.
     struct Rights: Decodable {
         var read: Bool
         var write: Bool
+        var user: Bool?
+        var exec: Bool?
     }
 
     struct Encode: Decodable {
         struct Options: Decodable {
             var snp: Bool?
+            var fc: Bool?
+            var cbit: Int?
         }
         var id: String
         var kind: String
@@ -43,6 +53,10 @@ struct SecondStageVectors: Decodable {
             var contigLg2: Int?
             var perms: Rights?
             var snp: Bool?
+            var fc: Bool?
+            var pat: Bool?
+            var encrypted: Bool?
+            var skippedLevels: [Int]?
             var accessed: Bool?
             var dirty: Bool?
             var ignoredBits: HexInteger?

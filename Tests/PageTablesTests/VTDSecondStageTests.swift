@@ -3,7 +3,7 @@ import PageTables
 import Testing
 
 /// VT-d second-stage entries (VT-d 9.8), each rule once.
-struct EntryTests {
+struct VTDSecondStageTests {
     struct Case: Sendable {
         var level: Int
         var word: UInt64
@@ -101,15 +101,15 @@ struct EntryTests {
 
     @Test func `Entries are encoded as Linux writes them`() throws {
         let shape = configuration(bits: 57)
-        func leaf(_ address: UInt64, _ log2: Int, _ level: Int, _ protection: Protection, snoop: Bool = false) throws
-            -> UInt64
+        func leaf(_ address: UInt64, _ log2: Int, _ level: Int, _ protection: Protection, options: MapOptions = [])
+            throws -> UInt64
         {
             try PageTableEntry.encodeLeaf(
-                PhysicalAddress(address), pageSizeLog2: log2, level: level, protection: protection, snoop: snoop,
+                PhysicalAddress(address), pageSizeLog2: log2, level: level, protection: protection, options: options,
                 configuration: shape)
         }
         #expect(try leaf(0x1000, 12, 0, .readWrite) == 0x1003)
-        #expect(try leaf(0x1000, 12, 0, .write, snoop: true) == 0x1802)
+        #expect(try leaf(0x1000, 12, 0, .write, options: .snoop) == 0x1802)
         #expect(try leaf(0x20_0000, 21, 1, .read) == 0x20_0081)
         #expect(try leaf(0xf_ffff_c000_0000, 30, 2, .readWrite) == 0xf_ffff_c000_0083)
         #expect(throws: EncodingRefusal.noAccess) { try leaf(0x1000, 12, 0, []) }
@@ -119,7 +119,7 @@ struct EntryTests {
         #expect(throws: EncodingRefusal.addressTooWide) { try leaf(1 << 52, 12, 0, .readWrite) }
         #expect(throws: EncodingRefusal.snoopUnsupported) {
             try PageTableEntry.encodeLeaf(
-                PhysicalAddress(0), pageSizeLog2: 12, level: 0, protection: .read, snoop: true,
+                PhysicalAddress(0), pageSizeLog2: 12, level: 0, protection: .read, options: .snoop,
                 configuration: configuration(bits: 48, snoopControl: false))
         }
         for level in 1...4 {
@@ -132,18 +132,5 @@ struct EntryTests {
         #expect(throws: EncodingRefusal.misaligned) {
             try PageTableEntry.encodeTable(PhysicalAddress(0x5008), level: 1, configuration: shape)
         }
-    }
-
-    @Test func `A configuration that no hardware has cannot be made`() {
-        #expect(PageTableConfiguration(topLevel: 1) == nil)
-        #expect(PageTableConfiguration(topLevel: 5) == nil)
-        #expect(PageTableConfiguration(topLevel: 2, addressBits: 40) == nil)
-        #expect(PageTableConfiguration(topLevel: 2, addressBits: 11) == nil)
-        #expect(PageTableConfiguration(topLevel: 3)?.addressBits == 48)
-        #expect(configuration(bits: 48, haw: 300).hostAddressWidth == 52)
-        #expect(configuration(bits: 48).pageSizes == 1 << 12 | 1 << 21 | 1 << 30)
-        #expect(configuration(bits: 48, supports1G: false).pageSizes == 1 << 12 | 1 << 21)
-        #expect(configuration(bits: 48).hardwareUpdatedMask == 0)
-        #expect(configuration(bits: 48, accessedDirty: true).hardwareUpdatedMask == 0x300)
     }
 }
