@@ -69,7 +69,10 @@ struct ImportedUnit {
                 path: path, unit: index, register: register.name, value: register.value, page: listing.root)
         }
         self.listing = listing
-        record.accessedDirty = listing.entries.contains { $0.host?.configuration.accessedDirty == true }
+        record.accessedDirty = listing.entries.contains { entry in
+            // In first-stage tables the hardware sets these bits always.
+            entry.host?.configuration.accessedDirty == true && entry.host?.configuration.format != .x86_64
+        }
     }
 
     func requester(_ rid: UInt16) -> RequesterID { RequesterID(segment: record.segment, rid: rid) }

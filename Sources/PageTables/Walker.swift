@@ -9,25 +9,38 @@ public enum Walker {
     public static func translate(
         _ configuration: PageTableConfiguration, root: PhysicalAddress, memory: MemoryView, iova: IOVA, access: Access
     ) -> TranslationResult {
-        switch configuration.format {
-        case .vtdSecondStage:
-            FormatWalker<VTDSecondStage>.translate(
-                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
-        // Each in a function of its own, so that no format's registers are another's concern.
-        case .amdV1:
-            FormatWalker<AMDv1>.translateApart(
-                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
-        case .x86_64:
-            FormatWalker<X86_64>.translateApart(
-                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
-        }
+        enter(configuration, root: root, memory: memory, iova: iova, access: access)
     }
 
     /// As ``translate(_:root:memory:iova:access:)``.
     public static func translate(
         _ stage: TranslationStage, memory: MemoryView, iova: IOVA, access: Access
     ) -> TranslationResult {
-        translate(stage.configuration, root: stage.root, memory: memory, iova: iova, access: access)
+        enter(stage.configuration, root: stage.root, memory: memory, iova: iova, access: access)
+    }
+
+    /// The one switch over the formats. Inlined wherever it is called: were one of the public functions called from
+    /// within, the compiler would split it, and the result be copied once more on its way out.
+    @inline(__always)
+    private static func enter(
+        _ configuration: PageTableConfiguration, root: PhysicalAddress, memory: MemoryView, iova: IOVA, access: Access
+    ) -> TranslationResult {
+        switch configuration.format {
+        case .vtdSecondStage:
+            FormatWalker<VTDSecondStage>.translate(
+                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
+        case .amdV1:
+            FormatWalker<AMDv1>.translate(
+                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
+        case .x86_64:
+            FormatWalker<X86_64>.translate(
+                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
+        }
+    }
+
+    /// As ``translate(_:root:memory:iova:access:)``, for callers in this module that are not in a hurry.
+    static func walk(_ stage: TranslationStage, memory: MemoryView, iova: IOVA, access: Access) -> TranslationResult {
+        enter(stage.configuration, root: stage.root, memory: memory, iova: iova, access: access)
     }
 }
 
@@ -47,31 +60,26 @@ enum FormatWalker<Format: PageTableFormat> {
         guard (Format.canSignExtend ? iova &+ rules.bias : iova) & rules.beyond == 0,
             var words = memory.primaryWords(ofPage: root)
         else { return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access) }
-        var shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* configuration.topLevel)
-        var mark = Format.mark(level: configuration.topLevel)
+        var level = configuration.topLevel
+        var mark = Format.mark(level: level)
+        var indices = Format.indices(of: iova, topLevel: level)
         var table = root
         var rights = Format.rootRights(rules)
-        while shift != 12 {
-            let word = words[Int(truncatingIfNeeded: iova &>> shift & 511)]
+        while level != 0 {
+            let word = words[Int(truncatingIfNeeded: indices &>> 55)]
             table = Format.tableAddress(word, rules)
             guard Format.isTable(word, mark: mark, rules), let below = memory.primaryWords(ofPage: table) else {
                 return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access)
             }
             rights &= Format.rights(word)
             words = below
-            shift &-= 9
+            indices &<<= 9
+            level &-= 1
             mark &-= Format.markStep
         }
         let index = Int(truncatingIfNeeded: iova &>> 12 & 511)
         return result(
             words[index], at: entryAddress(table, index), level: 0, rights: rights, rules, iova: iova, access: access)
-    }
-
-    @inline(never)
-    static func translateApart(
-        _ configuration: PageTableConfiguration, root: UInt64, memory: MemoryView, iova: UInt64, access: Access
-    ) -> TranslationResult {
-        translate(configuration, root: root, memory: memory, iova: iova, access: access)
     }
 
     /// Any walk, without setting bits.
