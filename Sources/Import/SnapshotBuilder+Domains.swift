@@ -101,8 +101,8 @@ extension SnapshotBuilder {
         return Set(snapshot.devices.filter { groups.contains($0.group) }.map(\.requester))
     }
 
-    /// Records a domain that was seen for the first time; it is the last one. `stage` is `nil` for pass-through and for an
-    /// entry that the hardware refuses.
+    /// Records a domain that was seen for the first time; it is the last one. `stage` is `nil` for pass-through and for
+    /// an entry that the hardware refuses.
     private mutating func addDomain(
         _ id: DomainID, _ kind: DomainKind, _ stage: TranslationStage?, _ parent: DomainID?, _ attached: Attached,
         _ work: inout Work

@@ -1,10 +1,10 @@
 import IOMMUModel
 
-/// Whether the tables of a tree look as if they had been built for another number of levels than they are read with: the
-/// structure may be clean all the same.
+/// Whether the tables of a tree look as if they had been built for another number of levels than they are read with:
+/// the structure may be clean all the same.
 ///
-/// A walk that begins too low takes the entries above the lowest tables for leaves. What those map are tables, and so are
-/// nearly all of them; a real leaf maps a page that looks like a table only by chance.
+/// A walk that begins too low takes the entries above the lowest tables for leaves. What those map are tables, and so
+/// are nearly all of them; a real leaf maps a page that looks like a table only by chance.
 public struct LevelEvidence: Sendable, Hashable {
     /// The leaves that were looked at: the first ``sampleSize`` of the tables at level 0.
     public private(set) var leaves = 0
@@ -23,19 +23,20 @@ public struct LevelEvidence: Sendable, Hashable {
     public static let sampleSize = 64
     /// Tables of level 0 that are looked at, at most: a damaged tree may have many without a leaf.
     static let tableLimit = 1024
-    /// Leaves that must look wrong, at least. A sound tree with a handful of leaves may map two or three pages that hold
-    /// a processor's page tables; three quarters of a sample with four or more it does not.
+    /// Leaves that must look wrong, at least. A sound tree with a handful of leaves may map two or three pages that
+    /// hold a processor's page tables; three quarters of a sample with four or more it does not.
     static let least = 4
 
-    /// True when at least four of the sampled leaves, and three quarters of them, look like entries of a higher level. (Of
-    /// tables that a kernel built, read with a level less, all do but those that lead to a table emptied by unmaps.)
+    /// True when at least four of the sampled leaves, and three quarters of them, look like entries of a higher level.
+    /// (Of tables that a kernel built, read with a level less, all do but those that lead to a table emptied by
+    /// unmaps.)
     public var isConvincing: Bool {
         let suspicious = largeLeaves + tableLeaves
         return suspicious >= Self.least && suspicious * 4 >= leaves * 3
     }
 
-    /// Looks at `tree`, whose words, and as many of the pages that it maps as are known, are in `memory`. Bounded by the
-    /// sample, whatever the size of the tree.
+    /// Looks at `tree`, whose words, and as many of the pages that it maps as are known, are in `memory`. Bounded by
+    /// the sample, whatever the size of the tree.
     public init(_ tree: TableTree, memory: MemoryView) {
         readRoot(tree, memory)
         var pages: Set<UInt64> = []

@@ -97,8 +97,8 @@ enum AreaRules {
 }
 
 extension SnapshotIndex {
-    /// Some request that goes through `domain` is an interrupt when its address is in the window: an untagged one on VT-d,
-    /// any on AMD.
+    /// Some request that goes through `domain` is an interrupt when its address is in the window: an untagged one on
+    /// VT-d, any on AMD.
     fileprivate func usesInterruptWindow(_ domain: DomainID) -> Bool {
         users(of: domain).contains { attachment in
             switch devices[attachment.requester].flatMap({ units[$0.unit] })?.kind {

@@ -126,7 +126,7 @@ struct AttachmentRules {
     ) {
         let rid = attachment.requester.rid
         let memory = machine.memory.view
-        let resolution = hardware.resolve(rid, pasid: attachment.pasid, memory: memory)
+        let resolution = hardware.resolve(rid, pasid: attachment.pasid, memory: memory, asListed: true)
         // A table that is not recorded is a finding of its own: nothing can be compared.
         if case .absent = resolution { return }
         let place = hardware.steps(rid, pasid: attachment.pasid, memory: memory, asListed: true).last
@@ -141,7 +141,8 @@ struct AttachmentRules {
         case .context: what = "the entry blocks every request"
         case .absent: return
         }
-        let kind = domain.kind == .blocked ? "the device is attached to a blocked domain" : "domain \(domain.id) is attached"
+        let kind =
+            domain.kind == .blocked ? "the device is attached to a blocked domain" : "domain \(domain.id) is attached"
         report(place?.address ?? attachment.entryAddress, "\(what); \(kind)")
     }
 }

@@ -6,8 +6,8 @@ import Snapshot
 /// The record against live memory, domain by domain: recorded table pages against their words, recorded areas against
 /// the tables that are in memory now (lifecycle.md, audit).
 ///
-/// Made once per snapshot; ``run(_:memory:)`` is O(tables) of its domain, touches no shared state and may run for several
-/// domains at once.
+/// Made once per snapshot; ``run(_:memory:)`` is O(tables) of its domain, touches no shared state and may run for
+/// several domains at once.
 public struct Audit: Sendable {
     private let index: SnapshotIndex
     /// Units by id, without lookup structures: for registers only.

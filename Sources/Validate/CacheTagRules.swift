@@ -5,8 +5,8 @@ import Snapshot
 
 /// One cache key with two roots on a unit, in the lookup entries and in the records (lifecycle.md, cache tags).
 ///
-/// The key is the tag and, for first-stage tables, the PASID. What a nested entry caches of the host's tables has the tag
-/// alone as its key. Pass-through never collides.
+/// The key is the tag and, for first-stage tables, the PASID. What a nested entry caches of the host's tables has the
+/// tag alone as its key. Pass-through never collides.
 struct CacheTagRules {
     let index: SnapshotIndex
     let machine: RecordedMachine
@@ -64,7 +64,8 @@ struct CacheTagRules {
                         Finding(
                             .cacheTagCollision, device: place.device, pasid: place.pasid,
                             address: EntryWords(context, hardware).tag,
-                            "\(EntryWords.tagName(hardware)) \(Self.text(key)) stands for root \(tables.root) here and for "
+                            "\(EntryWords.tagName(hardware)) \(Self.text(key)) stands for root \(tables.root) here "
+                                + "and for "
                                 + "\(other.tables.root) at \(owner)"))
                 }
             }

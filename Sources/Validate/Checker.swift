@@ -6,7 +6,8 @@ import Store
 
 /// Every rule that a snapshot alone can break, every finding.
 ///
-/// Never stops at the first; bounded in pages, runs and findings; the same input gives the same findings in the same order.
+/// Never stops at the first; bounded in pages, runs and findings; the same input gives the same findings in the same
+/// order.
 public struct Checker: Sendable {
     /// How much is read and listed.
     public struct Limits: Sendable, Hashable {

@@ -56,10 +56,12 @@ struct EntryComparison {
         let levels = words.levels(format)
         if format != tables.format {
             report(
-                place, "the \(name)'s tables are \(format.rawValue), those of domain \(owner) \(tables.format.rawValue)")
+                place, "the \(name)'s tables are \(format.rawValue), those of domain \(owner) \(tables.format.rawValue)"
+            )
         } else if stage.configuration.topLevel != Int(tables.topLevel) {
             report(
-                levels, "the \(name)'s top level is \(stage.configuration.topLevel), domain \(owner) has \(tables.topLevel)")
+                levels,
+                "the \(name)'s top level is \(stage.configuration.topLevel), domain \(owner) has \(tables.topLevel)")
         }
     }
 

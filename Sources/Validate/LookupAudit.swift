@@ -59,7 +59,10 @@ public struct LookupAudit: Sendable {
     private func missing(
         _ hardware: IOMMUHardware, _ device: RequesterID, _ pasid: PASID?, _ steps: [LookupStep]
     ) -> PhysicalAddress? {
-        guard case .absent(let page) = hardware.resolve(device.rid, pasid: pasid, memory: memory.view) else { return nil }
+        guard
+            case .absent(let page) = hardware.resolve(
+                device.rid, pasid: pasid, memory: memory.view, asListed: true)
+        else { return nil }
         // A guest's own GCR3 table is found through the host's tables, which are none of the structures.
         if case .amd(let unit) = hardware, let words = steps.first?.words, words.count == 4,
             unit.registers.control?.guestAddressesGCR3 != false
@@ -74,10 +77,13 @@ public struct LookupAudit: Sendable {
         _ device: RequesterID, _ pasid: PASID?, _ step: LookupStep, _ live: MemoryView
     ) -> [Finding] {
         // Each half of a scalable-mode root entry serves its own devices.
-        let half = step.layout == VTDScalableRootEntry.layout
+        let half =
+            step.layout == VTDScalableRootEntry.layout
             ? (VTDLookupIndex.usesUpperScalableHalf(device.rid) ? 1 : 0) : nil
         return step.words.enumerated().compactMap { number, word in
-            guard half == nil || half == number, let place = step.address.offset(by: UInt64(number) * 8) else { return nil }
+            guard half == nil || half == number, let place = step.address.offset(by: UInt64(number) * 8) else {
+                return nil
+            }
             let found = live.word(at: place)
             guard found != word else { return nil }
             let now = found.map { "is \(hex($0))" } ?? "is not in memory"

@@ -86,7 +86,8 @@ struct LookupRules {
         case .legacy: break
         case .scalable where registers.extendedCapability.scalableMode: break
         case .scalable:
-            log.add(register(.vtdTranslationMode, "rtaddr asks for scalable mode, which the unit lacks (ECAP.SMTS is 0)"))
+            log.add(
+                register(.vtdTranslationMode, "rtaddr asks for scalable mode, which the unit lacks (ECAP.SMTS is 0)"))
         case .reserved: log.add(register(.vtdTranslationMode, "rtaddr has the reserved translation table mode 2"))
         case .abortDMA: log.add(register(.vtdTranslationMode, "rtaddr aborts all DMA (translation table mode 3)"))
         }

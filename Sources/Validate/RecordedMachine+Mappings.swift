@@ -20,8 +20,8 @@ extension RecordedMachine {
 
     /// Every device and PASID that the hardware translates for, sorted.
     ///
-    /// What a listing has is told also where the device may not use the PASID (VT-d: PASIDE is 0), which is a finding of
-    /// its own. A device whose entry is not valid is not told (AMD: V is 0, its requests pass unchanged).
+    /// What a listing has is told also where the device may not use the PASID (VT-d: PASIDE is 0), which is a finding
+    /// of its own. A device whose entry is not valid is not told (AMD: V is 0, its requests pass unchanged).
     private func ways() -> [Way] {
         var found: [Way] = []
         for unit in units {
@@ -118,8 +118,8 @@ extension RecordedUnit {
         return TranslatedRun(range: range, pa: PhysicalAddress(0), protection: protection)
     }
 
-    /// `run` without the requests to the interrupt window, and for VT-d without the translations that end there, which it
-    /// refuses.
+    /// `run` without the requests to the interrupt window, and for VT-d without the translations that end there, which
+    /// it refuses.
     fileprivate func withoutInterrupts(_ run: TranslatedRun, isTagged: Bool) -> [TranslatedRun] {
         let window = IOMMUHardware.interruptWindow
         var parts = [run]

@@ -6,8 +6,8 @@ extension RecordedMachine {
     /// Follows one request through the recorded pages; `nil` when no unit serves the device's segment. Writes nothing.
     ///
     /// A PASID whose entry is there although the device may not use it (VT-d: PASIDE is 0) is followed all the same, as
-    /// ``forEachMapping(device:pasid:budget:_:)`` tells its mappings; a note at the context entry says what the hardware
-    /// answers.
+    /// ``forEachMapping(device:pasid:budget:_:)`` tells its mappings; a note at the context entry says what the
+    /// hardware answers.
     public func trace(
         device: RequesterID, pasid: PASID? = nil, iova: IOVA, access: Access = .read
     ) -> TranslationTrace? {
@@ -23,8 +23,8 @@ extension RecordedMachine {
         var resolution = hardware.resolve(device.rid, pasid: pasid, memory: view)
         var outcome = hardware.observe(device.rid, pasid: pasid, iova: iova, access: access, memory: view)
         var refusal: FaultReason?
-        if case .fault(let fault) = outcome, hardware.translationEnabled,
-            let listed = listedContext(unit, device.rid, pasid, fault.reason)
+        if case .fault(let fault) = outcome, case .fault = resolution,
+            case .context(let listed) = hardware.resolve(device.rid, pasid: pasid, memory: view, asListed: true)
         {
             refusal = fault.reason
             resolution = .context(listed)
@@ -47,14 +47,6 @@ extension RecordedMachine {
             trace.steps += tableSteps(context.path, iova: iova, access: access)
         }
         return trace
-    }
-
-    /// The context that a listing gives to a PASID which the device may not use.
-    private func listedContext(
-        _ unit: RecordedUnit, _ rid: UInt16, _ pasid: PASID?, _ reason: FaultReason
-    ) -> RequestContext? {
-        guard pasid != nil, [.vtd(.pasidNotEnabled), .vtd(.pasidBeyondSize)].contains(reason) else { return nil }
-        return unit.entry(rid, pasid)?.context
     }
 
     private static func ending(_ outcome: RequestOutcome) -> TranslationTrace.Ending {

@@ -3,7 +3,8 @@ import IOMMUModel
 import PageTables
 import Snapshot
 
-/// The machine of a snapshot as far as its pages are recorded: all that can be asked of a memory image can be asked of it.
+/// The machine of a snapshot as far as its pages are recorded: all that can be asked of a memory image can be asked of
+/// it.
 ///
 /// Answers come from the recorded root registers and pages, as the hardware would give them, not from the attachments.
 public struct RecordedMachine: Sendable {

@@ -81,8 +81,8 @@ extension IOMMUHardware {
 }
 
 extension Array {
-    /// The first index from `low` on whose element satisfies `isAtOrAfter`, which holds for all elements after the first
-    /// one that satisfies it; ``count`` when there is none. O(log n).
+    /// The first index from `low` on whose element satisfies `isAtOrAfter`, which holds for all elements after the
+    /// first one that satisfies it; ``count`` when there is none. O(log n).
     func firstIndex(from low: Int, where isAtOrAfter: (Element) -> Bool) -> Int {
         var (low, high) = (low, count)
         while low < high {

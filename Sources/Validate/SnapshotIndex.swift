@@ -44,8 +44,8 @@ struct SnapshotIndex {
         areaRanges = ranges
     }
 
-    /// The lowest device and PASID that uses `domain`: under its name findings about shared tables are listed. Of a parent
-    /// that nobody is attached to directly: the lowest that uses one of its children.
+    /// The lowest device and PASID that uses `domain`: under its name findings about shared tables are listed. Of a
+    /// parent that nobody is attached to directly: the lowest that uses one of its children.
     func user(of domain: DomainID) -> AttachmentRecord? {
         if let direct = attachments[domain]?.first { return direct }
         let nested = (children[domain] ?? []).compactMap { attachments[$0]?.first }

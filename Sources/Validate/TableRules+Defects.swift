@@ -22,16 +22,20 @@ extension TableRules {
             return report(
                 .tableInvalidPageSize, "\(entry) for \(defect.range) has a size code that its level has not: faults")
         case .leafNotAllowed:
-            return report(.tableLeafNotAllowed, "\(entry) for \(defect.range) is a leaf, which its level has none of: faults")
+            return report(
+                .tableLeafNotAllowed, "\(entry) for \(defect.range) is a leaf, which its level has none of: faults")
         case .misaligned:
             return report(
                 .tableMisaligned, "\(entry) for \(defect.range) has address bits below its size, which are ignored")
         case .contiguousDiffers(let log2):
             return report(
                 .tableContiguousDiffers,
-                "\(entry) for \(defect.range) is an item of a contiguous entry of 2^\(log2) bytes and is not like the others")
+                "\(entry) for \(defect.range) is an item of a contiguous entry of 2^\(log2) bytes and is not like "
+                    + "the others"
+            )
         case .erratum512G:
-            return report(.tableErratum512G, "\(entry) for \(defect.range) is a leaf of 512 GiB, which hardware gets wrong")
+            return report(
+                .tableErratum512G, "\(entry) for \(defect.range) is a leaf of 512 GiB, which hardware gets wrong")
         case .noAccess:
             return report(.tableNoAccess, "\(entry) for \(defect.range) is present and grants neither read nor write")
         case .ignoredBits:

@@ -107,7 +107,8 @@ struct TableRules {
             log.add(
                 target.finding(
                     .tableLeavesDecodeAsTables, address: address,
-                    "of the first \(evidence.leaves) pages that the lowest tables map, \(evidence.tableLeaves) decode as tables "
+                    "of the first \(evidence.leaves) pages that the lowest tables map, \(evidence.tableLeaves) "
+                        + "decode as tables "
                         + "and \(evidence.largeLeaves) as large pages: the tables have more than "
                         + "\(target.configuration.topLevel + 1) levels"))
         }
@@ -117,7 +118,8 @@ struct TableRules {
             log.add(
                 target.finding(
                     levels.rule, severity: severity, address: address,
-                    "read with \(target.configuration.topLevel + 1) levels, but every entry of the root names a next level as "
+                    "read with \(target.configuration.topLevel + 1) levels, but every entry of the root names a "
+                        + "next level as "
                         + "of \(stated + 1)"))
         }
     }

@@ -92,7 +92,9 @@ struct TableTargets {
     private mutating func addRecords(_ log: inout FindingLog) {
         let units = Dictionary(machine.units.map { ($0.record.id, $0) }, uniquingKeysWith: { first, _ in first })
         for record in index.snapshot.domainUnits {
-            guard let tables = record.tables, let unit = units[record.unit], let hardware = unit.hardware else { continue }
+            guard let tables = record.tables, let unit = units[record.unit], let hardware = unit.hardware else {
+                continue
+            }
             if index.snapshot.origin == .engine, index.domains[record.domain]?.preserved != true { continue }
             // The root of a nested domain is a guest address, and its tables are the guest's: none are recorded.
             if index.domains[record.domain]?.kind == .nested { continue }

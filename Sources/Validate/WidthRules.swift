@@ -2,8 +2,8 @@ import Hardware
 import IOMMUModel
 import PageTables
 
-/// A number of levels that the unit supports but that hardly any other entry has: a VT-d driver builds all the tables of
-/// a unit alike, and a walk that begins at the wrong level reads tables as pages without any fault.
+/// A number of levels that the unit supports but that hardly any other entry has: a VT-d driver builds all the tables
+/// of a unit alike, and a walk that begins at the wrong level reads tables as pages without any fault.
 ///
 /// Not for AMD v1, whose trees grow as they need it; there the tables say themselves how many levels they have
 /// (``LevelEvidence/statedTopLevel``).

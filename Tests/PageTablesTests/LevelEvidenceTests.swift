@@ -3,7 +3,8 @@ import Testing
 
 @testable import PageTables
 
-/// Tables read with another number of levels than they were built with look wrong, sound ones do not, whatever they map.
+/// Tables read with another number of levels than they were built with look wrong, sound ones do not, whatever they
+/// map.
 @Suite struct LevelEvidenceTests {
     /// Tables below 0x1_0000_0000, and data from there on that the tables map.
     private struct Machine {

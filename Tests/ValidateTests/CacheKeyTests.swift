@@ -9,7 +9,8 @@ import Testing
 @Suite struct CacheKeyTests {
     static let tag: UInt32 = 5
 
-    /// A sound machine, the first device attached with two PASIDs to a nested domain each, both under the tag of domain 1.
+    /// A sound machine, the first device attached with two PASIDs to a nested domain each, both under the tag of domain
+    /// 1.
     static func machine(
         roots: (UInt64, UInt64) = (0x1000, 0x2000), parents: (UInt32, UInt32) = (1, 1), keys: (UInt32?, UInt32?)
     ) throws -> TestMachine {

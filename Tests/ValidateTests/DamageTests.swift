@@ -31,9 +31,11 @@ import Testing
     static func tables(_ image: RealImage, reserved: RuleID, _ severity: Severity = .error) -> [Damage] {
         [
             Damage(
-                image: image, name: "reserved-bit", rule: reserved, severity: severity, iova: 0x20_0000, span: 0x20_0000),
+                image: image, name: "reserved-bit", rule: reserved, severity: severity, iova: 0x20_0000, span: 0x20_0000
+            ),
             Damage(
-                image: image, name: "pointer-outside", rule: .tableOutsideMemory, iova: 0x20_0060_0000, span: 0x20_0000),
+                image: image, name: "pointer-outside", rule: .tableOutsideMemory, iova: 0x20_0060_0000,
+                span: 0x20_0000),
             Damage(
                 image: image, name: "cleared-present", rule: .tableNonZeroNotPresent, severity: .warning,
                 iova: 0x20_0000_0000, span: 0x4000_0000),
@@ -188,7 +190,8 @@ import Testing
             let access: Access = run.protection.contains(.read) ? .read : .write
             let trace = try #require(
                 machine.trace(
-                    device: run.device, pasid: run.pasid, iova: IOVA(run.range.first.rawValue + offset), access: access))
+                    device: run.device, pasid: run.pasid, iova: IOVA(run.range.first.rawValue + offset), access: access)
+            )
             guard case .address(let pa, let protection, _) = trace.ending else {
                 Issue.record("\(trace)")
                 continue

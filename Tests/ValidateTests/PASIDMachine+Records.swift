@@ -37,7 +37,8 @@ extension PASIDMachine {
         }
     }
 
-    static func leafWord(_ pa: UInt64, _ format: PageTableFormatKind, _ level: Int, _ protection: Protection) -> UInt64 {
+    static func leafWord(_ pa: UInt64, _ format: PageTableFormatKind, _ level: Int, _ protection: Protection) -> UInt64
+    {
         let rights = UInt64(protection.rawValue)
         let large: UInt64 = level > 0 ? 0x80 : 0
         return switch format {
@@ -147,7 +148,8 @@ extension PASIDMachine {
                 [
                     .init(name: "devtab", value: AMDDeviceTableBase(table: rootTable, pageCount: 1).rawValue),
                     .init(
-                        name: "control", value: AMDControl(translationEnabled: true, guestAddressesGCR3: false).rawValue),
+                        name: "control", value: AMDControl(translationEnabled: true, guestAddressesGCR3: false).rawValue
+                    ),
                     .init(name: "efr", value: AMDExtendedFeatures(hostLevels: 6, guestLevels: 4).rawValue),
                 ]
             }
@@ -164,7 +166,8 @@ extension PASIDMachine {
             addressBits: UInt8(configuration?.addressBits ?? 48), signExtended: configuration?.signExtended ?? true)
     }
 
-    /// Puts the pages that are in memory now into the snapshot, and `guest` as pages that are no structure of the machine.
+    /// Puts the pages that are in memory now into the snapshot, and `guest` as pages that are no structure of the
+    /// machine.
     mutating func record(guest: [PhysicalAddress] = []) throws {
         let hardware = hardware
         let structures = withMemory { hardware.listing(memory: $0).pages.map { ($0.address, $0.kind.rawValue) } }

@@ -127,7 +127,8 @@ struct PASIDMachine {
         for device in [Self.first, Self.second, Self.passing, Self.nesting] {
             directories[device] = frame()
             write(
-                VTDScalableContextEntry(directory: directories[device]!, directorySizeCode: 0, pasidEnabled: true).words,
+                VTDScalableContextEntry(directory: directories[device]!, directorySizeCode: 0, pasidEnabled: true)
+                    .words,
                 deviceEntry(device))
         }
         for device in [Self.first, Self.second] {

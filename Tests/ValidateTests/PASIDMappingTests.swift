@@ -14,7 +14,9 @@ import Testing
     private static let nesting = PASIDMachine.nesting
 
     /// A guest's tables, from its root on, and what they map: guest page 2 at 0x7000.
-    private static func machine(_ vendor: PASIDMachine.Vendor) throws -> (source: PASIDMachine, guest: [PhysicalAddress]) {
+    private static func machine(_ vendor: PASIDMachine.Vendor) throws -> (
+        source: PASIDMachine, guest: [PhysicalAddress]
+    ) {
         var source = try PASIDMachine(vendor)
         let guest = (0..<4).map { _ in source.frame() }
         // The guest has them at 0x4000 to 0x7fff.
@@ -58,7 +60,8 @@ import Testing
             run(nesting, 100, 0x7000, 0x7fff, base + 0x500_2000, .read),
             run(nesting, 100, 0x8000, 0x8fff, base + 0x500_3000),
         ]
-        return (vendor == .intel
+        return
+            (vendor == .intel
             ? large(first) + [shared(1), shared(64), third] : [third, shared(1), shared(64)])
             + large(second) + passed + nested
     }

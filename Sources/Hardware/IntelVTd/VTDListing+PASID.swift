@@ -38,7 +38,8 @@ extension VTDListing {
         let more = lowest == highest ? "" : ", and \(indices.count - 1) more up to \(first + highest)"
         report(
             .vtdPASIDBeyondDirectory, at: device.address, rid: device.rid,
-            "PDTS \(context.directorySizeCode) ends the PASID directory at \(context.directoryEntryCount) entries, yet entry "
+            "PDTS \(context.directorySizeCode) ends the PASID directory at \(context.directoryEntryCount) entries, "
+                + "yet entry "
                 + "\(first + lowest) at \(Self.word(lowest, of: page)) is present\(more): the PASIDs below it, from "
                 + "\((first + lowest) * 64) on, are out of reach")
     }

@@ -34,9 +34,7 @@ extension VTDUnitHardware {
                     violations: reserved.violations(context)))
         }
         let suppressed = context.faultProcessingDisabled
-        if let reason = refusal(of: context, reserved) ?? refusal(of: pasid, by: context),
-            !(asListed && reason.isOfListedPASID)
-        {
+        if let reason = refusal(of: context, reserved) ?? refusal(of: pasid, by: context, asListed: asListed) {
             return fault(reason, at: address, suppressed: suppressed)
         }
         return pasidLookup(
@@ -119,13 +117,16 @@ extension VTDUnitHardware {
         return nil
     }
 
-    /// Why a usable context entry refuses requests with `pasid`, or `nil` (45h, 46h, 48h, 89h).
-    func refusal(of pasid: PASID?, by context: VTDScalableContextEntry) -> VTDFaultReason? {
+    /// Why a usable context entry refuses requests with `pasid`, or `nil` (45h, 46h, 48h, 89h). `asListed`: not because
+    /// the device may not use the PASID (45h, 89h).
+    func refusal(of pasid: PASID?, by context: VTDScalableContextEntry, asListed: Bool) -> VTDFaultReason? {
         guard let pasid else { return nil }
-        guard context.pasidEnabled else { return .pasidNotEnabled }
+        guard asListed || context.pasidEnabled else { return .pasidNotEnabled }
         guard context.reaches(pasid) else { return .pasidBeyondDirectory }
         guard pasid != untaggedPASID(context) else { return .pasidIsRIDPASID }
-        guard pasid.rawValue >> UInt32(registers.extendedCapability.pasidBits) == 0 else { return .pasidBeyondSize }
+        guard asListed || pasid.rawValue >> UInt32(registers.extendedCapability.pasidBits) == 0 else {
+            return .pasidBeyondSize
+        }
         return nil
     }
 
@@ -176,9 +177,4 @@ extension VTDUnitHardware {
         else { return nil }
         return TranslationStage(configuration: configuration, root: entry.secondStageRoot)
     }
-}
-
-extension VTDFaultReason {
-    /// The device may not use the PASID, which a listing tells all the same.
-    fileprivate var isOfListedPASID: Bool { self == .pasidNotEnabled || self == .pasidBeyondSize }
 }
