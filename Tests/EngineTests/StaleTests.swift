@@ -73,8 +73,8 @@ import Testing
         let tag = try unwrapped(engine.domain(engine.hwpt(hwpt)!.domain)?.cacheTags.first?.cacheTag)
         // As a walk in flight at the detach could leave it.
         unit.iotlb.fill(
-            CacheSpace(tag: tag, pasid: nil), iova: IOVA(0x1000), pa: PhysicalAddress(0x9000), protection: .read,
-            isDirty: false, source: AttachmentKey(one))
+            CacheSpace(tag: tag, pasid: nil), iova: IOVA(0x1000), pa: PhysicalAddress(0x9000), rights: 1,
+            source: AttachmentKey(one))
         #expect(unit.iotlb.entries.count == 1)
         try engine.destroyHWPT(hwpt)
         #expect(unit.iotlb.entries.isEmpty)

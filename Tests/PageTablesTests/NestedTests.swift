@@ -137,6 +137,30 @@ struct NestedTests {
         return found
     }
 
+    @Test func `A contiguous leaf of the second stage that lost an item is told without it`() throws {
+        let guest = try TestDomain(Self.pairs[3].first.configuration, frames: 16)
+        try guest.map(0x20_0000, 0x4020_0000, 0x20_0000)
+        let host = try TestDomain(Self.pairs[3].second.configuration, frames: 64)
+        let base = guest.machine.base.rawValue
+        try host.map(base, base + 0x1000_0000, 16 << 12)
+        try host.map(0x4021_0000, 0x9021_0000, 0x1_0000)
+        let lost = try #require(host.trace(0x4021_3000).steps.last?.entryAddress)
+        host.machine.set(lost.pageBase, Int(lost.pageOffset / 8), 0)
+        var memory = PhysicalMemory()
+        try memory.add(at: host.machine.base, byteCount: 64 << 12, region: host.machine.memory.segments[0].region)
+        try memory.add(
+            at: PhysicalAddress(base + 0x1000_0000), byteCount: 16 << 12,
+            region: guest.machine.memory.segments[0].region)
+        let tree = Walker.scan(
+            first: .init(configuration: guest.configuration, root: guest.table.root),
+            second: .init(configuration: host.configuration, root: host.table.root), memory: memory.view)
+        #expect(
+            tree.runs(memory: memory.view).map { [$0.range.first.rawValue, $0.range.last.rawValue, $0.pa.rawValue] }
+                == [[0x21_0000, 0x21_2fff, 0x9021_0000], [0x21_4000, 0x21_ffff, 0x9021_4000]])
+        var cursor = tree.runCursor(memory: memory.view)
+        #expect(cursor.next()?.pageSizeLog2 == 16)
+    }
+
     private func expectMaximal(_ runs: [TranslatedRun]) {
         for (run, next) in zip(runs, runs.dropFirst()) {
             #expect(run.range.last < next.range.first)

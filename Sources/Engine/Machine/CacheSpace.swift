@@ -14,6 +14,9 @@ public struct CacheSpace: Sendable, Hashable, Comparable, CustomStringConvertibl
 
     init(bits: UInt64) { self.bits = bits }
 
+    /// Spreads the pages of different spaces over a cache: added to a page's number.
+    var salt: UInt64 { (bits &+ bits &>> 32) &* 977 }
+
     /// VT-d: a DID; AMD: a DomainID.
     @inlinable public var tag: UInt32 { UInt32(truncatingIfNeeded: bits) }
 

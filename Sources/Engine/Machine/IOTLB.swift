@@ -1,17 +1,18 @@
 import IOMMUModel
+import PageTables
 
 /// The translation cache of one unit: direct-mapped, keyed by (tag and PASID, 4 KiB page).
 ///
 /// What is cached stays until it is invalidated or displaced, whatever memory says by then: an engine that forgets an
 /// invalidation is served the old translation, as by hardware. Non-present translations are not cached (CAP.CM = 0).
-public struct IOTLB: Sendable {
+public struct IOTLB: ~Copyable {
     /// One cached translation of a 4 KiB page.
     public struct Entry: Sendable, Hashable {
         /// Number of the input page.
         var page: UInt64
         /// ``CacheSpace/bits``; 0 when empty.
         var spaceBits: UInt64
-        /// Physical page in 63:12, protection in 1:0, bit 2: the leaf's dirty bit is known to be set.
+        /// Physical page in 63:12, ``Rights`` in 3:0.
         var payload: UInt64
         /// Who filled it: where a fresh walk has to start.
         public var source: AttachmentKey
@@ -24,48 +25,74 @@ public struct IOTLB: Sendable {
         public var pa: PhysicalAddress { PhysicalAddress(payload & ~0xfff) }
         /// The rights of all entries on the way, ANDed.
         public var protection: Protection { Protection(rawValue: UInt8(truncatingIfNeeded: payload) & 3) }
-        var isDirty: Bool { payload & 4 != 0 }
     }
 
-    private var slots: ContiguousArray<Entry>
+    /// What an access needs of an entry and what an entry allows, so that one AND compares them.
+    enum Rights {
+        /// ``Protection``.
+        static let protection: UInt64 = 3
+        /// The leaf's dirty bit is known to be set: a write through one where it is not must walk, to set it.
+        static let dirty: UInt64 = 4
+        /// Instructions may be fetched.
+        static let execute: UInt64 = 8
+
+        /// What `translation` allows; `isDirty`: its leaf has its dirty bit.
+        static func of(_ translation: Translation, isDirty: Bool) -> UInt64 {
+            UInt64(translation.protection.rawValue) | (isDirty ? dirty : 0) | (translation.isExecutable ? execute : 0)
+        }
+
+        /// What `access` needs.
+        @inline(__always) static func needs(_ access: Access) -> UInt64 {
+            switch access {
+            case .read: 1
+            case .write: 2 | dirty
+            case .execute: 1 | execute
+            }
+        }
+    }
+
+    private let slots: UnsafeMutablePointer<Entry>
     private let mask: UInt64
 
     /// A cache of `2^slotsLog2` pages.
-    public init(slotsLog2: Int = 12) {
+    init(slotsLog2: Int = 12) {
         mask = (1 << UInt64(slotsLog2)) - 1
         let empty = Entry(
             page: 0, spaceBits: 0, payload: 0, source: AttachmentKey(RequesterID(segment: 0, rid: 0)))
-        slots = ContiguousArray(repeating: empty, count: 1 << slotsLog2)
+        slots = .allocate(capacity: 1 << slotsLog2)
+        slots.initialize(repeating: empty, count: 1 << slotsLog2)
     }
 
-    @inline(__always) private func slot(_ space: CacheSpace, _ page: UInt64) -> Int {
-        let salt = (space.bits &+ space.bits &>> 32) &* 977
-        return Int(truncatingIfNeeded: (page &+ salt) & mask)
+    deinit { slots.deallocate() }
+
+    private var all: UnsafeMutableBufferPointer<Entry> { .init(start: slots, count: Int(mask) + 1) }
+
+    @inline(__always) private func slot(_ page: UInt64, salt: UInt64) -> UnsafeMutablePointer<Entry> {
+        slots + Int(truncatingIfNeeded: (page &+ salt) & mask)
     }
 
-    /// The cached translation of `iova`'s page, or `nil`. O(1), no allocation.
-    @inline(__always) public func lookup(_ space: CacheSpace, iova: IOVA) -> Entry? {
-        let index = slot(space, iova.page)
-        guard slots[index].page == iova.page, slots[index].spaceBits == space.bits else { return nil }
-        return slots[index]
+    /// The cached translation of the page numbered `page` in the space of `bits`, whose ``CacheSpace/salt`` is `salt`.
+    @inline(__always) func lookup(_ bits: UInt64, salt: UInt64, page: UInt64) -> UnsafeMutablePointer<Entry>? {
+        let slot = slot(page, salt: salt)
+        return slot.pointee.page == page && slot.pointee.spaceBits == bits ? slot : nil
     }
 
-    /// Caches the translation of `iova`'s page, displacing what shares its place.
-    mutating func fill(
-        _ space: CacheSpace, iova: IOVA, pa: PhysicalAddress, protection: Protection, isDirty: Bool,
-        source: AttachmentKey
-    ) {
-        slots[slot(space, iova.page)] = Entry(
-            page: iova.page, spaceBits: space.bits,
-            payload: pa.pageBase.rawValue | UInt64(protection.rawValue) | (isDirty ? 4 : 0), source: source)
+    /// The cached translation of `iova`'s page, or `nil`. O(1).
+    public func lookup(_ space: CacheSpace, iova: IOVA) -> Entry? {
+        lookup(space.bits, salt: space.salt, page: iova.page)?.pointee
+    }
+
+    /// Caches the translation of `iova`'s page, displacing what shares its place. `rights` are ``Rights``.
+    mutating func fill(_ space: CacheSpace, iova: IOVA, pa: PhysicalAddress, rights: UInt64, source: AttachmentKey) {
+        slot(iova.page, salt: space.salt).pointee = Entry(
+            page: iova.page, spaceBits: space.bits, payload: pa.pageBase.rawValue | rights, source: source)
     }
 
     /// Forgets every page of `space` that `range` touches; `nil`: all of the space.
     mutating func invalidate(_ space: CacheSpace, range: IOVARange?) {
         if let range, range.last.page - range.first.page <= mask / 4 {
             for page in range.first.page...range.last.page {
-                let index = slot(space, page)
-                if slots[index].page == page, slots[index].spaceBits == space.bits { slots[index].spaceBits = 0 }
+                lookup(space.bits, salt: space.salt, page: page)?.pointee.spaceBits = 0
             }
             return
         }
@@ -81,11 +108,11 @@ public struct IOTLB: Sendable {
     mutating func invalidateAll() { forget { _ in true } }
 
     private mutating func forget(_ isWanted: (Entry) -> Bool) {
-        for index in slots.indices where isWanted(slots[index]) { slots[index].spaceBits = 0 }
+        for index in all.indices where isWanted(all[index]) { all[index].spaceBits = 0 }
     }
 
     /// Every valid entry, sorted by space, then IOVA.
     public var entries: [Entry] {
-        slots.filter { $0.spaceBits != 0 }.sorted { ($0.spaceBits, $0.page) < ($1.spaceBits, $1.page) }
+        all.filter { $0.spaceBits != 0 }.sorted { ($0.spaceBits, $0.page) < ($1.spaceBits, $1.page) }
     }
 }

@@ -6,9 +6,17 @@ extension Machine {
     public func dma(
         _ requester: RequesterID, pasid: PASID? = nil, iova: IOVA, access: Access
     ) -> DMAOutcome {
-        guard let index = deviceIndex(requester), devices[index].busMaster else { return .notIssued }
-        return units[unitOfDevice[index]].dma(
-            AttachmentKey(requester, pasid), iova: iova, access: access, memory: memory.view)
+        guard let caches = deviceTable.caches(of: requester) else { return .notIssued }
+        if let address = caches.pointee.serve(requester.rid, pasid, iova: iova, access: access) {
+            return .address(address)
+        }
+        return walk(AttachmentKey(requester, pasid), iova: iova, access: access)
+    }
+
+    @inline(never)
+    private func walk(_ key: AttachmentKey, iova: IOVA, access: Access) -> DMAOutcome {
+        guard let index = deviceTable.index(of: key.requester) else { return .notIssued }
+        return units[unitOfDevice[index]].walk(key, iova: iova, access: access, memory: memory.view)
     }
 
     /// Every cached translation of every unit that a fresh walk does not give: each one is a forgotten invalidation.

@@ -24,8 +24,8 @@ public final class Machine {
     /// Index in ``units`` of each device's unit.
     let unitOfDevice: [Int]
 
-    /// Index in ``devices`` by requester id, -1 for none; one table per segment: an access must not wait for hashing.
-    private var deviceTables: [(segment: UInt32, indices: ContiguousArray<Int32>)] = []
+    /// Finds a device, and what its accesses go through, by requester id.
+    let deviceTable: DeviceTable
     private var unitIndex: [UnitID: Int] = [:]
     private var regionIndex: [GroupID: [ReservedRegion]] = [:]
 
@@ -56,7 +56,10 @@ public final class Machine {
             unitOfDevice.append(unit)
         }
         self.unitOfDevice = unitOfDevice
-        try indexDevices()
+        deviceTable = try DeviceTable(self.devices)
+        for (device, unit) in zip(self.devices, unitOfDevice) where device.busMaster {
+            deviceTable.set(device.requester, caches: self.units[unit].caches)
+        }
         regionIndex = Dictionary(grouping: self.reservedRegions, by: \.group)
         let groups = Set(devices.map(\.group))
         for region in self.reservedRegions where !groups.contains(region.group) { throw .unknownGroup(region.group) }
@@ -76,38 +79,17 @@ public final class Machine {
     /// The unit `id`, or `nil`.
     public func unit(_ id: UnitID) -> UnitHardware? { unitIndex[id].map { units[$0] } }
 
-    private func indexDevices() throws(MachineError) {
-        for (index, device) in devices.enumerated() {
-            let segment = device.requester.segment
-            // Sorted by segment first.
-            if deviceTables.last?.segment != segment {
-                deviceTables.append((segment, ContiguousArray(repeating: -1, count: 1 << 16)))
-            }
-            let rid = Int(device.requester.rid)
-            guard deviceTables[deviceTables.count - 1].indices[rid] < 0 else { throw .duplicateDevice(device.requester) }
-            deviceTables[deviceTables.count - 1].indices[rid] = Int32(index)
-        }
-    }
-
-    /// Index in ``devices``, or `nil`. O(segments).
-    @inline(__always)
-    func deviceIndex(_ requester: RequesterID) -> Int? {
-        for table in deviceTables where table.segment == requester.segment {
-            let index = table.indices[Int(requester.rid)]
-            return index < 0 ? nil : Int(index)
-        }
-        return nil
-    }
-
     /// The device `requester`, or `nil`.
-    public func device(_ requester: RequesterID) -> MachineDevice? { deviceIndex(requester).map { devices[$0] } }
+    public func device(_ requester: RequesterID) -> MachineDevice? { deviceTable.index(of: requester).map { devices[$0] } }
 
     /// What one group reserves, by range.
     public func reservedRegions(of group: GroupID) -> [ReservedRegion] { regionIndex[group] ?? [] }
 
     /// Switches a device's bus mastering: without it the device puts nothing on the bus.
     public func setBusMaster(_ enabled: Bool, of requester: RequesterID) {
-        if let index = deviceIndex(requester) { devices[index].busMaster = enabled }
+        guard let index = deviceTable.index(of: requester) else { return }
+        devices[index].busMaster = enabled
+        deviceTable.set(requester, caches: enabled ? units[unitOfDevice[index]].caches : nil)
     }
 
     /// The 16 bytes at the start of the handover page; `nil` when they are all zero: nothing was handed over here.

@@ -3,44 +3,19 @@ import IOMMUModel
 import PageTables
 
 extension UnitHardware {
-    /// One access of the requester of `key`, which must be behind this unit.
-    ///
-    /// Served by the context cache and the IOTLB when both hold it; otherwise resolved from the root register down, so
-    /// that what memory says decides. O(1): the number of lookup entries and table levels.
-    @inline(__always)
-    func dma(_ key: AttachmentKey, iova: IOVA, access: Access, memory: MemoryView) -> DMAOutcome {
-        if isTranslating, !IOMMUHardware.interruptWindow.contains(iova), let context = contextCache.lookup(key) {
-            if let rights = context.passThrough {
-                if rights.contains(access.needs) {
-                    counters.translated &+= 1
-                    return .address(PhysicalAddress(iova.rawValue))
-                }
-            } else if let entry = iotlb.lookup(context.space, iova: iova), entry.protection.contains(access.needs),
-                access != .write || entry.isDirty
-            {
-                // A write through a leaf whose dirty bit is not set yet must walk, to set it.
-                counters.translated &+= 1
-                counters.cacheHits &+= 1
-                return .address(PhysicalAddress(entry.pa.rawValue | iova.pageOffset))
-            }
-        }
-        return walk(key, iova: iova, access: access, memory: memory)
-    }
-
+    /// One access of the requester of `key`, which must be behind this unit, resolved from the root register down, so that
+    /// what memory says decides. O(1): the number of lookup entries and table levels.
     @inline(never)
-    private func walk(_ key: AttachmentKey, iova: IOVA, access: Access, memory: MemoryView) -> DMAOutcome {
+    func walk(_ key: AttachmentKey, iova: IOVA, access: Access, memory: MemoryView) -> DMAOutcome {
         let outcome = hardware.translate(
             key.requester.rid, pasid: key.pasid, iova: iova, access: access, memory: memory)
         switch outcome {
         case .translated(let translation, let context):
             counters.translated &+= 1
             contextCache.fill(.init(key: key, space: context.cacheSpace, passThrough: nil))
-            // Executing needs a right that the cache does not hold.
-            if access != .execute {
-                iotlb.fill(
-                    context.cacheSpace, iova: iova, pa: translation.pa, protection: translation.protection,
-                    isDirty: access == .write, source: key)
-            }
+            iotlb.fill(
+                context.cacheSpace, iova: iova, pa: translation.pa,
+                rights: IOTLB.Rights.of(translation, isDirty: access == .write), source: key)
             return .address(translation.pa)
         case .untranslated(let address, let context):
             counters.translated &+= 1
@@ -69,7 +44,7 @@ extension UnitHardware {
     /// Every cached entry that a fresh walk from the root register does not give. Writes nothing, counts nothing.
     func staleEntries(memory: MemoryView) -> [StaleEntry] {
         var result: [StaleEntry] = []
-        for entry in contextCache.sorted {
+        for entry in contextCache.entries {
             if case .context(let context) = hardware.resolve(entry.key.requester.rid, pasid: entry.key.pasid, memory: memory),
                 context.cacheSpace == entry.space, context.path.passThroughRights == entry.passThrough
             {

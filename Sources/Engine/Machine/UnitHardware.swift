@@ -22,20 +22,29 @@ public final class UnitHardware {
     /// Registers, and how a request is resolved from the root register on; no cache in it. A new root register takes
     /// effect at once; the global invalidation that must follow is the engine's.
     public internal(set) var hardware: IOMMUHardware {
-        didSet { isTranslating = hardware.translationEnabled }
+        didSet { caches.pointee.isTranslating = hardware.translationEnabled }
     }
-    /// ``Hardware/IOMMUHardware/translationEnabled``, where every access asks it.
-    private(set) var isTranslating: Bool
     private let carried: [UnitDescription.Register]
+    /// Valid while the unit lives.
+    let caches: UnsafeMutablePointer<UnitCaches>
 
     /// What it serves without a walk; an engine changes it by invalidating only.
-    public internal(set) var iotlb = IOTLB()
+    public internal(set) var iotlb: IOTLB {
+        _read { yield caches.pointee.iotlb }
+        _modify { yield &caches.pointee.iotlb }
+    }
     /// What it serves without reading a lookup entry.
-    public internal(set) var contextCache = ContextCache()
+    public internal(set) var contextCache: ContextCache {
+        _read { yield caches.pointee.contexts }
+        _modify { yield &caches.pointee.contexts }
+    }
     /// Faults recorded; an engine may drain it.
     public internal(set) var faultLog = FaultLog()
     /// All zero when the unit is built; a jump does not reset them.
-    public internal(set) var counters = DMACounters()
+    public internal(set) var counters: DMACounters {
+        get { caches.pointee.counters }
+        _modify { yield &caches.pointee.counters }
+    }
 
     /// - Throws: ``MachineError/missingRegister(_:_:)``, ``MachineError/unsupportedUnit(_:_:)``,
     ///   ``MachineError/hostAddressWidth(_:_:)``.
@@ -60,9 +69,18 @@ public final class UnitHardware {
         hostAddressWidth = Int(description.hostAddressWidth)
         encryptionBit = description.encryptionBit
         accessedDirty = description.accessedDirty
-        isTranslating = found.translationEnabled
         let used = Set(found.namedRegisters.map(\.name))
         carried = description.registers.filter { !used.contains($0.name) }
+        caches = .allocate(capacity: 1)
+        caches.initialize(
+            to: UnitCaches(
+                isTranslating: found.translationEnabled, hostAddressWidth: Int(description.hostAddressWidth),
+                segment: description.segment))
+    }
+
+    deinit {
+        caches.deinitialize(count: 1)
+        caches.deallocate()
     }
 
     /// What its registers and tables mean.

@@ -30,4 +30,7 @@ public enum IOMMUHardware: Sendable, Hashable {
     /// x86's interrupt address range: an untagged request to it is an interrupt and never walks (VT-d 3.14; AMD 48882
     /// 2.1.4.2, where it holds for every request).
     public static let interruptWindow = IOVARange(first: IOVA(0xfee0_0000), last: IOVA(0xfeef_ffff))!
+
+    /// True for the addresses of ``interruptWindow``, where every access asks it.
+    @inlinable public static func isInInterruptWindow(_ iova: IOVA) -> Bool { iova.rawValue &>> 20 == 0xfee }
 }

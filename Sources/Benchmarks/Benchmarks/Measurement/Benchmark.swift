@@ -10,6 +10,8 @@ public struct Benchmark {
     public let clock: Clock
     /// How often each side runs in one round, both in turn; a round's time is the sum. For work that is over too soon.
     public let repetitions: Int
+    /// Both sides do the same work, so that their instructions can be compared, too.
+    public let countsInstructions: Bool
     /// What is measured.
     public let subject: Side
     /// What it is compared with.
@@ -21,8 +23,8 @@ public struct Benchmark {
 
     /// All as given; `repetitions` is at least 1. Nothing is run.
     public init(
-        name: String, summary: String, goal: Double?, clock: Clock = .processor, repetitions: Int = 1, subject: Side,
-        reference: Side, counts: @escaping () throws -> [Count] = { [] },
+        name: String, summary: String, goal: Double?, clock: Clock = .processor, repetitions: Int = 1,
+        countsInstructions: Bool = false, subject: Side, reference: Side, counts: @escaping () throws -> [Count] = { [] },
         facts: @escaping () throws -> [String] = { [] }
     ) {
         self.name = name
@@ -30,6 +32,7 @@ public struct Benchmark {
         self.goal = goal
         self.clock = clock
         self.repetitions = repetitions
+        self.countsInstructions = countsInstructions
         self.subject = subject
         self.reference = reference
         self.counts = counts

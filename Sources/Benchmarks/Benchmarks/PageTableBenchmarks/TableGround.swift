@@ -5,14 +5,16 @@ import PageTables
 
 /// The memory that both sides put their tables into, in turn: the same frames, so that neither has the luckier pages.
 ///
-/// 48 bits of input in four levels, 46 bits of output (so that the reserved mask is not empty), leaves of all sizes.
 /// Beside the arena there is one small segment more, so that finding a frame is a real search.
-final class TableGround {
+public final class TableGround {
     static let arenaBase: UInt64 = 0x1_4000_0000
     static let smallBase: UInt64 = 0x8_0000
 
+    /// What the tables are.
+    public let format: MeasuredFormat
     let configuration: PageTableConfiguration
-    let memory: PhysicalMemory
+    /// Where they are.
+    public let memory: PhysicalMemory
     let arenaRange: PhysicalRange
     /// `nil` only while a run has it.
     private var arena: TableArena?
@@ -20,16 +22,16 @@ final class TableGround {
     var referenceConfiguration: ref_config
     var referenceMemory: ref_memory
     var referenceArena = ref_arena()
-    var referenceRoot: UInt64 = 0
+    /// The root of the tables that the side of C has made last.
+    public private(set) var referenceRoot: UInt64 = 0
 
     private let segments: UnsafeMutablePointer<ref_segment>
 
     /// `frames` table frames of 4 KiB, all written once so that no page fault is timed.
-    init(frames: Int) throws {
-        guard let configuration = PageTableConfiguration(topLevel: 3, addressBits: 48, hostAddressWidth: 46),
-            let range = PhysicalRange(first: .init(Self.arenaBase), bytes: UInt64(frames) * 4096)
-        else { preconditionFailure("a configuration and a range that exist") }
-        self.configuration = configuration
+    public init(_ format: MeasuredFormat, frames: Int) throws {
+        self.format = format
+        configuration = format.configuration
+        let range = PhysicalRange(first: .init(Self.arenaBase), bytes: UInt64(frames) * 4096)!
         arenaRange = range
         let frameRegion = try MappedRegion.anonymous(bytes: frames * 4096)
         let small = try MappedRegion.anonymous(bytes: 16 * 4096)
@@ -51,7 +53,7 @@ final class TableGround {
                     pointer: segment.bytes.baseAddress!.assumingMemoryBound(to: UInt8.self)))
         }
         referenceMemory = ref_make_memory(segments, 2)
-        referenceConfiguration = ref_make_config(3, 48, 46, true, false)
+        referenceConfiguration = format.reference
         let bytes = frameRegion.base.assumingMemoryBound(to: UInt8.self)
         guard ref_arena_init(&referenceArena, Self.arenaBase, bytes, frames) else {
             throw MemoryError.system(call: "malloc", errno: 12)
@@ -83,13 +85,14 @@ final class TableGround {
     }
 
     /// Empties the arena and takes a root from it, on the side of C.
-    func prepareReference() {
+    public func prepareReference() {
         ref_arena_reset(&referenceArena)
         referenceRoot = ref_arena_allocate(&referenceArena)
     }
 
     /// `count` calls of `ref_map`, `byteCount` each, from `iova` and `pa` on. The sum of their error numbers.
-    func referenceMap(_ count: Int, byteCount: UInt64, iova: UInt64 = 0, pa: UInt64) -> UInt64 {
+    @discardableResult
+    public func referenceMap(_ count: Int, byteCount: UInt64, iova: UInt64 = 0, pa: UInt64) -> UInt64 {
         ref_map_each(
             &referenceConfiguration, referenceRoot, &referenceMemory, &referenceArena, iova, pa, byteCount, count)
     }
@@ -106,7 +109,7 @@ final class TableGround {
         let dirty = Set(own.dirtyFrames)
         var digest = Digest()
         for frame in own.allocatedFrames { mix(frame.rawValue, isDirty: dirty.contains(frame), into: &digest) }
-        func map(_ request: Request) -> UInt64 {
+        func map(_ request: MapRequest) -> UInt64 {
             do throws(MapError) {
                 try table.map(
                     iova: IOVA(request.iova), pa: PhysicalAddress(request.pa), byteCount: request.byteCount,
@@ -117,7 +120,7 @@ final class TableGround {
             }
         }
         refuse(root: table.root.rawValue, into: &digest, map)
-        for request in Request.next {
+        for request in MapRequest.next {
             own.clearDirty()
             digest.mix(map(request))
             for frame in own.dirtyFrames { digest.mix(frame.rawValue) }
@@ -132,14 +135,14 @@ final class TableGround {
             let frame = Self.arenaBase + UInt64(index) << 12
             mix(frame, isDirty: referenceArena.dirty![index] == 1, into: &digest)
         }
-        func map(_ request: Request) -> UInt64 {
+        func map(_ request: MapRequest) -> UInt64 {
             UInt64(
                 ref_map(
                     &referenceConfiguration, referenceRoot, &referenceMemory, &referenceArena, request.iova, request.pa,
                     request.byteCount, request.rights, false))
         }
         refuse(root: referenceRoot, into: &digest, map)
-        for request in Request.next {
+        for request in MapRequest.next {
             for index in 0..<referenceArena.frame_count { referenceArena.dirty![index] = 0 }
             digest.mix(map(request))
             for index in 0..<referenceArena.frame_count where referenceArena.dirty![index] == 1 {
@@ -154,52 +157,6 @@ final class TableGround {
         digest.mix(frame | (isDirty ? 1 : 0))
         guard let words = memory.page(at: PhysicalAddress(frame)) else { return digest.mix(.max) }
         for index in 0..<512 { digest.mix(words[index]) }
-    }
-}
-
-/// A mapping to ask for; what is not said is one page at 0, where every benchmark has mapped something.
-private struct Request {
-    var iova: UInt64 = 0
-    var pa: UInt64 = 0x2_0000_0000
-    var byteCount: UInt64 = 4096
-    var rights: UInt8 = 3
-
-    /// Mappings that succeed one after the other, far from all others: with new tables and without, as one leaf and as a
-    /// range. Each shows which frames it marks as written.
-    static let next = [
-        Request(iova: 1 << 46), Request(iova: 1 << 46 + 4096), Request(iova: 1 << 46 + 8192, byteCount: 5 << 12),
-        Request(iova: 1 << 46 + 2 << 20, byteCount: 2 << 20), Request(iova: 1 << 46 + 4 << 20, byteCount: 3 << 21),
-        Request(iova: 1 << 46 + 63 << 20, pa: 0x2_0000_1000, byteCount: 3 << 20),
-    ]
-}
-
-extension TableGround {
-    /// Mixes the error numbers of requests that no healthy tables, or no tables at all, can take. What is below the first
-    /// input address is mapped; nothing changes.
-    private func refuse(root: UInt64, into digest: inout Digest, _ map: (Request) -> UInt64) {
-        let requests = [
-            // Mapped already: as a page, as a larger leaf over tables, as a range.
-            Request(), Request(byteCount: 2 << 20), Request(byteCount: 1 << 30), Request(byteCount: 3 << 12),
-            // Nothing, misaligned, no rights.
-            Request(byteCount: 0), Request(iova: 1), Request(pa: 1), Request(byteCount: 1), Request(rights: 0),
-            // Too wide: input addresses, output addresses, either by its end alone.
-            Request(iova: 1 << 48), Request(iova: 1 << 48 - 4096, byteCount: 8192), Request(iova: 1 << 46, pa: 1 << 46),
-            Request(iova: 1 << 46, pa: 1 << 46 - 4096, byteCount: 8192), Request(iova: ~0xfff, byteCount: 8192),
-            // More tables than there are frames.
-            Request(iova: 1 << 46, pa: 0x2_0000_1000, byteCount: 1 << 34),
-        ]
-        for request in requests { digest.mix(map(request)) }
-        guard let words = memory.page(at: PhysicalAddress(root)) else { return digest.mix(.max) }
-        let entry = words[0]
-        // The first entry with a reserved address bit, with bits that only a leaf has, leading out of memory, a leaf
-        // where there is none, not present.
-        let damages: [UInt64] = [entry | 1 << 47, entry | 1 << 11, 1 << 45 | 3, entry | 1 << 7]
-        for damaged in damages {
-            words[0] = damaged
-            digest.mix(map(Request()))
-            digest.mix(map(Request(byteCount: 3 << 12)))
-        }
-        words[0] = entry
     }
 }
 

@@ -51,7 +51,7 @@ enum SmallHost {
         let (root, pages) = try tables()
         snapshot.domainUnits = [
             DomainUnitRecord(
-                domain: domain, unit: unit, cacheTag: 1,
+                domain: domain, unit: unit,
                 tables: .init(format: .vtdSecondStage, root: root, topLevel: 3, addressBits: 48))
         ]
         snapshot.tablePages = [DomainPages(domain: domain, pages: pages)]
@@ -75,7 +75,7 @@ enum SmallHost {
                 driver: "vfio-pci", preserved: true))
         snapshot.attachments.append(
             AttachmentRecord(
-                requester: requester, pasid: nil, domain: domain,
+                requester: requester, pasid: nil, domain: domain, cacheTag: 1,
                 entryAddress: PhysicalAddress(rootTable + 4096 + UInt64(requester.devfn) * 16)))
     }
 

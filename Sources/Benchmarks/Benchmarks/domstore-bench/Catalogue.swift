@@ -1,22 +1,37 @@
+import ArgumentParser
 import Measurement
 import PageTableBenchmarks
 import StoreBenchmarks
 
-/// Every benchmark by name, in the order of the table. Made when it is run: each holds its own memory.
-enum Catalogue: String, CaseIterable {
-    case mapSmallPages = "map-4k"
-    case mapLargePages = "map-2m"
-    case fillRange = "range-fill"
-    case translate
-    case sealSmallHost = "seal-s"
+/// A benchmark by name. Made when it is run: each holds its own memory.
+struct Catalogue {
+    /// As the benchmark calls itself.
+    let name: String
+    let make: () throws -> Benchmark
 
-    func make() throws -> Benchmark {
-        switch self {
-        case .mapSmallPages: try .mapSmallPages()
-        case .mapLargePages: try .mapLargePages()
-        case .fillRange: try .fillRange()
-        case .translate: try .translate()
-        case .sealSmallHost: try .sealSmallHost()
-        }
+    /// In the order of the table.
+    static var all: [Catalogue] {
+        MeasuredFormat.allCases.flatMap { pageTables(of: $0) } + [Catalogue(name: "seal-s") { try .sealSmallHost() }]
     }
+
+    private static func pageTables(of format: MeasuredFormat) -> [Catalogue] {
+        func named(_ name: String, _ make: @escaping (MeasuredFormat) throws -> Benchmark) -> Catalogue {
+            Catalogue(name: "\(name)-\(format.rawValue)") { try make(format) }
+        }
+        return [
+            named("map-4k", Benchmark.mapSmallPages), named("map-2m", Benchmark.mapLargePages),
+            named("range-fill", Benchmark.fillRange),
+        ]
+            + (format == .amd ? [named("range-fill-64k", Benchmark.fillContiguousRange)] : [])
+            + [named("translate", Benchmark.translate)]
+    }
+}
+
+extension Catalogue: ExpressibleByArgument {
+    init?(argument: String) {
+        guard let found = Self.all.first(where: { $0.name == argument }) else { return nil }
+        self = found
+    }
+
+    static var allValueStrings: [String] { all.map(\.name) }
 }

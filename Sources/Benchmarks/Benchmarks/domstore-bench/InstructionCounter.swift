@@ -28,7 +28,7 @@ struct InstructionCounter: ~Copyable {
         let operations = side.operations > 1000 ? side.operations / 10 : side.operations
         let text = try Self.run([
             "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*measuredSection*",
-            program, "--benchmark", entry.rawValue, "--side", side.label, "--iterations", "\(operations)",
+            program, "--benchmark", entry.name, "--side", side.label, "--iterations", "\(operations)",
         ])
         guard let line = text.split(separator: "\n").first(where: { $0.contains("Collected") }),
             let number = line.split(separator: " ").last.flatMap({ Double($0) }), number > 0

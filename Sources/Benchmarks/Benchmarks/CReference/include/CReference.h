@@ -1,23 +1,26 @@
-// The reference side of the benchmarks: Intel VT-d second-stage tables (VT-d 3.7 and 9.8) in C.
+// The reference side of the benchmarks: page tables of three formats in C (VT-d 3.7 and 9.8; AMD 48882 2.2.3; SDM 3A 4.5).
 //
 // What both sides do, check by check:
 //
-//   translate   input address within the configured width; for every level: the table frame is in a segment of physical
-//               memory (largest segment first, then binary search), present (R | W), PS and leaf level, reserved mask of
-//               the kind (table, leaf of that level); rights of all levels ANDed and compared with the access; accessed
-//               and dirty bits asked for only when the configuration says so; the result is address, page size, level,
-//               rights and entry address, or the fault with its level and entry address.
-//   map         range not empty, all of it 4 KiB aligned, within the input width, within the output address mask; rights
-//               not empty; snooping only where there is snoop control; largest leaves that alignment, length and
-//               hardware allow; for every level on the way down the checks of translate; every slot is free or a table
-//               below which nothing is mapped (else EADDRINUSE), and the arena has the frames that will be missing,
-//               before anything is written; missing tables taken from the arena, zeroed and marked in use; left-over
-//               empty tables replaced by leaves and freed; a dirty byte set for every table frame written.
+//   translate   input address within the configured width (sign-extended where the configuration says so); for every
+//               level: the table frame is in a segment of physical memory (largest segment first, then binary search),
+//               present, what kind of entry at that level, reserved mask of the kind; AMD v1: next level below the own
+//               one, skipped bits 0; rights of all levels and of the root's pointer ANDed and compared with the access;
+//               accessed and dirty bits asked for only when the configuration says so; the result is address, page size,
+//               level, rights and entry address, or the fault with its level and entry address.
+//   map         range not empty, all of it 4 KiB aligned, within the input width (one half of it when sign-extended),
+//               within the output address mask; rights not empty; snooping only where an entry can force it; largest
+//               leaves that alignment, length and hardware allow (AMD v1: contiguous ones too, every slot written); for
+//               every level on the way down the checks of translate; every slot is free or a table below which nothing is
+//               mapped (else EADDRINUSE), and the arena has the frames that will be missing, before anything is written;
+//               missing tables taken from the arena, zeroed and marked in use; left-over empty tables replaced by leaves
+//               and freed; a dirty byte set for every table frame written.
 //               One leaf: one walk. A range: one pass that checks, one that writes; both recursive by level.
 //
-// Both are laid out the same way, so that languages are compared and not layouts: what is nearly always asked for (tables
-// in the largest segment, one leaf) is a loop without a call in it that gives up, nothing written, on whatever is not so
-// simple; a general path behind it does all of it. A range writes its lowest tables without a call.
+// Both are laid out the same way, so that languages are compared and not layouts: a function that asks for the format and
+// one copy per format behind it; what is nearly always asked for (tables in the largest segment, one leaf) is a loop without
+// a call in it that gives up, nothing written, on whatever is not so simple; a general path behind it does all of it. A range
+// writes its lowest tables without a call.
 //
 // Both run with a configuration that is only known at run time, through a call that is not inlined into the caller, and
 // with the bounds that the library has against damaged tables (`REF_VISIT_LIMIT`).
@@ -44,25 +47,48 @@ struct ref_memory {
     size_t count;
 };
 
-// The shape of the tables and what the hardware can do.
+enum ref_format { REF_VTD_SECOND_STAGE, REF_AMD_V1, REF_X86_64 };
+
+// The shape of the tables and what the hardware can do. Leaves of 2 MiB and 1 GiB exist, execute-disable too.
 struct ref_config {
+    enum ref_format format;
     int top_level;
-    int address_bits;
     bool accessed_dirty;
-    bool snoop_control;
+    bool can_snoop;
+    // What the entry that points to the root grants: REF_READ and so on.
+    uint8_t root_rights;
     // Bit `k`: leaves of `2^k` bytes exist.
     uint64_t page_sizes;
+    // Those that take one slot.
+    uint64_t single_sizes;
+    // Half of the input space when it is sign-extended, otherwise 0.
+    uint64_t bias;
+    // Bits that must be 0 in an input address plus `bias`.
+    uint64_t beyond;
+    // The bits of a word that may hold an address, and those that an address may be written into.
     uint64_t address_mask;
+    uint64_t encodable;
+    // The C-bit, or 0.
+    uint64_t encryption;
     uint64_t table_reserved;
     uint64_t leaf_reserved;
 };
 
+enum { REF_READ = 1, REF_WRITE = 2, REF_USER = 4, REF_EXECUTE = 8 };
+
 enum ref_status {
     REF_OK = 0,
     REF_NOT_PRESENT,
-    REF_PERMISSION,
+    REF_NO_READ,
+    REF_NO_WRITE,
+    REF_NO_USER,
     REF_RESERVED,
+    REF_INVALID_LEVEL,
+    REF_INVALID_PAGE_SIZE,
+    REF_LEAF_NOT_ALLOWED,
+    REF_SKIPPED_BITS,
     REF_OUT_OF_RANGE,
+    REF_NON_CANONICAL,
     REF_ABSENT,
 };
 
@@ -92,8 +118,9 @@ struct ref_arena {
     uint8_t *_Nullable dirty;
 };
 
-struct ref_config ref_make_config(int top_level, int address_bits, int host_address_width, bool snoop_control,
-                                  bool device_tlb);
+// Tables of `top_level + 1` levels that translate all input addresses these reach, sign-extended for x86-64. Without a
+// C-bit `encryption_bit` is -1.
+struct ref_config ref_make_config(enum ref_format format, int top_level, int host_address_width, int encryption_bit);
 
 struct ref_memory ref_make_memory(const struct ref_segment *_Nonnull segments, size_t count);
 
@@ -118,6 +145,13 @@ uint64_t ref_map_each(const struct ref_config *_Nonnull config, uint64_t root, c
                       struct ref_arena *_Nonnull arena, uint64_t iova, uint64_t pa, uint64_t byte_count, size_t count);
 uint64_t ref_translate_each(const struct ref_config *_Nonnull config, uint64_t root,
                             const struct ref_memory *_Nonnull memory, const uint64_t *_Nonnull iovas, size_t count);
+
+// The sum of `count` words: what reading them costs at least.
+uint64_t ref_sum(const uint64_t *_Nonnull words, size_t count);
+
+// Maps the file at `path`, all of it and private, reads every word of the `count` pages at these offsets, and unmaps it.
+// The sum of the words; `*error` is 0 or an error number.
+uint64_t ref_read_pages(const char *_Nonnull path, const uint64_t *_Nonnull offsets, size_t count, int *_Nonnull error);
 
 // Writes `byte_count` bytes to `file` and waits for fdatasync. 0 or an error number.
 int ref_bare_write(int file, const uint8_t *_Nonnull bytes, size_t byte_count);
