@@ -7,6 +7,7 @@ import Import
 import PageTables
 import Snapshot
 import Testing
+import Validate
 
 @testable import Scenario
 
@@ -242,6 +243,10 @@ struct RoundTripTests {
         #expect(Set(before.tables.keys) == Set(after.tables.keys))
         for (root, pages) in before.tables { #expect(after.tables[root] == pages, "tables at \(root)") }
         #expect(before.mapped.count > 30 && Self.merged(before.mapped) == Self.merged(after.mapped))
+        for snapshot in [sealed, imported] {
+            #expect(try Checker().check(snapshot).filter { $0.severity != .note }.map(\.description) == [])
+        }
+        #expect(try RecordedMachine(sealed).mappings() == RecordedMachine(imported).mappings())
     }
 
     /// Runs that continue each other, joined: an importer cannot see where one map call ended and the next began.
