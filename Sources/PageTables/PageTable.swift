@@ -39,17 +39,9 @@ public struct PageTable: Sendable, Hashable {
     ) throws(MapError) {
         switch configuration.format {
         case .vtdSecondStage:
-            if Mapper<VTDSecondStage>.mapSimple(
-                configuration.rules, root: root.rawValue, top: configuration.topLevel, iova: iova.rawValue,
-                pa: pa.rawValue, byteCount: byteCount, protection: protection, options: options, memory: memory,
-                arena: &arena)
-            {
-                return
-            }
-            try Mapper<VTDSecondStage>.map(
-                &self, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount, protection: protection,
+            try map(
+                VTDSecondStage.self, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount, protection: protection,
                 options: options, memory: memory, arena: &arena)
-        // Each in a function of its own, so that no format's registers are another's concern.
         case .amdV1:
             try map(
                 AMDv1.self, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount, protection: protection,
@@ -61,7 +53,7 @@ public struct PageTable: Sendable, Hashable {
         }
     }
 
-    @inline(never)
+    @inline(__always)
     private mutating func map<Format: PageTableFormat>(
         _ format: Format.Type, iova: UInt64, pa: UInt64, byteCount: UInt64, protection: Protection,
         options: MapOptions, memory: MemoryView, arena: inout TableArena

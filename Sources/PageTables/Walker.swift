@@ -6,21 +6,11 @@ public enum Walker {
     ///
     /// With ``PageTableConfiguration/accessedDirty`` a successful translation sets the accessed bit in every entry used
     /// and, on a write, the dirty bit in the leaf; a fault changes nothing.
+    @inlinable
     public static func translate(
         _ configuration: PageTableConfiguration, root: PhysicalAddress, memory: MemoryView, iova: IOVA, access: Access
     ) -> TranslationResult {
-        switch configuration.format {
-        case .vtdSecondStage:
-            FormatWalker<VTDSecondStage>.translate(
-                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
-        // Each in a function of its own, so that no format's registers are another's concern.
-        case .amdV1:
-            FormatWalker<AMDv1>.translateApart(
-                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
-        case .x86_64:
-            FormatWalker<X86_64>.translateApart(
-                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
-        }
+        walk(configuration, root: root, memory: memory, iova: iova, access: access)
     }
 
     /// As ``translate(_:root:memory:iova:access:)``.
@@ -28,6 +18,25 @@ public enum Walker {
         _ stage: TranslationStage, memory: MemoryView, iova: IOVA, access: Access
     ) -> TranslationResult {
         translate(stage.configuration, root: stage.root, memory: memory, iova: iova, access: access)
+    }
+}
+
+/// ``Walker/translate(_:root:memory:iova:access:)``; outside of a type because the type, an argument that nobody needs,
+/// costs every call a second one.
+@inline(never) @usableFromInline
+func walk(
+    _ configuration: PageTableConfiguration, root: PhysicalAddress, memory: MemoryView, iova: IOVA, access: Access
+) -> TranslationResult {
+    switch configuration.format {
+    case .vtdSecondStage:
+        FormatWalker<VTDSecondStage>.translate(
+            configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
+    case .amdV1:
+        FormatWalker<AMDv1>.translate(
+            configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
+    case .x86_64:
+        FormatWalker<X86_64>.translate(
+            configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
     }
 }
 
@@ -45,33 +54,25 @@ enum FormatWalker<Format: PageTableFormat> {
         }
         let rules = configuration.rules
         guard (Format.canSignExtend ? iova &+ rules.bias : iova) & rules.beyond == 0,
-            var words = memory.primaryWords(ofPage: root)
+            memory.isPrimary(root)
         else { return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access) }
         var shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* configuration.topLevel)
         var mark = Format.mark(level: configuration.topLevel)
         var table = root
         var rights = Format.rootRights(rules)
         while shift != 12 {
-            let word = words[Int(truncatingIfNeeded: iova &>> shift & 511)]
+            let word = memory.primaryWords(ofPage: table)[Int(truncatingIfNeeded: iova &>> shift & 511)]
             table = Format.tableAddress(word, rules)
-            guard Format.isTable(word, mark: mark, rules), let below = memory.primaryWords(ofPage: table) else {
+            guard Format.isTable(word, mark: mark, rules), memory.isPrimary(table) else {
                 return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access)
             }
             rights &= Format.rights(word)
-            words = below
             shift &-= 9
             mark &-= Format.markStep
         }
         let index = Int(truncatingIfNeeded: iova &>> 12 & 511)
         return result(
-            words[index], at: entryAddress(table, index), level: 0, rights: rights, rules, iova: iova, access: access)
-    }
-
-    @inline(never)
-    static func translateApart(
-        _ configuration: PageTableConfiguration, root: UInt64, memory: MemoryView, iova: UInt64, access: Access
-    ) -> TranslationResult {
-        translate(configuration, root: root, memory: memory, iova: iova, access: access)
+            memory.primaryWords(ofPage: table)[index], at: entryAddress(table, index), level: 0, rights: rights, rules, iova: iova, access: access)
     }
 
     /// Any walk, without setting bits.
