@@ -17,7 +17,7 @@ import PackageDescription
 ///
 ///     strip -g -o /tmp/domstore-bench Sources/Benchmarks/.build/release/domstore-bench
 ///     valgrind --tool=callgrind --toggle-collect='*measuredSection*' \
-///         /tmp/domstore-bench --benchmark map-4k --side swift --iterations 100000
+///         /tmp/domstore-bench --benchmark map-4k-vtd --side swift --iterations 100000
 ///
 /// The seal is written below `TMPDIR`, or /var/tmp. Its syncs, writes and bytes are counted inside the process (the program
 /// defines `fsync` and `fdatasync` itself, /proc/self/io tells the rest). To see them from outside, all that stands
@@ -42,13 +42,19 @@ let package = Package(
             dependencies: ["CReference", "Measurement", .product(name: "DomainStore", package: "domstore")],
             path: "Benchmarks/PageTableBenchmarks"),
         .target(
+            name: "MachineBenchmarks",
+            dependencies: [
+                "CReference", "Measurement", "PageTableBenchmarks", .product(name: "DomainStore", package: "domstore"),
+            ],
+            path: "Benchmarks/MachineBenchmarks"),
+        .target(
             name: "StoreBenchmarks",
             dependencies: ["CReference", "Measurement", .product(name: "DomainStore", package: "domstore")],
             path: "Benchmarks/StoreBenchmarks"),
         .executableTarget(
             name: "domstore-bench",
             dependencies: [
-                "Measurement", "PageTableBenchmarks", "StoreBenchmarks",
+                "MachineBenchmarks", "Measurement", "PageTableBenchmarks", "StoreBenchmarks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/domstore-bench"),

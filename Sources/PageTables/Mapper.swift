@@ -32,23 +32,21 @@ enum Mapper<Format: PageTableFormat> {
         _ rules: EntryRules, root: UInt64, top: Int, iova: UInt64, word leaf: UInt64, shift target: UInt64,
         memory: MemoryView, arena: inout TableArena
     ) -> Bool {
-        guard var words = memory.primaryWords(ofPage: root) else { return false }
+        guard memory.isPrimary(root) else { return false }
         var table = root
         var shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* top)
         var mark = Format.mark(level: top)
         var indices = Format.indices(of: iova, topLevel: top)
         while shift != target {
-            let word = words[Int(truncatingIfNeeded: indices &>> 55)]
+            let word = memory.primaryWords(ofPage: table)[Int(truncatingIfNeeded: indices &>> 55)]
             table = Format.tableAddress(word, rules)
-            guard Format.isTable(word, mark: mark, rules), let below = memory.primaryWords(ofPage: table) else {
-                return false
-            }
-            words = below
+            guard Format.isTable(word, mark: mark, rules), memory.isPrimary(table) else { return false }
             indices &<<= 9
             shift &-= 9
             mark &-= Format.markStep
         }
         let index = Int(truncatingIfNeeded: indices &>> 55)
+        let words = memory.primaryWords(ofPage: table)
         guard !Format.isPresent(words[index]), arena.markPrimaryDirty(table) else { return false }
         words[index] = leaf
         return true

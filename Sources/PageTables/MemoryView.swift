@@ -39,17 +39,19 @@ public struct MemoryView: @unchecked Sendable {
     /// The 512 words of the 4 KiB page that begins at `base` (4 KiB aligned), or `nil` when it is not wholly present.
     @inline(__always)
     func words(ofPage base: UInt64) -> UnsafeMutablePointer<UInt64>? {
-        if let words = primaryWords(ofPage: base) { return words }
+        if isPrimary(base) { return primaryWords(ofPage: base) }
         return search(base, bytes: 4096)?.assumingMemoryBound(to: UInt64.self)
     }
 
-    /// As ``words(ofPage:)``, but `nil` also for a page outside the largest segment: no call in the way of a hot loop.
+    /// True when the page at `base` is wholly in the largest segment: no call in the way of a hot loop.
     @inline(__always)
-    func primaryWords(ofPage base: UInt64) -> UnsafeMutablePointer<UInt64>? {
-        let offset = base &- self.base
-        guard offset < pageLimit else { return nil }
+    func isPrimary(_ base: UInt64) -> Bool { base &- self.base < pageLimit }
+
+    /// As ``words(ofPage:)`` for a page that ``isPrimary(_:)``. No optional: a hot loop would ask for `nil` again.
+    @inline(__always)
+    func primaryWords(ofPage base: UInt64) -> UnsafeMutablePointer<UInt64> {
         // Not `pointer + offset`: the sum waits for the page's address only, not for the offset first.
-        return UnsafeMutablePointer(bitPattern: bias &+ UInt(truncatingIfNeeded: base)).unsafelyUnwrapped
+        UnsafeMutablePointer(bitPattern: bias &+ UInt(truncatingIfNeeded: base)).unsafelyUnwrapped
     }
 
     /// Where the `bytes` bytes at `address` are, or `nil` when they are not all in one segment.

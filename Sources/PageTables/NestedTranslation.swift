@@ -88,7 +88,7 @@ struct NestedWalk {
 
     /// The second stage's half.
     private func translate(_ upper: Translation, _ access: Access) -> NestedTranslation {
-        let result = Walker.walk(pages.second, memory: memory, iova: IOVA(upper.pa.rawValue), access: access)
+        let result = Walker.translate(pages.second, memory: memory, iova: IOVA(upper.pa.rawValue), access: access)
         guard case .translated(let lower) = result else {
             return NestedTranslation(result: result, stage: .second, guestAddress: upper.pa)
         }
@@ -108,20 +108,20 @@ struct NestedWalk {
             let bits = first.configuration.updatedBits(dirty: isDirty)
             marked.append(step.entry.word | bits)
             guard marked[number] != step.entry.word else { continue }
-            let result = Walker.walk(
+            let result = Walker.translate(
                 pages.second, memory: memory, iova: IOVA(step.guestEntry.rawValue), access: .write)
             guard case .translated = result else {
                 return NestedTranslation(result: result, stage: .second, guestAddress: step.guestEntry)
             }
         }
         for (step, word) in zip(steps, marked) {
-            _ = Walker.walk(
+            _ = Walker.translate(
                 second, memory: memory, iova: IOVA(step.guestEntry.rawValue),
                 access: word == step.entry.word ? .read : .write)
             if word != step.entry.word { _ = memory.setWord(word, at: step.entryAddress) }
         }
         if let address = quiet.guestAddress {
-            _ = Walker.walk(second, memory: memory, iova: IOVA(address.rawValue), access: access)
+            _ = Walker.translate(second, memory: memory, iova: IOVA(address.rawValue), access: access)
         }
         return quiet
     }
@@ -141,7 +141,7 @@ struct GuestPages: TablePages {
     }
 
     func host(of page: UInt64) -> HostPage {
-        let result = Walker.walk(second, memory: memory, iova: IOVA(page), access: .read)
+        let result = Walker.translate(second, memory: memory, iova: IOVA(page), access: .read)
         guard case .translated(let translation) = result else { return .refused(result) }
         return .page(translation.pa.rawValue)
     }

@@ -111,9 +111,9 @@ struct NestedPieces: PieceSource {
     /// What the second stage makes of `guest`, and up to where it certainly is the same entry.
     private func span(at guest: UInt64) -> (translation: Translation?, last: UInt64) {
         func slot(_ level: Int) -> UInt64 { guest | ((1 &<< UInt64(12 + 9 * level)) &- 1) }
-        var result = Walker.walk(second, memory: memory, iova: IOVA(guest), access: .read)
+        var result = Walker.translate(second, memory: memory, iova: IOVA(guest), access: .read)
         if case .fault(.permissionRead, _, _) = result {
-            result = Walker.walk(second, memory: memory, iova: IOVA(guest), access: .write)
+            result = Walker.translate(second, memory: memory, iova: IOVA(guest), access: .write)
         }
         switch result {
         // Not the page: the other items of a damaged contiguous leaf may be others.

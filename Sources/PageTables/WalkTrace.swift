@@ -56,7 +56,7 @@ extension Walker {
         var quiet = configuration
         quiet.accessedDirty = false
         let stage = TranslationStage(configuration: quiet, root: root)
-        let result = walk(stage, memory: memory, iova: iova, access: access)
+        let result = Walker.translate(stage, memory: memory, iova: iova, access: access)
         var steps: [WalkTrace.Step] = []
         eachEntry(configuration, root: root, memory: memory, iova: iova, pages: HostPages()) { place, entry, rights in
             steps.append(

@@ -6,41 +6,38 @@ public enum Walker {
     ///
     /// With ``PageTableConfiguration/accessedDirty`` a successful translation sets the accessed bit in every entry used
     /// and, on a write, the dirty bit in the leaf; a fault changes nothing.
+    @inlinable
     public static func translate(
         _ configuration: PageTableConfiguration, root: PhysicalAddress, memory: MemoryView, iova: IOVA, access: Access
     ) -> TranslationResult {
-        enter(configuration, root: root, memory: memory, iova: iova, access: access)
+        walkTables(configuration, root: root, memory: memory, iova: iova, access: access)
     }
 
     /// As ``translate(_:root:memory:iova:access:)``.
+    @inlinable
     public static func translate(
         _ stage: TranslationStage, memory: MemoryView, iova: IOVA, access: Access
     ) -> TranslationResult {
-        enter(stage.configuration, root: stage.root, memory: memory, iova: iova, access: access)
+        walkTables(stage.configuration, root: stage.root, memory: memory, iova: iova, access: access)
     }
+}
 
-    /// The one switch over the formats. Inlined wherever it is called: were one of the public functions called from
-    /// within, the compiler would split it, and the result be copied once more on its way out.
-    @inline(__always)
-    private static func enter(
-        _ configuration: PageTableConfiguration, root: PhysicalAddress, memory: MemoryView, iova: IOVA, access: Access
-    ) -> TranslationResult {
-        switch configuration.format {
-        case .vtdSecondStage:
-            FormatWalker<VTDSecondStage>.translate(
-                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
-        case .amdV1:
-            FormatWalker<AMDv1>.translate(
-                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
-        case .x86_64:
-            FormatWalker<X86_64>.translate(
-                configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
-        }
-    }
-
-    /// As ``translate(_:root:memory:iova:access:)``, for callers in this module that are not in a hurry.
-    static func walk(_ stage: TranslationStage, memory: MemoryView, iova: IOVA, access: Access) -> TranslationResult {
-        enter(stage.configuration, root: stage.root, memory: memory, iova: iova, access: access)
+/// ``Walker/translate(_:root:memory:iova:access:)``; outside of a type because the type, an argument that nobody needs,
+/// costs every call a second one.
+@inline(never) @usableFromInline
+func walkTables(
+    _ configuration: PageTableConfiguration, root: PhysicalAddress, memory: MemoryView, iova: IOVA, access: Access
+) -> TranslationResult {
+    switch configuration.format {
+    case .vtdSecondStage:
+        FormatWalker<VTDSecondStage>.translate(
+            configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
+    case .amdV1:
+        FormatWalker<AMDv1>.translate(
+            configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
+    case .x86_64:
+        FormatWalker<X86_64>.translate(
+            configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
     }
 }
 
@@ -58,7 +55,7 @@ enum FormatWalker<Format: PageTableFormat> {
         }
         let rules = configuration.rules
         guard (Format.canSignExtend ? iova &+ rules.bias : iova) & rules.beyond == 0,
-            var words = memory.primaryWords(ofPage: root)
+            memory.isPrimary(root)
         else { return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access) }
         var level = configuration.topLevel
         var mark = Format.mark(level: level)
@@ -66,20 +63,20 @@ enum FormatWalker<Format: PageTableFormat> {
         var table = root
         var rights = Format.rootRights(rules)
         while level != 0 {
-            let word = words[Int(truncatingIfNeeded: indices &>> 55)]
+            let word = memory.primaryWords(ofPage: table)[Int(truncatingIfNeeded: indices &>> 55)]
             table = Format.tableAddress(word, rules)
-            guard Format.isTable(word, mark: mark, rules), let below = memory.primaryWords(ofPage: table) else {
+            guard Format.isTable(word, mark: mark, rules), memory.isPrimary(table) else {
                 return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access)
             }
             rights &= Format.rights(word)
-            words = below
             indices &<<= 9
             level &-= 1
             mark &-= Format.markStep
         }
         let index = Int(truncatingIfNeeded: iova &>> 12 & 511)
         return result(
-            words[index], at: entryAddress(table, index), level: 0, rights: rights, rules, iova: iova, access: access)
+            memory.primaryWords(ofPage: table)[index], at: entryAddress(table, index), level: 0, rights: rights, rules,
+            iova: iova, access: access)
     }
 
     /// Any walk, without setting bits.

@@ -17,12 +17,13 @@ public struct ContextCache: ~Copyable {
 
     /// An entry as it is kept.
     struct Slot {
-        /// See ``ContextCache/bits(_:_:)``; 0 when empty.
+        /// ``RequestKey/bits``; 0 when empty.
         var key: UInt64 = 0
-        /// ``CacheSpace/bits``.
+        /// What the IOTLB is asked for: ``CacheSpace/bits``; 0, which it holds nothing under, for pass-through.
+        var lookupSpace: UInt64 = 0
         var space: UInt64 = 0
-        /// ``CacheSpace/salt`` of it.
-        var salt: UInt64 = 0
+        /// The low half of ``CacheSpace/salt``, which suffices.
+        var salt: UInt32 = 0
         /// 0: through tables. Otherwise bit 7 and the rights of pass-through.
         var passThrough: UInt8 = 0
 
@@ -45,36 +46,28 @@ public struct ContextCache: ~Copyable {
 
     private var all: UnsafeMutableBufferPointer<Slot> { .init(start: slots, count: Int(mask) + 1) }
 
-    /// A requester and PASID in one number, never 0. A unit serves one segment, so that is no part of it.
-    @inline(__always) private static func bits(_ rid: UInt16, _ pasid: PASID?) -> UInt64 {
-        (pasid.map { (UInt64($0.rawValue) &+ 1) &<< 16 } ?? 0) | UInt64(rid) | 1 &<< 63
+    @inline(__always) private func slot(_ key: RequestKey) -> UnsafeMutablePointer<Slot> {
+        slots + Int(truncatingIfNeeded: key.place & mask)
     }
 
-    @inline(__always) private func slot(_ bits: UInt64) -> UnsafeMutablePointer<Slot> {
-        slots + Int(truncatingIfNeeded: (bits &+ (bits &>> 16) &* 0x9e5) & mask)
-    }
-
-    /// The entry of `rid` and `pasid`, or `nil`.
-    @inline(__always) func lookup(_ rid: UInt16, _ pasid: PASID?) -> UnsafeMutablePointer<Slot>? {
-        let bits = Self.bits(rid, pasid)
-        let slot = slot(bits)
-        return slot.pointee.key == bits ? slot : nil
+    /// The entry of `key`, or `nil`.
+    @inline(__always) func lookup(_ key: RequestKey) -> UnsafeMutablePointer<Slot>? {
+        let slot = slot(key)
+        return slot.pointee.key == key.bits ? slot : nil
     }
 
     mutating func fill(_ entry: Entry) {
-        let bits = Self.bits(entry.key.requester.rid, entry.key.pasid)
-        slot(bits).pointee = Slot(
-            key: bits, space: entry.space.bits, salt: entry.space.salt,
-            passThrough: entry.passThrough.map { Slot.passes | $0.rawValue } ?? 0)
+        let key = RequestKey(entry.key)
+        slot(key).pointee = Slot(
+            key: key.bits, lookupSpace: entry.passThrough == nil ? entry.space.bits : 0, space: entry.space.bits,
+            salt: UInt32(truncatingIfNeeded: entry.space.salt), passThrough: entry.passThrough.map { Slot.passes | $0.rawValue } ?? 0)
     }
 
-    mutating func invalidate(_ key: AttachmentKey) { lookup(key.requester.rid, key.pasid)?.pointee.key = 0 }
+    mutating func invalidate(_ key: AttachmentKey) { lookup(RequestKey(key))?.pointee.key = 0 }
 
     /// Forgets all of a device, whatever the PASID.
     mutating func invalidate(_ requester: RequesterID) {
-        for index in all.indices where UInt16(truncatingIfNeeded: all[index].key) == requester.rid {
-            all[index].key = 0
-        }
+        for index in all.indices where RequestKey(bits: all[index].key).rid == requester.rid { all[index].key = 0 }
     }
 
     mutating func invalidateAll() {
@@ -84,10 +77,8 @@ public struct ContextCache: ~Copyable {
     /// Every cached entry, sorted by requester and PASID.
     public var entries: [Entry] {
         all.filter { $0.key != 0 }.map { slot in
-            let requester = RequesterID(segment: segment, rid: UInt16(truncatingIfNeeded: slot.key))
-            let pasid = UInt32(truncatingIfNeeded: slot.key &>> 16 & 0x1f_ffff)
-            return Entry(
-                key: AttachmentKey(requester, pasid == 0 ? nil : PASID(pasid - 1)), space: CacheSpace(bits: slot.space),
+            Entry(
+                key: RequestKey(bits: slot.key).attachmentKey(segment: segment), space: CacheSpace(bits: slot.space),
                 passThrough: slot.passThrough == 0 ? nil : Protection(rawValue: slot.passThrough & ~Slot.passes))
         }.sorted { $0.key < $1.key }
     }

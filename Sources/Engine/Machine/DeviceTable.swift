@@ -18,8 +18,9 @@ final class DeviceTable {
         let places: UnsafeMutablePointer<Place>
     }
 
-    private let segments: UnsafeMutablePointer<Segment>
-    private let segmentCount: Int
+    /// Nearly always the only one.
+    private let first: Segment
+    private let later: [Segment]
 
     /// `devices` sorted by requester id; none puts anything on the bus yet.
     init(_ devices: [MachineDevice]) throws(MachineError) {
@@ -27,32 +28,24 @@ final class DeviceTable {
             throw .duplicateDevice(devices[index].requester)
         }
         let numbers = Set(devices.map(\.requester.segment)).sorted()
-        segmentCount = numbers.count
-        segments = .allocate(capacity: max(numbers.count, 1))
-        for (index, number) in numbers.enumerated() {
+        let segments = (numbers.isEmpty ? [0] : numbers).map { number in
             guard let memory = calloc(1 << 16, MemoryLayout<Place>.stride) else {
                 preconditionFailure("out of host memory")
             }
-            (segments + index).initialize(
-                to: Segment(number: number, places: memory.assumingMemoryBound(to: Place.self)))
+            return Segment(number: number, places: memory.assumingMemoryBound(to: Place.self))
         }
+        first = segments[0]
+        later = Array(segments.dropFirst())
         for (index, device) in devices.enumerated() { place(device.requester)?.pointee.number = index + 1 }
     }
 
     deinit {
-        for index in 0..<segmentCount { free(segments[index].places) }
-        segments.deallocate()
+        for segment in [first] + later { free(segment.places) }
     }
 
-    /// O(segments).
-    @inline(__always)
     private func place(_ requester: RequesterID) -> UnsafeMutablePointer<Place>? {
-        var index = 0
-        while index < segmentCount {
-            if segments[index].number == requester.segment { return segments[index].places + Int(requester.rid) }
-            index &+= 1
-        }
-        return nil
+        let segment = requester.segment == first.number ? first : later.first { $0.number == requester.segment }
+        return segment.map { $0.places + Int(requester.rid) }
     }
 
     /// The device's index, or `nil`.
@@ -61,10 +54,15 @@ final class DeviceTable {
         return number - 1
     }
 
-    /// The caches that the accesses of `requester` go through; `nil` when there are none.
-    @inline(__always)
+    /// The caches that the accesses of `requester` go through; `nil` when there are none. O(segments).
     func caches(of requester: RequesterID) -> UnsafeMutablePointer<UnitCaches>? {
         place(requester)?.pointee.caches
+    }
+
+    /// As ``caches(of:)``, but `nil` also for a requester that is not on the first segment: no call.
+    @inline(__always)
+    func firstSegmentCaches(of requester: RequesterID) -> UnsafeMutablePointer<UnitCaches>? {
+        requester.segment == first.number ? first.places[Int(requester.rid)].caches : nil
     }
 
     /// Says what the accesses of `requester`, a device, go through from now on.

@@ -8,14 +8,14 @@ import PageTables
 public struct IOTLB: ~Copyable {
     /// One cached translation of a 4 KiB page.
     public struct Entry: Sendable, Hashable {
-        /// Number of the input page.
-        var page: UInt64
+        /// Number of the input page; more than there are when empty.
+        var page: UInt64 = .max
         /// ``CacheSpace/bits``; 0 when empty.
-        var spaceBits: UInt64
+        var spaceBits: UInt64 = 0
         /// Physical page in 63:12, ``Rights`` in 3:0.
-        var payload: UInt64
-        /// Who filled it: where a fresh walk has to start.
-        public var source: AttachmentKey
+        var payload: UInt64 = 0
+        /// ``RequestKey/bits`` of who filled it: where a fresh walk has to start.
+        var source: UInt64 = 0
 
         /// The tag, and PASID where that is part of the key, of the domain that translated it.
         public var space: CacheSpace { CacheSpace(bits: spaceBits) }
@@ -57,10 +57,8 @@ public struct IOTLB: ~Copyable {
     /// A cache of `2^slotsLog2` pages.
     init(slotsLog2: Int = 12) {
         mask = (1 << UInt64(slotsLog2)) - 1
-        let empty = Entry(
-            page: 0, spaceBits: 0, payload: 0, source: AttachmentKey(RequesterID(segment: 0, rid: 0)))
         slots = .allocate(capacity: 1 << slotsLog2)
-        slots.initialize(repeating: empty, count: 1 << slotsLog2)
+        slots.initialize(repeating: Entry(), count: 1 << slotsLog2)
     }
 
     deinit { slots.deallocate() }
@@ -71,7 +69,8 @@ public struct IOTLB: ~Copyable {
         slots + Int(truncatingIfNeeded: (page &+ salt) & mask)
     }
 
-    /// The cached translation of the page numbered `page` in the space of `bits`, whose ``CacheSpace/salt`` is `salt`.
+    /// The cached translation of the page numbered `page` in the space of `bits`, whose ``CacheSpace/salt`` is `salt`
+    /// (its low half suffices).
     @inline(__always) func lookup(_ bits: UInt64, salt: UInt64, page: UInt64) -> UnsafeMutablePointer<Entry>? {
         let slot = slot(page, salt: salt)
         return slot.pointee.page == page && slot.pointee.spaceBits == bits ? slot : nil
@@ -83,16 +82,16 @@ public struct IOTLB: ~Copyable {
     }
 
     /// Caches the translation of `iova`'s page, displacing what shares its place. `rights` are ``Rights``.
-    mutating func fill(_ space: CacheSpace, iova: IOVA, pa: PhysicalAddress, rights: UInt64, source: AttachmentKey) {
+    mutating func fill(_ space: CacheSpace, iova: IOVA, pa: PhysicalAddress, rights: UInt64, source: RequestKey) {
         slot(iova.page, salt: space.salt).pointee = Entry(
-            page: iova.page, spaceBits: space.bits, payload: pa.pageBase.rawValue | rights, source: source)
+            page: iova.page, spaceBits: space.bits, payload: pa.pageBase.rawValue | rights, source: source.bits)
     }
 
     /// Forgets every page of `space` that `range` touches; `nil`: all of the space.
     mutating func invalidate(_ space: CacheSpace, range: IOVARange?) {
         if let range, range.last.page - range.first.page <= mask / 4 {
             for page in range.first.page...range.last.page {
-                lookup(space.bits, salt: space.salt, page: page)?.pointee.spaceBits = 0
+                lookup(space.bits, salt: space.salt, page: page)?.pointee = Entry()
             }
             return
         }
@@ -108,7 +107,7 @@ public struct IOTLB: ~Copyable {
     mutating func invalidateAll() { forget { _ in true } }
 
     private mutating func forget(_ isWanted: (Entry) -> Bool) {
-        for index in all.indices where isWanted(all[index]) { all[index].spaceBits = 0 }
+        for index in all.indices where isWanted(all[index]) { all[index] = Entry() }
     }
 
     /// Every valid entry, sorted by space, then IOVA.

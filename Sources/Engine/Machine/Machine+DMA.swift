@@ -6,17 +6,23 @@ extension Machine {
     public func dma(
         _ requester: RequesterID, pasid: PASID? = nil, iova: IOVA, access: Access
     ) -> DMAOutcome {
-        guard let caches = deviceTable.caches(of: requester) else { return .notIssued }
-        if let address = caches.pointee.serve(requester.rid, pasid, iova: iova, access: access) {
+        let key = RequestKey(requester.rid, pasid)
+        if let caches = deviceTable.firstSegmentCaches(of: requester),
+            let address = caches.pointee.hit(key, iova: iova, access: access)
+        {
             return .address(address)
         }
-        return walk(AttachmentKey(requester, pasid), iova: iova, access: access)
+        return miss(AttachmentKey(requester, pasid), iova: iova, access: access)
     }
 
+    /// Whatever is not answered by the caches of the first segment's units: kept out of the way of what is.
     @inline(never)
-    private func walk(_ key: AttachmentKey, iova: IOVA, access: Access) -> DMAOutcome {
-        guard let index = deviceTable.index(of: key.requester) else { return .notIssued }
-        return units[unitOfDevice[index]].walk(key, iova: iova, access: access, memory: memory.view)
+    private func miss(_ key: AttachmentKey, iova: IOVA, access: Access) -> DMAOutcome {
+        guard let caches = deviceTable.caches(of: key.requester), let index = deviceTable.index(of: key.requester) else {
+            return .notIssued
+        }
+        if let address = caches.pointee.hit(RequestKey(key), iova: iova, access: access) { return .address(address) }
+        return units[unitOfDevice[index]].miss(key, iova: iova, access: access, memory: memory.view)
     }
 
     /// Every cached translation of every unit that a fresh walk does not give: each one is a forgotten invalidation.

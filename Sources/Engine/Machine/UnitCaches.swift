@@ -11,6 +11,7 @@ struct UnitCaches: ~Copyable {
     let beyondHostWidth: UInt64
     var contexts: ContextCache
     var iotlb = IOTLB()
+    /// Without the hits in ``DMACounters/translated``.
     var counters = DMACounters()
 
     init(isTranslating: Bool, hostAddressWidth: Int, segment: UInt32) {
@@ -19,26 +20,26 @@ struct UnitCaches: ~Copyable {
         contexts = ContextCache(segment: segment)
     }
 
-    /// The answer of the caches alone; `nil` when the unit has to read memory, or to refuse: it decides then from the
-    /// root register on. No call, no allocation, no reference counted.
+    /// The answer of context cache and IOTLB; `nil` when they do not hold it. No call, no allocation, no reference counted.
     @inline(__always)
-    mutating func serve(_ rid: UInt16, _ pasid: PASID?, iova: IOVA, access: Access) -> PhysicalAddress? {
-        guard isTranslating, !IOMMUHardware.isInInterruptWindow(iova), let context = contexts.lookup(rid, pasid) else {
-            return nil
-        }
-        if context.pointee.passThrough != 0 {
-            guard Protection(rawValue: context.pointee.passThrough).contains(access.needs),
-                iova.rawValue & beyondHostWidth == 0
-            else { return nil }
-            counters.translated &+= 1
-            return PhysicalAddress(iova.rawValue)
-        }
+    mutating func hit(_ key: RequestKey, iova: IOVA, access: Access) -> PhysicalAddress? {
         let needs = IOTLB.Rights.needs(access)
-        guard let entry = iotlb.lookup(context.pointee.space, salt: context.pointee.salt, page: iova.page),
+        guard isTranslating, !IOMMUHardware.isInInterruptWindow(iova), let context = contexts.lookup(key),
+            let entry = iotlb.lookup(context.pointee.lookupSpace, salt: UInt64(context.pointee.salt), page: iova.page),
             entry.pointee.payload & needs == needs
         else { return nil }
-        counters.translated &+= 1
         counters.cacheHits &+= 1
         return PhysicalAddress(entry.pointee.payload & ~0xfff | iova.pageOffset)
+    }
+
+    /// The answer of the context cache to a request whose address passes unchanged; `nil` when it does not hold it, or the
+    /// unit has to refuse.
+    func pass(_ key: RequestKey, iova: IOVA, access: Access) -> PhysicalAddress? {
+        guard isTranslating, !IOMMUHardware.isInInterruptWindow(iova), let context = contexts.lookup(key),
+            context.pointee.passThrough != 0,
+            Protection(rawValue: context.pointee.passThrough).contains(access.needs),
+            iova.rawValue & beyondHostWidth == 0
+        else { return nil }
+        return PhysicalAddress(iova.rawValue)
     }
 }

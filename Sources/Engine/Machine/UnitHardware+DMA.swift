@@ -3,37 +3,41 @@ import IOMMUModel
 import PageTables
 
 extension UnitHardware {
-    /// One access of the requester of `key`, which must be behind this unit, resolved from the root register down, so that
-    /// what memory says decides. O(1): the number of lookup entries and table levels.
-    @inline(never)
-    func walk(_ key: AttachmentKey, iova: IOVA, access: Access, memory: MemoryView) -> DMAOutcome {
+    /// One access of the requester of `key`, which must be behind this unit, that the IOTLB does not answer: resolved from
+    /// the root register down, so that what memory says decides, unless it is known to pass unchanged. O(1): the number of
+    /// lookup entries and table levels.
+    func miss(_ key: AttachmentKey, iova: IOVA, access: Access, memory: MemoryView) -> DMAOutcome {
+        if let address = caches.pointee.pass(RequestKey(key), iova: iova, access: access) {
+            caches.pointee.counters.translated &+= 1
+            return .address(address)
+        }
         let outcome = hardware.translate(
             key.requester.rid, pasid: key.pasid, iova: iova, access: access, memory: memory)
         switch outcome {
         case .translated(let translation, let context):
-            counters.translated &+= 1
+            caches.pointee.counters.translated &+= 1
             contextCache.fill(.init(key: key, space: context.cacheSpace, passThrough: nil))
             iotlb.fill(
                 context.cacheSpace, iova: iova, pa: translation.pa,
-                rights: IOTLB.Rights.of(translation, isDirty: access == .write), source: key)
+                rights: IOTLB.Rights.of(translation, isDirty: access == .write), source: RequestKey(key))
             return .address(translation.pa)
         case .untranslated(let address, let context):
-            counters.translated &+= 1
+            caches.pointee.counters.translated &+= 1
             if let context, case .passThrough(let rights) = context.path {
                 contextCache.fill(.init(key: key, space: context.cacheSpace, passThrough: rights))
             }
             return .address(address)
         case .interrupt:
-            counters.interrupts &+= 1
+            caches.pointee.counters.interrupts &+= 1
             return .interrupt
         case .aborted:
-            counters.faults &+= 1
+            caches.pointee.counters.faults &+= 1
             return .aborted
         case .unknown(let page):
-            counters.unknown &+= 1
+            caches.pointee.counters.unknown &+= 1
             return .unknown(page)
         case .fault(let fault):
-            counters.faults &+= 1
+            caches.pointee.counters.faults &+= 1
             if fault.isRecorded {
                 faultLog.append(FaultRecord(key: key, iova: iova, access: access, reason: fault.reason))
             }
@@ -54,8 +58,9 @@ extension UnitHardware {
         }
         for entry in iotlb.entries {
             let access: Access = entry.protection.contains(.read) ? .read : .write
+            let source = RequestKey(bits: entry.source).attachmentKey(segment: segment)
             if case .translated(let translation, let context) = hardware.observe(
-                entry.source.requester.rid, pasid: entry.source.pasid, iova: entry.iova, access: access, memory: memory),
+                source.requester.rid, pasid: source.pasid, iova: entry.iova, access: access, memory: memory),
                 translation.pa == entry.pa, translation.protection == entry.protection,
                 context.cacheSpace == entry.space
             {
@@ -63,7 +68,7 @@ extension UnitHardware {
             }
             result.append(
                 StaleEntry(
-                    unit: id, cache: .iotlb, key: entry.source, space: entry.space, iova: entry.iova, pa: entry.pa))
+                    unit: id, cache: .iotlb, key: source, space: entry.space, iova: entry.iova, pa: entry.pa))
         }
         return result
     }

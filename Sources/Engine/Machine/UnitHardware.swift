@@ -41,9 +41,10 @@ public final class UnitHardware {
     /// Faults recorded; an engine may drain it.
     public internal(set) var faultLog = FaultLog()
     /// All zero when the unit is built; a jump does not reset them.
-    public internal(set) var counters: DMACounters {
-        get { caches.pointee.counters }
-        _modify { yield &caches.pointee.counters }
+    public var counters: DMACounters {
+        var counters = caches.pointee.counters
+        counters.translated &+= counters.cacheHits
+        return counters
     }
 
     /// - Throws: ``MachineError/missingRegister(_:_:)``, ``MachineError/unsupportedUnit(_:_:)``,

@@ -90,6 +90,17 @@ public final class TableGround {
         referenceRoot = ref_arena_allocate(&referenceArena)
     }
 
+    /// Begins another tree beside those that are there, on the side of C.
+    public func addReferenceRoot() { referenceRoot = ref_arena_allocate(&referenceArena) }
+
+    /// The table frames that the side of C has in use; they are the first ones of the arena.
+    public var referenceFrames: Int { referenceArena.allocated_count }
+
+    /// The words of those frames, one frame after the other.
+    public var referenceWords: UnsafePointer<UInt64> {
+        UnsafeRawPointer(referenceArena.pointer!).assumingMemoryBound(to: UInt64.self)
+    }
+
     /// `count` calls of `ref_map`, `byteCount` each, from `iova` and `pa` on. The sum of their error numbers.
     @discardableResult
     public func referenceMap(_ count: Int, byteCount: UInt64, iova: UInt64 = 0, pa: UInt64) -> UInt64 {

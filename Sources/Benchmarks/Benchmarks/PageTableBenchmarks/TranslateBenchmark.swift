@@ -20,6 +20,13 @@ extension TableGround {
     public func subjectTranslate(_ iovas: UnsafePointer<UInt64>, count: Int) -> UInt64 {
         translateEach(configuration, root: PhysicalAddress(referenceRoot), memory.view, iovas, count: count)
     }
+
+    /// What the tables of the side of C translate `iova` to for a read, 0 when they do not.
+    public func address(of iova: IOVA) -> PhysicalAddress {
+        let root = PhysicalAddress(referenceRoot)
+        return Walker.translate(configuration, root: root, memory: memory.view, iova: iova, access: .read)
+            .translation?.pa ?? PhysicalAddress(0)
+    }
 }
 
 extension Benchmark {

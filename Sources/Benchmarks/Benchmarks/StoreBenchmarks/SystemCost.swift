@@ -29,7 +29,7 @@ struct SystemCost {
     /// Since the process began.
     private static var now: SystemCost {
         var cost = SystemCost(syncs: Int(ref_sync_count()))
-        for line in Machine.lines(of: "/proc/self/io") {
+        for line in HostMachine.lines(of: "/proc/self/io") {
             let parts = line.split(separator: " ")
             guard parts.count == 2, let value = Int(parts[1]) else { continue }
             if parts[0] == "syscw:" { cost.writes = value }

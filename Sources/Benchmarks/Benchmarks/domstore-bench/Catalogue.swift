@@ -1,4 +1,5 @@
 import ArgumentParser
+import MachineBenchmarks
 import Measurement
 import PageTableBenchmarks
 import StoreBenchmarks
@@ -11,7 +12,11 @@ struct Catalogue {
 
     /// In the order of the table.
     static var all: [Catalogue] {
-        MeasuredFormat.allCases.flatMap { pageTables(of: $0) } + [Catalogue(name: "seal-s") { try .sealSmallHost() }]
+        MeasuredFormat.allCases.flatMap { pageTables(of: $0) }
+            + [
+                Catalogue(name: "iotlb-hit") { try .cacheHit() },
+                Catalogue(name: "seal-s") { try .sealSmallHost() },
+            ]
     }
 
     private static func pageTables(of format: MeasuredFormat) -> [Catalogue] {
@@ -23,7 +28,11 @@ struct Catalogue {
             named("range-fill", Benchmark.fillRange),
         ]
             + (format == .amd ? [named("range-fill-64k", Benchmark.fillContiguousRange)] : [])
-            + [named("translate", Benchmark.translate)]
+            + [
+                named("translate", Benchmark.translate),
+                named("walk-dense") { try .walk($0, .dense) },
+                named("walk-fragmented") { try .walk($0, .fragmented) },
+            ]
     }
 }
 

@@ -3,11 +3,11 @@ import Measurement
 
 /// All results with what they depend on, as text or as JSON.
 struct Report: Encodable {
-    let date = Machine.date
+    let date = HostMachine.date
     let compiler = Self.compiler
-    let processor = Machine.processor
+    let processor = HostMachine.processor
     /// The machine's load average when the last figure was there.
-    let load = Machine.loadAverage
+    let load = HostMachine.loadAverage
     let results: [Result]
     /// What the benchmarks tell beside figures, each after its benchmark's name.
     let facts: [String]

@@ -1,7 +1,7 @@
 import Glibc
 
 /// What a figure depends on beside the code.
-public enum Machine {
+public enum HostMachine {
     /// The processor's model name, and how many of them this process may use.
     public static var processor: String {
         let model =
