@@ -29,7 +29,9 @@ struct AreaAudit {
         else { return nil }
         let areas = index.areas(of: ioas.id)
         merge = RunMerge(
-            expected: ExpectedRuns(ioas: ioas, areas: areas, backings: index.backings).runs)
+            expected: ExpectedRuns(
+                ioas: ioas, areas: areas, backings: index.backings, format: target.configuration.format
+            ).runs)
         direct = index.reservedRegions(of: domain).filter { $0.kind == .direct || $0.kind == .directRelaxable }
             .map(\.range)
         self.target = target
