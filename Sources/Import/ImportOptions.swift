@@ -12,7 +12,9 @@ public struct ImportOptions: Sendable, Hashable {
     public var runBudget: Int
 
     /// All as given; a width that is not 32 to 64, or a C-bit that is not 32 to 51, makes the import throw.
-    public init(hostAddressWidth: Int? = nil, encryptionBit: Int? = nil, pageBudget: Int = 1_000_000, runBudget: Int = 1 << 23) {
+    public init(
+        hostAddressWidth: Int? = nil, encryptionBit: Int? = nil, pageBudget: Int = 1_000_000, runBudget: Int = 1 << 23
+    ) {
         self.hostAddressWidth = hostAddressWidth
         self.encryptionBit = encryptionBit
         self.pageBudget = pageBudget

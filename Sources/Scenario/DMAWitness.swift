@@ -203,7 +203,9 @@ struct DMAWitness {
     private func ask(
         _ device: Device, _ machine: Machine, _ iova: IOVA, _ access: Access
     ) -> DMAOutcome {
-        guard device.isGated else { return machine.dma(device.requester, pasid: device.key.pasid, iova: iova, access: access) }
+        guard device.isGated else {
+            return machine.dma(device.requester, pasid: device.key.pasid, iova: iova, access: access)
+        }
         guard let unit = machine.device(device.requester).flatMap({ machine.unit($0.unit) }),
             case .context(var context) = unit.hardware.resolve(
                 device.requester.rid, pasid: device.key.pasid, memory: machine.memory.view, asListed: true)

@@ -117,7 +117,8 @@ struct MachineDescription: Codable {
         let units = machine.units.map { unit in
             let text = unit.description
             return Unit(
-                id: unit.id.rawValue, kind: unit.kind.rawValue, segment: unit.segment, registerBase: unit.registerBase.description,
+                id: unit.id.rawValue, kind: unit.kind.rawValue, segment: unit.segment,
+                registerBase: unit.registerBase.description,
                 hostAddressWidth: UInt8(unit.hostAddressWidth),
                 registers: Dictionary(text.registers.map { ($0.name, hex($0.value, digits: 1)) }) { $1 },
                 encryptionBit: unit.encryptionBit, accessedDirty: unit.accessedDirty)

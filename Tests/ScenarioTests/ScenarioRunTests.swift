@@ -39,6 +39,8 @@ struct ScenarioRunTests {
             ("tamper-leaf", "audit: ", "table-memory-differs", "0x0000000100003000"),
             ("tamper-area", "audit: ", "area-address-differs", "0x0000000040000000"),
             ("tamper-context-entry", "restore: ", "lookup-memory-differs", "at 0x000000027f802200"),
+            ("tamper-pasid-leaf", "audit: ", "table-memory-differs", "0x0000000040001000"),
+            ("tamper-pasid-entry", "restore: ", "lookup-memory-differs", "at 0x000000027f03a040"),
             ("tamper-attachment", "restore: ", "attachment-entry-differs", "lookup entry 0x000000027f802200"),
         ])
     func tampering(name: String, stage: String, rule: String, place: String) throws {
@@ -47,6 +49,10 @@ struct ScenarioRunTests {
         #expect(device.rule?.rawValue == rule)
         #expect(device.reason.hasPrefix(stage), "\(device.reason)")
         #expect(device.reason.contains(place), "\(device.reason)")
+        // One of its PASIDs, none of its PASIDs.
+        let all = report.devices.filter { $0.requester == device.requester }
+        #expect(all.allSatisfy { $0.state == .quarantined })
+        #expect(all.count == (name.hasPrefix("tamper-pasid") ? 3 : 1))
     }
 
     @Test("A wrong expectation fails the run")

@@ -65,7 +65,8 @@ extension LiveEngine {
         var owners: [Domain.CacheTag: DomainID] = [:]
         for domain in domains {
             for tag in domain.cacheTags {
-                if let other = owners.updateValue(domain.id, forKey: tag), domain.table?.configuration.format != .x86_64 {
+                if let other = owners.updateValue(domain.id, forKey: tag), domain.table?.configuration.format != .x86_64
+                {
                     result.append(
                         "tag \(tag.cacheTag) of unit \(tag.unit) belongs to domains \(other) and \(domain.id)")
                 }

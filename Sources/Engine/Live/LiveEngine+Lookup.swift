@@ -128,9 +128,13 @@ extension LiveEngine {
     /// as the whole way: they go as a whole.
     func invalidate(_ domain: DomainID, range: IOVARange? = nil) {
         guard let record = domainTable[domain] else { return }
-        for tag in record.cacheTags { machine.unit(tag.unit)?.invalidate(CacheSpace(tag: tag.cacheTag, pasid: nil), range: range) }
+        for tag in record.cacheTags {
+            machine.unit(tag.unit)?.invalidate(CacheSpace(tag: tag.cacheTag, pasid: nil), range: range)
+        }
         for key in record.users {
-            guard let space = attachmentTable[key]?.space, let unit = machine.device(key.requester)?.unit else { continue }
+            guard let space = attachmentTable[key]?.space, let unit = machine.device(key.requester)?.unit else {
+                continue
+            }
             machine.unit(unit)?.invalidate(space, range: range)
         }
         for child in domainTable.values where child.parent == domain { invalidate(child.id) }
