@@ -9,6 +9,8 @@ struct AMDGCR3Reader {
     private(set) var pages = Set<LookupListing.Page>()
     private var nodes: [Key: Node] = [:]
     private var listed = 0
+    /// Words of tables that have a defect told: a page may be a table at several levels, and of several guests.
+    private var told = Set<PhysicalAddress>()
     private var isExhausted = false
 
     init(hardware: AMDUnitHardware, memory: MemoryView) {
@@ -131,11 +133,11 @@ struct AMDGCR3Reader {
         return node
     }
 
-    private func report(
+    private mutating func report(
         _ entry: AMDGCR3Entry, pasid: PASID?, rid: UInt16, at address: PhysicalAddress,
         into listing: inout LookupListing
     ) {
-        guard entry.rawValue != 0 else { return }
+        guard entry.rawValue != 0, told.insert(address).inserted else { return }
         let bits = entry.violations.map(\.description).joined(separator: ", ")
         listing.defects.append(
             LookupDefect(

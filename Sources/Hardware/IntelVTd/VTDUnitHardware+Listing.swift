@@ -48,6 +48,8 @@ struct VTDListing {
     var isExhausted = false
     private var pages = Set<LookupListing.Page>()
     private var users: [PhysicalAddress: User] = [:]
+    /// The PASID tables whose entries were looked at for defects.
+    var checkedTables = Set<PhysicalAddress>()
     /// Defects of words that several devices share: told once.
     private var told = Set<Told>()
 

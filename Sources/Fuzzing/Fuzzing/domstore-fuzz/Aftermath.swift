@@ -39,8 +39,8 @@ enum Aftermath {
         guard let machine = try? RecordedMachine(snapshot) else {
             preconditionFailure("the recorded pages make no memory")
         }
-        var limits = Checker.Limits(findingsPerRule: 20)
-        limits.scan = scan
+        let all = ScanBudget(pages: 2000, runs: 20_000, defects: 2000)
+        let limits = Checker.Limits(findingsPerRule: 20, scan: scan, allScans: all)
         _ = Checker(limits: limits).check(machine)
         for device in snapshot.devices.prefix(4) {
             var left = 5000

@@ -15,7 +15,8 @@ enum CoreTarget {
             bytes += [UInt8](repeating: 0, count: 4096 - bytes.count)
             bytes += machine.bytes
         }
-        _ = bytes.withUnsafeBytes { try? ELFCore.layout(of: $0, path: "-") }
+        // Opening begins with the same; no file is written for what it refuses.
+        guard bytes.withUnsafeBytes({ try? ELFCore.layout(of: $0, path: "-") }) != nil else { return }
         write(bytes)
         for sharing in [ImageSharing.privateCopy, .shared] {
             guard let image = try? MachineImage(file: path, metadata: machine.metadata, sharing: sharing) else {
