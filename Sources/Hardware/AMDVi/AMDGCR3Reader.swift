@@ -13,9 +13,14 @@ struct AMDGCR3Reader {
     private var told = Set<PhysicalAddress>()
     private var isExhausted = false
 
-    init(hardware: AMDUnitHardware, memory: MemoryView) {
+    private let pageLimit: Int
+    private let pasidLimit: Int
+
+    init(hardware: AMDUnitHardware, memory: MemoryView, budget: LookupBudget) {
         self.hardware = hardware
         self.memory = memory
+        pageLimit = min(budget.pageUses, AMDUnitHardware.gcr3PageLimit)
+        pasidLimit = min(budget.pasids, AMDUnitHardware.pasidLimit)
     }
 
     /// What a table's content depends on.
@@ -58,8 +63,8 @@ struct AMDGCR3Reader {
     ) {
         for (index, entry) in node.entries {
             guard let pasid = Self.pasid(prefix, index, level) else { return }
-            guard listed < AMDUnitHardware.pasidLimit else {
-                exhaust("more than \(AMDUnitHardware.pasidLimit) PASIDs", device, rid: rid, into: &listing)
+            guard listed < pasidLimit else {
+                exhaust("more than \(pasidLimit) PASIDs", device, rid: rid, into: &listing)
                 return
             }
             if level > 1 {
@@ -90,8 +95,8 @@ struct AMDGCR3Reader {
     ) -> Node {
         let key = key(pointer, level: level, device, guest)
         if let known = nodes[key] { return known }
-        guard nodes.count < AMDUnitHardware.gcr3PageLimit else {
-            exhaust("more than \(AMDUnitHardware.gcr3PageLimit) GCR3 tables", device, rid: rid, into: &listing)
+        guard nodes.count < pageLimit else {
+            exhaust("more than \(pageLimit) GCR3 tables", device, rid: rid, into: &listing)
             return Node()
         }
         var node = Node()

@@ -1,3 +1,4 @@
+import Hardware
 import IOMMUModel
 import Import
 import PageTables
@@ -7,7 +8,8 @@ import Validate
 /// An import, what must hold of its result, and all that reads the result.
 enum Aftermath {
     /// Small, so that many inputs reach them.
-    static let options = ImportOptions(pageBudget: 40, runBudget: 3000)
+    static let options = ImportOptions(
+        pageBudget: 40, runBudget: 3000, lookupBudget: LookupBudget(pageUses: 500, pasids: 1000))
     private static let scan = ScanBudget(pages: 200, runs: 4000, defects: 200)
 
     /// Refusals are results like others.
@@ -36,7 +38,7 @@ enum Aftermath {
     }
 
     private static func read(_ snapshot: Snapshot) {
-        guard let machine = try? RecordedMachine(snapshot) else {
+        guard let machine = try? RecordedMachine(snapshot, lookups: options.lookupBudget) else {
             preconditionFailure("the recorded pages make no memory")
         }
         let all = ScanBudget(pages: 2000, runs: 20_000, defects: 2000)
