@@ -62,7 +62,7 @@ struct ImportedUnit {
         guard let found else { throw .notBuilt(path: path, what: "unit \(index): import of \(unit.kind.rawValue)") }
         hardware = found
         guard hardware.readsTables else { return }
-        let listing = hardware.listing(memory: image.memory.view)
+        let listing = hardware.listing(memory: image.memory.view, budget: options.lookupBudget)
         guard !listing.rootIsAbsent else {
             let register = hardware.rootRegister
             throw .rootOutsideMemory(

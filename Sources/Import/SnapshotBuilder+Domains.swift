@@ -114,8 +114,9 @@ extension SnapshotBuilder {
         guard kind != .identity else { return }
         let number = UInt32(snapshot.hwpts.count + 1)
         // A guest's requests end in the address space of its host's tables.
-        let host = parent.flatMap { parent in snapshot.hwpts.first { $0.domain == parent }?.ioas }
+        let host = parent.flatMap { addressSpaces[$0] }
         let ioas = host ?? IOASID(UInt32(snapshot.ioases.count + 1))
+        addressSpaces[id] = ioas
         snapshot.hwpts.append(HWPTRecord(id: HWPTID(number), ioas: ioas, domain: id, token: UInt64(number)))
         guard kind == .paging else { return }
         snapshot.ioases.append(IOASRecord(id: ioas, areaOrigin: .derived, isImmutable: false))
@@ -138,17 +139,15 @@ extension SnapshotBuilder {
             pages.append(address: node.page, level: UInt8(node.level), words: words)
         }
         snapshot.tablePages.append(DomainPages(domain: domain, pages: pages))
-        var told = 0
-        let end = tree.forEachRun { run in
+        var runs = tree.runCursor()
+        while let (run, _) = runs.next() {
             snapshot.areas.append(
                 AreaRecord(
                     ioas: ioas, range: run.range, backing: Self.physicalBacking, offset: run.pa.rawValue,
                     protection: run.protection))
-            told += 1
-            return told < work.runs
         }
-        // Where one tree exhausts the budget, the next ones get none: the work stays bounded however many there are.
-        if case .budgetExceeded = end { work.runs = 0 } else { work.runs -= told }
+        // Visited, not told: where one tree exhausts the budget, the next ones get none, however little it maps.
+        work.runs -= runs.visited
     }
 }
 

@@ -29,6 +29,9 @@ struct SnapshotBuilder {
     /// tree was read with a number of levels that its tables do not have.
     var mappedTables: [Int: Set<PhysicalAddress>] = [:]
 
+    /// The address space of each domain that has one.
+    var addressSpaces: [DomainID: IOASID] = [:]
+
     /// Ascending by requester, then PASID, untagged first; one for each.
     private(set) var attached: [Attached] = []
 

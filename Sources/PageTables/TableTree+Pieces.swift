@@ -28,6 +28,8 @@ extension TableTree {
         /// The tables above it; levels fall by at least one, so it never grows past the number of levels.
         private var above: [Place] = []
         private var left: Int
+        /// Entries and runs of leaves looked at so far: what ``ScanBudget/runs`` counts.
+        var visited: Int { tree.budget.runs &- left }
         /// Set once ``ScanBudget/runs`` is spent: nothing from this input address on is told.
         private(set) var budgetExceededAt: IOVA?
 
@@ -69,16 +71,17 @@ extension TableTree {
                 current.item &+= 1
                 let first = current.base &+ UInt64(item.index) &<< current.shift
                 guard first <= lastLinear else { return end() }
+                guard left > 0 else {
+                    budgetExceededAt = rules.iova(first)
+                    return end()
+                }
+                // What gives nothing costs as much: a damaged tree may hold nothing else.
+                left &-= 1
                 let rights = current.rights & item.rights
                 let granted = EntryRights.deviceProtection(rights)
                 if granted == 0 { continue }
                 let record: Record? = item.isTable ? tree.records[Int(truncatingIfNeeded: item.value)] : nil
                 if let record, !record.hasLeaf { continue }
-                guard left > 0 else {
-                    budgetExceededAt = rules.iova(first)
-                    return end()
-                }
-                left &-= 1
                 if let record {
                     above.append(current)
                     current = Self.place(record, base: first, rights: rights)

@@ -24,9 +24,9 @@ struct AreaAudit {
 
     /// `nil` when the domain has no IOAS.
     init?(_ index: SnapshotIndex, target: TableTarget, memory: MemoryView, limit: Int) {
-        guard let domain = target.domain, let hwpt = index.snapshot.hwpts.first(where: { $0.domain == domain }),
-            let ioas = index.ioases[hwpt.ioas]
-        else { return nil }
+        guard let domain = target.domain, let space = index.addressSpaces[domain], let ioas = index.ioases[space] else {
+            return nil
+        }
         let areas = index.areas(of: ioas.id)
         merge = RunMerge(
             expected: ExpectedRuns(

@@ -6,7 +6,7 @@ import Snapshot
 enum AreaRules {
     static func check(_ index: SnapshotIndex, into log: inout FindingLog) {
         for ioas in index.snapshot.ioases {
-            let hwpts = index.snapshot.hwpts.filter { $0.ioas == ioas.id }
+            let hwpts = index.hwpts[ioas.id] ?? []
             let user = hwpts.compactMap { index.user(of: $0.domain) }.min { $0.requester < $1.requester }
             var last: IOVA?
             var assumed: Set<BackingID> = []

@@ -15,10 +15,16 @@ public struct Checker: Sendable {
         public var findingsPerRule: Int
         /// Work per tree of page tables.
         public var scan: ScanBudget
-        /// Both as given; nothing is checked.
-        public init(findingsPerRule: Int = 10_000, scan: ScanBudget = ScanBudget()) {
+        /// Work for all trees together: damaged lookup structures can name thousands that are all as large as may be.
+        public var allScans: ScanBudget
+        /// All as given; nothing is checked.
+        public init(
+            findingsPerRule: Int = 10_000, scan: ScanBudget = ScanBudget(),
+            allScans: ScanBudget = ScanBudget(pages: 1 << 24, runs: 1 << 28, defects: 1 << 20)
+        ) {
             self.findingsPerRule = findingsPerRule
             self.scan = scan
+            self.allScans = allScans
         }
     }
 
@@ -54,9 +60,24 @@ public struct Checker: Sendable {
         }
         AttachmentRules(index: index, machine: machine).check(into: &log)
         CacheTagRules(index: index, machine: machine).check(into: &log)
-        for target in TableTargets.all(index, machine, &log) {
-            tables.check(target, budget: limits.scan, into: &log)
-        }
+        check(TableTargets.all(index, machine, &log), &tables, &log)
         return log.sorted()
+    }
+
+    private func check(_ targets: [TableTarget], _ tables: inout TableRules, _ log: inout FindingLog) {
+        var left = limits.allScans
+        for (number, target) in targets.enumerated() {
+            guard left.pages > 0, left.runs > 0 else {
+                log.add(
+                    target.finding(
+                        .tableBudgetExceeded, address: target.pointerAddress,
+                        "the tables together are too large to be read: \(targets.count - number) trees are left out"))
+                return
+            }
+            let spent = tables.check(target, budget: limits.scan.limited(to: left), into: &log)
+            left.pages -= spent.pages
+            left.runs -= spent.runs
+            left.defects -= spent.defects
+        }
     }
 }

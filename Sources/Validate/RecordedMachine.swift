@@ -16,13 +16,15 @@ public struct RecordedMachine: Sendable {
     public let units: [RecordedUnit]
     let pages: RecordedMemory
 
-    /// Decodes every recorded page once.
-    public init(_ snapshot: Snapshot) throws(MemoryError) {
+    /// Decodes every recorded page once; lists as much of each unit's lookup structures as `lookups` allows.
+    public init(_ snapshot: Snapshot, lookups: LookupBudget = LookupBudget()) throws(MemoryError) {
         self.snapshot = snapshot
         pages = try RecordedMemory(snapshot)
         self.memory = pages.memory
         let memory = pages.memory
-        units = withExtendedLifetime(memory) { snapshot.units.map { RecordedUnit($0, memory: memory.view) } }
+        units = withExtendedLifetime(memory) {
+            snapshot.units.map { RecordedUnit($0, memory: memory.view, lookups: lookups) }
+        }
     }
 
     /// The unit that serves `device`: by its record, else the unit of its segment that has an entry for it, else the

@@ -14,14 +14,14 @@ public struct RecordedUnit: Sendable {
     /// The register that is needed and not recorded.
     let missingRegister: String?
 
-    init(_ record: UnitRecord, memory: MemoryView) {
+    init(_ record: UnitRecord, memory: MemoryView, lookups: LookupBudget = LookupBudget()) {
         self.record = record
         do throws(IOMMUHardware.MissingRegister) {
             hardware = try IOMMUHardware(
                 kind: record.kind, hostAddressWidth: Int(record.hostAddressWidth),
                 encryptionBit: record.encryptionBit.map { Int($0) }, updatesAccessedDirty: record.accessedDirty
             ) { record[register: $0] }
-            listing = hardware.flatMap { $0.namesTables ? $0.listing(memory: memory) : nil }
+            listing = hardware.flatMap { $0.namesTables ? $0.listing(memory: memory, budget: lookups) : nil }
             missingRegister = nil
         } catch {
             hardware = nil

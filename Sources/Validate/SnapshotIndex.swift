@@ -10,6 +10,10 @@ struct SnapshotIndex {
     let backings: [BackingID: BackingRecord]
     let domains: [DomainID: DomainRecord]
     let ioases: [IOASID: IOASRecord]
+    /// The page tables of each address space, in the order of their ids.
+    let hwpts: [IOASID: [HWPTRecord]]
+    /// The address space of each domain's first page tables.
+    let addressSpaces: [DomainID: IOASID]
     /// The attachments of each domain, in the order of devices.
     let attachments: [DomainID: [AttachmentRecord]]
     /// The nested domains of each parent.
@@ -27,6 +31,9 @@ struct SnapshotIndex {
         backings = Dictionary(snapshot.backings.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         domains = Dictionary(snapshot.domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         ioases = Dictionary(snapshot.ioases.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        hwpts = Dictionary(grouping: snapshot.hwpts, by: \.ioas)
+        addressSpaces = Dictionary(
+            snapshot.hwpts.map { ($0.domain, $0.ioas) }, uniquingKeysWith: { first, _ in first })
         attachments = Dictionary(grouping: snapshot.attachments, by: \.domain)
         children = snapshot.domains.reduce(into: [:]) { result, domain in
             if let parent = domain.parent { result[parent, default: []].append(domain.id) }

@@ -30,7 +30,8 @@ struct TableRules {
         }
     }
 
-    mutating func check(_ target: TableTarget, budget: ScanBudget, into log: inout FindingLog) {
+    /// All rules about one tree. Tells what it spent of `budget`.
+    mutating func check(_ target: TableTarget, budget: ScanBudget, into log: inout FindingLog) -> ScanBudget {
         let memory = recorded.memory.view
         let tree = Walker.scan(target.configuration, root: target.root, memory: memory, budget: budget)
         for defect in tree.defects { log.add(finding(defect, target)) }
@@ -45,17 +46,19 @@ struct TableRules {
                     .areaWitnessMissing, "the areas were read off the tables: nothing independent checks them"))
         }
         var leafFindings = 0
-        let end = tree.forEachRun { run in
+        var runs = tree.runCursor()
+        while let (run, _) = runs.next() {
             leaves(run, target, memory, &leafFindings, &log)
             audit?.found(run)
-            return true
         }
-        if case .budgetExceeded(let iova) = end {
+        if let iova = runs.budgetExceededAt {
             log.add(
                 target.finding(.tableBudgetExceeded, iova: iova, "more runs than \(budget.runs): the rest is not read"))
         }
         audit?.finish()
         log.add(contentsOf: audit?.findings ?? [])
+        return ScanBudget(
+            pages: tree.nodeCount, runs: runs.visited, defects: min(tree.defects.count, budget.defects))
     }
 
     /// False only when the machine's memory is known and `page` is none of it.

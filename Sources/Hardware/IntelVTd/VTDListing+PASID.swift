@@ -68,6 +68,8 @@ extension VTDListing {
             return
         }
         note(table, .vtdPASIDTable)
+        // A defect of its words is told once: a table that is read again has none to tell.
+        let isNew = checkedTables.insert(table).inserted
         let refusal =
             device.refusal
             ?? (violations.isEmpty
@@ -80,7 +82,7 @@ extension VTDListing {
             guard !entry.isEmpty, let pasid = PASID(UInt32(index * 64 + slot)) else { continue }
             let place = PhysicalAddress(table.rawValue | UInt64(slot) << 6)
             let isTagged = pasid != device.untagged
-            check(entry, at: place, rid: device.rid, pasid: isTagged ? pasid : nil)
+            if isNew { check(entry, at: place, rid: device.rid, pasid: isTagged ? pasid : nil) }
             guard entry.isPresent, isTagged else { continue }
             device.hasTaggedEntries = true
             guard takePASID(at: place, rid: device.rid) else { return }

@@ -60,7 +60,7 @@ public struct VTDUnitHardware: Sendable, Hashable {
     /// As the hardware answers a request, so also: a request with a PASID faults in legacy mode (31h), where PASIDE is
     /// 0 (45h), where the PASID is RID_PASID's (48h). O(1), at most five reads.
     ///
-    /// - Parameter asListed: go on, as ``listing(memory:)`` does, where the device may not use the PASID (PASIDE is 0,
+    /// - Parameter asListed: go on, as ``listing(memory:budget:)`` does, where the device may not use the PASID (PASIDE is 0,
     /// or
     ///   it has more bits than ECAP.PSS says).
     public func resolve(_ rid: UInt16, pasid: PASID?, memory: MemoryView, asListed: Bool = false) -> Resolution {

@@ -74,7 +74,7 @@ extension IOMMUHardware {
 
     /// What the unit makes of the requests of `rid` with `pasid` (`nil`: untagged), from its root register on.
     ///
-    /// - Parameter asListed: go on where ``listing(memory:)`` does although the device may not use the PASID (VT-d).
+    /// - Parameter asListed: go on where ``listing(memory:budget:)`` does although the device may not use the PASID (VT-d).
     public func resolve(_ rid: UInt16, pasid: PASID?, memory: MemoryView, asListed: Bool = false) -> Resolution {
         switch self {
         case .vtd(let unit): unit.resolve(rid, pasid: pasid, memory: memory, asListed: asListed)
@@ -113,10 +113,10 @@ extension IOMMUHardware {
     }
 
     /// Everything that stands in the unit's lookup structures, damaged entries included.
-    public func listing(memory: MemoryView) -> LookupListing {
+    public func listing(memory: MemoryView, budget: LookupBudget = LookupBudget()) -> LookupListing {
         switch self {
-        case .vtd(let unit): unit.listing(memory: memory)
-        case .amd(let unit): unit.listing(memory: memory)
+        case .vtd(let unit): unit.listing(memory: memory, budget: budget)
+        case .amd(let unit): unit.listing(memory: memory, budget: budget)
         }
     }
 
