@@ -17,16 +17,17 @@ struct EntryRun {
     /// All words alike.
     static func constant(mask: UInt64) -> EntryRun { EntryRun(mask: mask, sizeLog2: 0, slotsLog2: 63) }
 
-    /// Where the run that begins in the table at `table` with word `from` ends, at most `to`.
+    /// Where the run that begins in the table at `table` with word `from` ends, at most `to`. `canHaveGroups` may be false
+    /// when ``slotsLog2`` is 0.
     ///
     /// Eight words at a time, and the end among them without a branch: branches that nobody foresees cost more than the
-    /// words. A function of its own, so that the compiler does not know the lanes: it would take the vectors apart.
-    @inline(never)
-    func end(in table: UnsafePointer<UInt64>, from: Int, to: Int) -> Int {
+    /// words.
+    @inline(__always)
+    func end(in table: UnsafePointer<UInt64>, from: Int, to: Int, canHaveGroups: Bool = true) -> Int {
         let first = table[from] & mask
         var index = from
         var expected = lanes &+ SIMD8(repeating: first)
-        let step = SIMD8<UInt64>(repeating: (8 &>> slotsLog2) &<< sizeLog2)
+        let step = SIMD8<UInt64>(repeating: canHaveGroups ? (8 &>> slotsLog2) &<< sizeLog2 : 8 &<< sizeLog2)
         while index &+ 8 <= 512 {
             let found = UnsafeRawPointer(table + index).loadUnaligned(as: SIMD8<UInt64>.self) & SIMD8(repeating: mask)
             let differ = found ^ expected
@@ -40,7 +41,7 @@ struct EntryRun {
             index &+= 8
             expected &+= step
             // More than eight words alike: the next value comes after some of these steps.
-            if slotsLog2 > 3, UInt64(truncatingIfNeeded: index &- from) & ((1 &<< slotsLog2) &- 1) == 0 {
+            if canHaveGroups, slotsLog2 > 3, UInt64(truncatingIfNeeded: index &- from) & ((1 &<< slotsLog2) &- 1) == 0 {
                 expected &+= SIMD8(repeating: 1 &<< sizeLog2)
             }
         }

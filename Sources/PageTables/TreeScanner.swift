@@ -10,6 +10,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
     let rules: EntryRules
     private let pages: Pages
     private var known = PageIndex()
+    private var runs = EntryRuns()
     /// Tables that may still be read, pages counted once per level.
     private var pagesLeft: Int
     private var hasReportedPageBudget = false
@@ -78,7 +79,8 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
         let shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* level)
         // Entries beyond the input width are never reached; a table that reaches beyond it has only one use.
         let end = Int(truncatingIfNeeded: min(511, (rules.lastLinear &- record.first) &>> shift)) &+ 1
-        let leaves = EntryRun(mask: Format.runMask(level: level, rules), sizeLog2: shift)
+        runs.prepare(Format.self, level: level, rules)
+        let leaves = runs.leaves
         let place = items.reserve(512)
         var judged = 0
         var used = 0
@@ -86,7 +88,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
         while index < end {
             let word = words[index]
             if word == 0 {
-                index = EntryRun.constant(mask: ~0).end(in: words, from: index, to: end)
+                index = runs.zeros.end(in: words, from: index, to: end)
                 continue
             }
             let kind = Format.kind(word, level: level, rules)
@@ -103,7 +105,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
                     (index, isWhole) = readGroups(words, at: index, to: end, record, log2: log2, judged: &judged)
                     value |= UInt64(truncatingIfNeeded: first) &<< shift & ((1 &<< log2) &- 1)
                 } else {
-                    index = leaves.end(in: words, from: index, to: end)
+                    index = leaves.end(in: words, from: index, to: end, canHaveGroups: false)
                     // An address that grew past the last legal one turned into reserved bits.
                     let legal = (rules.addressMask &- address) &>> shift &+ 1
                     if UInt64(truncatingIfNeeded: index &- first) > legal { index = first &+ Int(legal) }
@@ -149,8 +151,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
         let slots = LeafItems.slots(of: Format.self, word, at: index, level: level, rules)
         if index >= judged || index == slots.lowerBound {
             let slotsLog2 = UInt64(truncatingIfNeeded: slots.count.trailingZeroBitCount)
-            let like = EntryRun(mask: LeafItems.mask(of: Format.self), sizeLog2: log2, slotsLog2: slotsLog2)
-            let alike = like.end(in: words, from: slots.lowerBound, to: end)
+            let alike = runs.leaves(slotsLog2: slotsLog2).end(in: words, from: slots.lowerBound, to: end)
             if index == slots.lowerBound, alike >= slots.upperBound {
                 // An address must not grow past the last legal one, nor into the C-bit.
                 let address = Format.leafAddress(word, level: level, rules)
@@ -166,8 +167,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
             }
             judged = max(judged, slots.upperBound)
         }
-        let alike = EntryRun.constant(mask: Format.runMask(level: level, rules))
-        return (alike.end(in: words, from: index, to: min(slots.upperBound, end)), false)
+        return (runs.alike.end(in: words, from: index, to: min(slots.upperBound, end)), false)
     }
 
     /// The record that the table entry `word` leads to; `nil` (and a defect) when it was not read.
