@@ -34,7 +34,8 @@ struct EntryRun {
             let four = differ.lowHalf | differ.highHalf
             let two = four.lowHalf | four.highHalf
             if two.x | two.y != 0 {
-                let flags = SIMD8<UInt64>(repeating: .max).replacing(with: SIMD8(repeating: 0), where: found .== expected)
+                let flags = SIMD8<UInt64>(repeating: .max).replacing(
+                    with: SIMD8(repeating: 0), where: found .== expected)
                 let bytes = SIMD8<UInt8>(truncatingIfNeeded: flags)
                 return min(index &+ unsafeBitCast(bytes, to: UInt64.self).trailingZeroBitCount &>> 3, to)
             }

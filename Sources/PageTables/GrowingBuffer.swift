@@ -13,7 +13,8 @@ struct GrowingBuffer<Element: BitwiseCopyable>: ~Copyable {
 
     deinit { free(base) }
 
-    private static func memory(_ old: UnsafeMutablePointer<Element>?, _ capacity: Int) -> UnsafeMutablePointer<Element> {
+    private static func memory(_ old: UnsafeMutablePointer<Element>?, _ capacity: Int) -> UnsafeMutablePointer<Element>
+    {
         guard let memory = realloc(old, capacity * MemoryLayout<Element>.stride) else {
             preconditionFailure("out of host memory")
         }

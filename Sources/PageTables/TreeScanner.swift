@@ -11,6 +11,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
     private let pages: Pages
     private var known = PageIndex()
     private var runs = EntryRuns()
+    private var breaks = EntryBreaks()
     /// Tables that may still be read, pages counted once per level.
     private var pagesLeft: Int
     private var hasReportedPageBudget = false
@@ -79,8 +80,10 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
         let shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* level)
         // Entries beyond the input width are never reached; a table that reaches beyond it has only one use.
         let end = Int(truncatingIfNeeded: min(511, (rules.lastLinear &- record.first) &>> shift)) &+ 1
+        let size: UInt64 = 1 &<< shift
         runs.prepare(Format.self, level: level, rules)
         let leaves = runs.leaves
+        var runCount = 0
         let place = items.reserve(512)
         var judged = 0
         var used = 0
@@ -105,7 +108,15 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
                     (index, isWhole) = readGroups(words, at: index, to: end, record, log2: log2, judged: &judged)
                     value |= UInt64(truncatingIfNeeded: first) &<< shift & ((1 &<< log2) &- 1)
                 } else {
-                    index = leaves.end(in: words, from: index, to: end, canHaveGroups: false)
+                    if runCount == 0 {
+                        index = leaves.end(in: words, from: index, to: end, canHaveGroups: false)
+                    } else {
+                        if runCount == 1 {
+                            breaks.find(in: words, mask: Format.runMask(level: level, rules), size: size)
+                        }
+                        index = min(breaks.next(after: index), end)
+                    }
+                    runCount &+= 1
                     // An address that grew past the last legal one turned into reserved bits.
                     let legal = (rules.addressMask &- address) &>> shift &+ 1
                     if UInt64(truncatingIfNeeded: index &- first) > legal { index = first &+ Int(legal) }

@@ -72,7 +72,8 @@ enum FormatWalker<Format: PageTableFormat> {
         }
         let index = Int(truncatingIfNeeded: iova &>> 12 & 511)
         return result(
-            memory.primaryWords(ofPage: table)[index], at: entryAddress(table, index), level: 0, rights: rights, rules, iova: iova, access: access)
+            memory.primaryWords(ofPage: table)[index], at: entryAddress(table, index), level: 0, rights: rights, rules,
+            iova: iova, access: access)
     }
 
     /// Any walk, without setting bits.

@@ -74,7 +74,7 @@ import Testing
         // As a walk in flight at the detach could leave it.
         unit.iotlb.fill(
             CacheSpace(tag: tag, pasid: nil), iova: IOVA(0x1000), pa: PhysicalAddress(0x9000), rights: 1,
-            source: AttachmentKey(one))
+            source: RequestKey(AttachmentKey(one)))
         #expect(unit.iotlb.entries.count == 1)
         try engine.destroyHWPT(hwpt)
         #expect(unit.iotlb.entries.isEmpty)

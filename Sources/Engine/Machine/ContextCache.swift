@@ -60,7 +60,8 @@ public struct ContextCache: ~Copyable {
         let key = RequestKey(entry.key)
         slot(key).pointee = Slot(
             key: key.bits, lookupSpace: entry.passThrough == nil ? entry.space.bits : 0, space: entry.space.bits,
-            salt: UInt32(truncatingIfNeeded: entry.space.salt), passThrough: entry.passThrough.map { Slot.passes | $0.rawValue } ?? 0)
+            salt: UInt32(truncatingIfNeeded: entry.space.salt),
+            passThrough: entry.passThrough.map { Slot.passes | $0.rawValue } ?? 0)
     }
 
     mutating func invalidate(_ key: AttachmentKey) { lookup(RequestKey(key))?.pointee.key = 0 }

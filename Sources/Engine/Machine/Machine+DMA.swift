@@ -18,7 +18,8 @@ extension Machine {
     /// Whatever is not answered by the caches of the first segment's units: kept out of the way of what is.
     @inline(never)
     private func miss(_ key: AttachmentKey, iova: IOVA, access: Access) -> DMAOutcome {
-        guard let caches = deviceTable.caches(of: key.requester), let index = deviceTable.index(of: key.requester) else {
+        guard let caches = deviceTable.caches(of: key.requester), let index = deviceTable.index(of: key.requester)
+        else {
             return .notIssued
         }
         if let address = caches.pointee.hit(RequestKey(key), iova: iova, access: access) { return .address(address) }

@@ -80,7 +80,9 @@ public final class Machine {
     public func unit(_ id: UnitID) -> UnitHardware? { unitIndex[id].map { units[$0] } }
 
     /// The device `requester`, or `nil`.
-    public func device(_ requester: RequesterID) -> MachineDevice? { deviceTable.index(of: requester).map { devices[$0] } }
+    public func device(_ requester: RequesterID) -> MachineDevice? {
+        deviceTable.index(of: requester).map { devices[$0] }
+    }
 
     /// What one group reserves, by range.
     public func reservedRegions(of group: GroupID) -> [ReservedRegion] { regionIndex[group] ?? [] }

@@ -49,7 +49,8 @@ extension UnitHardware {
     func staleEntries(memory: MemoryView) -> [StaleEntry] {
         var result: [StaleEntry] = []
         for entry in contextCache.entries {
-            if case .context(let context) = hardware.resolve(entry.key.requester.rid, pasid: entry.key.pasid, memory: memory),
+            if case .context(let context) = hardware.resolve(
+                entry.key.requester.rid, pasid: entry.key.pasid, memory: memory),
                 context.cacheSpace == entry.space, context.path.passThroughRights == entry.passThrough
             {
                 continue
