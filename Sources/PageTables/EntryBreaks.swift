@@ -17,26 +17,22 @@ struct EntryBreaks: ~Copyable {
     @inline(never)
     mutating func find(in table: UnsafePointer<UInt64>, mask: UInt64, size: UInt64) {
         let (masks, sizes) = (SIMD8(repeating: mask), SIMD8(repeating: size))
-        @inline(__always)
-        func eight(_ index: Int) -> UInt64 {
-            let place = UnsafeRawPointer(table + index)
-            let found = place.loadUnaligned(as: SIMD8<UInt64>.self) & masks
+        var found: UInt64 = 0
+        for chunk in 0..<64 {
+            // The first word of all continues none: for the first eight, the look is at words 1 to 8.
+            let place = UnsafeRawPointer(table + max(chunk &* 8, 1))
+            let words = place.loadUnaligned(as: SIMD8<UInt64>.self) & masks
             let before = place.loadUnaligned(fromByteOffset: -8, as: SIMD8<UInt64>.self) & masks
             let flags = SIMD8<UInt64>(repeating: .max)
-                .replacing(with: SIMD8(repeating: 0), where: found .== before &+ sizes)
+                .replacing(with: SIMD8(repeating: 0), where: words .== before &+ sizes)
             let bytes = unsafeBitCast(SIMD8<UInt8>(truncatingIfNeeded: flags), to: UInt64.self)
             // Bit `k` of byte `k`, and the sum of all bytes in the last one.
-            return ((bytes & 0x8040_2010_0804_0201) &* 0x0101_0101_0101_0101) &>> 56
-        }
-        for block in 0..<8 {
-            // The first word of all continues none.
-            var found = block == 0 ? 1 | eight(1) &<< 1 : eight(block &* 64)
-            var offset = 8
-            while offset < 64 {
-                found |= eight(block &* 64 &+ offset) &<< UInt64(truncatingIfNeeded: offset)
-                offset &+= 8
+            let eight = ((bytes & 0x8040_2010_0804_0201) &* 0x0101_0101_0101_0101) &>> 56
+            found |= chunk == 0 ? eight &<< 1 | 1 : eight &<< UInt64(truncatingIfNeeded: chunk &* 8 & 63)
+            if chunk & 7 == 7 {
+                bits[chunk &>> 3] = found
+                found = 0
             }
-            bits[block] = found
         }
     }
 

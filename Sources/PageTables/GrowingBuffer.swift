@@ -39,8 +39,24 @@ struct GrowingBuffer<Element: BitwiseCopyable>: ~Copyable {
     private mutating func grow(_ number: Int) {
         // Fourfold: what is not written takes no memory, but what was copied has taken it twice.
         capacity = max(capacity * 4, count + number)
-        base = Self.memory(base, capacity)
+        let byteCount = capacity * MemoryLayout<Element>.stride
+        guard byteCount >= Self.hugeBytes * 2 else {
+            base = Self.memory(base, capacity)
+            return
+        }
+        // In huge pages where the host has them: each fresh page of 4 KiB costs as much as decoding several tables.
+        var memory: UnsafeMutableRawPointer?
+        guard posix_memalign(&memory, Self.hugeBytes, byteCount) == 0, let memory else {
+            preconditionFailure("out of host memory")
+        }
+        madvise(memory, byteCount, MADV_HUGEPAGE)
+        let larger = memory.assumingMemoryBound(to: Element.self)
+        larger.update(from: base, count: count)
+        free(base)
+        base = larger
     }
+
+    private static var hugeBytes: Int { 2 << 20 }
 
     /// Says that `number` elements were written into the room behind the last one.
     @inline(__always)
@@ -54,7 +70,7 @@ struct GrowingBuffer<Element: BitwiseCopyable>: ~Copyable {
 
     /// The same elements, for good.
     consuming func frozen() -> FrozenBuffer<Element> {
-        let result = FrozenBuffer(UnsafeBufferPointer(start: Self.memory(base, max(count, 1)), count: count))
+        let result = FrozenBuffer(UnsafeBufferPointer(start: base, count: count))
         discard self
         return result
     }

@@ -162,7 +162,9 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
         let slots = LeafItems.slots(of: Format.self, word, at: index, level: level, rules)
         if index >= judged || index == slots.lowerBound {
             let slotsLog2 = UInt64(truncatingIfNeeded: slots.count.trailingZeroBitCount)
-            let alike = runs.leaves(slotsLog2: slotsLog2).end(in: words, from: slots.lowerBound, to: end)
+            let alike =
+                LeafItems.areAlike(Format.self, words[slots.lowerBound], word)
+                ? runs.leaves(slotsLog2: slotsLog2).end(in: words, from: slots.lowerBound, to: end) : slots.lowerBound
             if index == slots.lowerBound, alike >= slots.upperBound {
                 // An address must not grow past the last legal one, nor into the C-bit.
                 let address = Format.leafAddress(word, level: level, rules)
