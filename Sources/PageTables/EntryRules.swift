@@ -48,6 +48,11 @@ struct EntryRules: Sendable, Hashable {
     @inline(__always)
     func contains(_ iova: UInt64) -> Bool { (iova &+ bias) & beyond == 0 }
 
+    /// The last address up to which addresses grow from `address` without a bit that is none of theirs.
+    func lastAddress(from address: UInt64) -> UInt64 {
+        address < encryption ? addressMask & (encryption &- 1) : addressMask
+    }
+
     /// The fault of an access to `iova`, which is no input address.
     var rangeFault: TranslationFault { bias == 0 ? .vaOutOfRange : .nonCanonical }
 

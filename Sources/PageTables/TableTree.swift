@@ -15,8 +15,11 @@ public struct TableTree: Sendable {
     /// False when a budget ended the scan early, so that ``defects``, runs and leaves are not all there is.
     public internal(set) var isComplete = true
 
-    var records: [Record] = []
-    var items: [Item] = []
+    /// What the scan found, once it is over.
+    var recordBuffer = GrowingBuffer<Record>().frozen()
+    var itemBuffer = GrowingBuffer<Item>().frozen()
+    var records: UnsafeBufferPointer<Record> { recordBuffer.elements }
+    var items: UnsafeBufferPointer<Item> { itemBuffer.elements }
     /// Uses of a record after its first.
     var laterUses: [LaterUse] = []
     /// The records are in the order of their levels, from the top: no entry that skips levels was met.
@@ -54,12 +57,12 @@ public struct TableTree: Sendable {
         /// The entry of its first use; `.max` for the root.
         var entry: UInt64
         var firstItem: Int
-        var itemCount: Int32
+        /// The record of the same page at another level, or -1.
+        var samePage: Int32
+        var itemCount: UInt16
         var level: Int8
         /// A leaf is somewhere in or below it.
         var hasLeaf: Bool
-        /// The record of the same page at another level, or -1.
-        var samePage: Int32
     }
 
     /// A run of leaves inside one table page, or one entry that points to a table.
@@ -67,7 +70,7 @@ public struct TableTree: Sendable {
         /// Leaves: what the first slot maps to. Table: the index of its record.
         var value: UInt64
         var index: UInt16
-        /// Slots; a contiguous leaf has several.
+        /// Slots; each contiguous leaf of a run has several.
         var count: UInt16
         /// ``EntryRights``.
         var rights: UInt8

@@ -1,12 +1,17 @@
 import IOMMUModel
 
 /// One scan, specialised per format.
-struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
+struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
+    /// All but records and items, which grow in ``records`` and ``items``.
     var tree: TableTree
+    private var records = GrowingBuffer<TableTree.Record>()
+    private var items = GrowingBuffer<TableTree.Item>()
     let memory: MemoryView
     let rules: EntryRules
     private let pages: Pages
-    private let known = PageIndex()
+    private var known = PageIndex()
+    private var runs = EntryRuns()
+    private var breaks = EntryBreaks()
     /// Tables that may still be read, pages counted once per level.
     private var pagesLeft: Int
     private var hasReportedPageBudget = false
@@ -20,17 +25,17 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
         pagesLeft = min(budget.pages, Int(Int32.max))
     }
 
-    mutating func scan() -> TableTree {
+    consuming func scan() -> TableTree {
         addRoot()
-        withUnsafeTemporaryAllocation(of: TableTree.Item.self, capacity: 512) { scratch in
-            // Records are appended while the loop runs; children come after their parents.
-            var next = 0
-            while next < tree.records.count {
-                read(next, scratch.baseAddress!)
-                next &+= 1
-            }
+        // Records are appended while the loop runs; children come after their parents.
+        var next = 0
+        while next < records.count {
+            read(next)
+            next &+= 1
         }
         markLeaves()
+        tree.recordBuffer = records.frozen()
+        tree.itemBuffer = items.frozen()
         return tree
     }
 
@@ -69,22 +74,25 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
     }
 
     /// Decodes the 512 words of one table into items. The words are in memory: that was checked when it was added.
-    private mutating func read(_ number: Int, _ scratch: UnsafeMutablePointer<TableTree.Item>) {
-        let record = tree.records[number]
+    private mutating func read(_ number: Int) {
+        let record = records[number]
         guard let words = memory.words(ofPage: record.page) else { return }
         let level = Int(record.level)
         let shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* level)
         // Entries beyond the input width are never reached; a table that reaches beyond it has only one use.
         let end = Int(truncatingIfNeeded: min(511, (rules.lastLinear &- record.first) &>> shift)) &+ 1
-        let runMask = Format.runMask(level: level, rules)
         let size: UInt64 = 1 &<< shift
+        runs.prepare(Format.self, level: level, rules)
+        let leaves = runs.leaves
+        var runCount = 0
+        let place = items.reserve(512)
         var judged = 0
         var used = 0
         var index = 0
         while index < end {
             let word = words[index]
             if word == 0 {
-                index &+= 1
+                index = runs.zeros.end(in: words, from: index, to: end)
                 continue
             }
             let kind = Format.kind(word, level: level, rules)
@@ -98,16 +106,23 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
                 var isWhole = false
                 if Format.hasContiguousLeaves, log2 != shift {
                     // Damaged ones are judged item by item, as the hardware does.
-                    (index, isWhole) = readGroup(words, at: index, to: end, record, log2: log2, judged: &judged)
+                    (index, isWhole) = readGroups(words, at: index, to: end, record, log2: log2, judged: &judged)
                     value |= UInt64(truncatingIfNeeded: first) &<< shift & ((1 &<< log2) &- 1)
                 } else {
-                    index = endOfRun(
-                        words, from: index &+ 1, to: end, mask: runMask, expected: (word & runMask) &+ size, size: size)
+                    if runCount == 0 {
+                        index = leaves.end(in: words, from: index, to: end, canHaveGroups: false)
+                    } else {
+                        if runCount == 1 {
+                            breaks.find(in: words, mask: Format.runMask(level: level, rules), size: size)
+                        }
+                        index = min(breaks.next(after: index), end)
+                    }
+                    runCount &+= 1
                     // An address that grew past the last legal one turned into reserved bits.
                     let legal = (rules.addressMask &- address) &>> shift &+ 1
                     if UInt64(truncatingIfNeeded: index &- first) > legal { index = first &+ Int(legal) }
                 }
-                scratch[used] = .init(
+                place[used] = .init(
                     value: value, index: UInt16(truncatingIfNeeded: first),
                     count: UInt16(truncatingIfNeeded: index &- first),
                     rights: Format.rights(word) | Format.grantedRights,
@@ -115,7 +130,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
                 used &+= 1
             case .table:
                 if let child = child(word, of: record, index: index) {
-                    scratch[used] = .init(
+                    place[used] = .init(
                         value: UInt64(child), index: UInt16(truncatingIfNeeded: index), count: 1,
                         rights: Format.rights(word) | Format.grantedRights, sizeLog2: 0, isTable: true)
                     used &+= 1
@@ -131,72 +146,42 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
                 for place in first..<index { report(lints, at: place, of: record, value: words[place]) }
             }
         }
-        tree.records[number].firstItem = tree.items.count
-        tree.records[number].itemCount = Int32(truncatingIfNeeded: used)
-        tree.items.append(contentsOf: UnsafeBufferPointer(start: scratch, count: used))
-    }
-
-    /// Where the words from `from` on, under `mask`, stop being `expected`, `expected + size`, and so on; at most `to`.
-    @inline(__always)
-    private func endOfRun(
-        _ words: UnsafePointer<UInt64>, from: Int, to: Int, mask: UInt64, expected: UInt64, size: UInt64
-    ) -> Int {
-        var index = from
-        var expected = expected
-        // So many words at a time that the compiler keeps the loop, and compares several by one instruction. The last one
-        // first: where runs are short that is all that is read in vain.
-        while index &+ 32 <= to, words[index &+ 31] & mask == expected &+ 31 &* size {
-            var differ: UInt64 = 0
-            var next = expected
-            for offset in 0..<32 {
-                differ |= (words[index &+ offset] & mask) ^ next
-                next &+= size
-            }
-            if differ != 0 { break }
-            expected = next
-            index &+= 32
-        }
-        // Without a look at the end in between.
-        while index &+ 8 <= to {
-            for offset in 0..<8 {
-                if words[index &+ offset] & mask != expected { return index &+ offset }
-                expected &+= size
-            }
-            index &+= 8
-        }
-        while index < to, words[index] & mask == expected {
-            expected &+= size
-            index &+= 1
-        }
-        return index
+        records.base[number].firstItem = items.count
+        records.base[number].itemCount = UInt16(truncatingIfNeeded: used)
+        items.add(used)
     }
 
     /// Reads on from an item, at `index`, of a contiguous leaf of `2^log2` bytes: where those end that translate like it,
-    /// and whether they are the whole leaf. Items below `judged` are of a leaf whose items were compared already.
-    private mutating func readGroup(
+    /// and whether they are whole leaves, this one and such as continue it. Items below `judged` are of leaves whose items
+    /// were compared already.
+    private mutating func readGroups(
         _ words: UnsafePointer<UInt64>, at index: Int, to end: Int, _ record: TableTree.Record, log2: UInt64,
         judged: inout Int
     ) -> (end: Int, isWhole: Bool) {
         let word = words[index]
         let level = Int(record.level)
         let slots = LeafItems.slots(of: Format.self, word, at: index, level: level, rules)
-        let reached = min(slots.upperBound, end)
         if index >= judged || index == slots.lowerBound {
-            let like = LeafItems.mask(of: Format.self)
-            let alike = endOfRun(
-                words, from: slots.lowerBound, to: reached, mask: like, expected: word & like, size: 0)
-            if alike == reached, index == slots.lowerBound, reached == slots.upperBound {
-                judged = max(judged, reached)
-                return (reached, true)
+            let slotsLog2 = UInt64(truncatingIfNeeded: slots.count.trailingZeroBitCount)
+            let alike =
+                LeafItems.areAlike(Format.self, words[slots.lowerBound], word)
+                ? runs.leaves(slotsLog2: slotsLog2).end(in: words, from: slots.lowerBound, to: end) : slots.lowerBound
+            if index == slots.lowerBound, alike >= slots.upperBound {
+                // An address must not grow past the last legal one, nor into the C-bit.
+                let address = Format.leafAddress(word, level: level, rules)
+                let legal = (rules.lastAddress(from: address) &- address) &>> log2 &+ 1
+                let whole = min(UInt64(truncatingIfNeeded: alike &- index) &>> slotsLog2, legal)
+                let wholeEnd = index &+ Int(truncatingIfNeeded: whole &<< slotsLog2)
+                judged = max(judged, wholeEnd)
+                return (wholeEnd, true)
             }
-            if alike < reached, index >= judged {
+            if alike < min(slots.upperBound, end), index >= judged {
                 report(
                     .contiguousDiffers(pageSizeLog2: Int(log2)), at: alike, of: record, value: words[alike])
             }
             judged = max(judged, slots.upperBound)
         }
-        let mask = Format.runMask(level: level, rules)
-        return (endOfRun(words, from: index &+ 1, to: reached, mask: mask, expected: word & mask, size: 0), false)
+        return (runs.alike.end(in: words, from: index, to: min(slots.upperBound, end)), false)
     }
 
     /// The record that the table entry `word` leads to; `nil` (and a defect) when it was not read.
@@ -210,13 +195,13 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
         }
         let level = Format.nextLevel(word, level: Int(parent.level))
         let entry = parent.page | UInt64(index) &<< 3
-        let latest = known.find(page)
+        let latest = known.find(page, in: records.base)
         if let latest {
             // One record for each level that the page is used at.
             var same = latest
-            while same >= 0, Int(tree.records[Int(same)].level) != level { same = tree.records[Int(same)].samePage }
+            while same >= 0, Int(records[Int(same)].level) != level { same = records[Int(same)].samePage }
             // This very entry, met again in a table that is used at several levels.
-            if same >= 0, tree.records[Int(same)].entry == entry { return same }
+            if same >= 0, records[Int(same)].entry == entry { return same }
             report(.reused(PhysicalAddress(page)), at: index, of: parent, value: word)
             if same >= 0 {
                 tree.laterUses.append(.init(record: same, entry: entry))
@@ -237,13 +222,13 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
 
     @discardableResult
     private mutating func addRecord(page: UInt64, level: Int, first: UInt64, entry: UInt64, samePage: Int32) -> Int32 {
-        let number = Int32(tree.records.count)
-        if Format.hasNextLevel, let before = tree.records.last, Int(before.level) < level { tree.isOrdered = false }
-        tree.records.append(
+        let number = Int32(truncatingIfNeeded: records.count)
+        if Format.hasNextLevel, number > 0, Int(records[Int(number) &- 1].level) < level { tree.isOrdered = false }
+        records.append(
             .init(
-                page: page, first: first, entry: entry, firstItem: 0, itemCount: 0, level: Int8(level), hasLeaf: false,
-                samePage: samePage))
-        known.set(page, number)
+                page: page, first: first, entry: entry, firstItem: 0, samePage: samePage, itemCount: 0,
+                level: Int8(truncatingIfNeeded: level), hasLeaf: false))
+        known.set(page, number, in: records.base)
         pagesLeft -= 1
         return number
     }
@@ -251,21 +236,25 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages> {
     /// Marks the tables that have a leaf in or below them, so that an enumeration never descends in vain.
     private mutating func markLeaves() {
         if tree.isOrdered {
-            for number in tree.records.indices.reversed() { markLeaf(number) }
+            for number in (0..<records.count).reversed() { markLeaf(number) }
             return
         }
         // A table met early, further down, may belong to one that was met later: the levels decide, not the order.
         for level in 0...tree.configuration.topLevel {
-            for number in tree.records.indices where Int(tree.records[number].level) == level { markLeaf(number) }
+            for number in 0..<records.count where Int(records[number].level) == level { markLeaf(number) }
         }
     }
 
     /// Of a table whose children are marked.
-    private mutating func markLeaf(_ number: Int) {
-        let record = tree.records[number]
-        let items = tree.items[record.firstItem..<record.firstItem + Int(record.itemCount)]
-        tree.records[number].hasLeaf =
+    @inline(__always)
+    private func markLeaf(_ number: Int) {
+        let record = records[number]
+        let first = items.base + record.firstItem
+        records.base[number].hasLeaf =
             record.level == 0
-            ? !items.isEmpty : items.contains { !$0.isTable || tree.records[Int($0.value)].hasLeaf }
+            ? record.itemCount > 0
+            : UnsafeBufferPointer(start: first, count: Int(record.itemCount)).contains {
+                !$0.isTable || records[Int($0.value)].hasLeaf
+            }
     }
 }

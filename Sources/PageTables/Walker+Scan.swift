@@ -26,13 +26,13 @@ extension Walker {
     ) -> TableTree {
         switch stage.configuration.format {
         case .vtdSecondStage:
-            var scanner = TreeScanner<VTDSecondStage, Pages>(stage, pages: pages, memory: memory, budget: budget)
+            let scanner = TreeScanner<VTDSecondStage, Pages>(stage, pages: pages, memory: memory, budget: budget)
             return scanner.scan()
         case .amdV1:
-            var scanner = TreeScanner<AMDv1, Pages>(stage, pages: pages, memory: memory, budget: budget)
+            let scanner = TreeScanner<AMDv1, Pages>(stage, pages: pages, memory: memory, budget: budget)
             return scanner.scan()
         case .x86_64:
-            var scanner = TreeScanner<X86_64, Pages>(stage, pages: pages, memory: memory, budget: budget)
+            let scanner = TreeScanner<X86_64, Pages>(stage, pages: pages, memory: memory, budget: budget)
             return scanner.scan()
         }
     }

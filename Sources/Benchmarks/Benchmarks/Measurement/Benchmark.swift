@@ -24,7 +24,8 @@ public struct Benchmark {
     /// All as given; `repetitions` is at least 1. Nothing is run.
     public init(
         name: String, summary: String, goal: Double?, clock: Clock = .processor, repetitions: Int = 1,
-        countsInstructions: Bool = false, subject: Side, reference: Side, counts: @escaping () throws -> [Count] = { [] },
+        countsInstructions: Bool = false, subject: Side, reference: Side,
+        counts: @escaping () throws -> [Count] = { [] },
         facts: @escaping () throws -> [String] = { [] }
     ) {
         self.name = name

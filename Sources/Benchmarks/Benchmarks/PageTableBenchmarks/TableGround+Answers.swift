@@ -48,7 +48,8 @@ extension TableGround {
         case .translated(let translation):
             return Answer(
                 status: REF_OK, level: translation.level, pageSizeLog2: translation.pageSizeLog2,
-                rights: translation.protection.rawValue | (translation.isExecutable ? 8 : 0), pa: translation.pa.rawValue,
+                rights: translation.protection.rawValue | (translation.isExecutable ? 8 : 0),
+                pa: translation.pa.rawValue,
                 entryAddress: translation.entryAddress.rawValue)
         case .fault(let fault, let level, let entry):
             let status: ref_status =

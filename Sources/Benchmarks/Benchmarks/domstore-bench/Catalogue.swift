@@ -13,8 +13,12 @@ struct Catalogue {
     /// In the order of the table.
     static var all: [Catalogue] {
         MeasuredFormat.allCases.flatMap { pageTables(of: $0) }
+            + [Catalogue(name: "iotlb-hit") { try .cacheHit() }]
+            + ["vtd48", "vtdpasid", "amdv1"].map { image in
+                Catalogue(name: "import-\(image)") { try .importImage(image) }
+            }
             + [
-                Catalogue(name: "iotlb-hit") { try .cacheHit() },
+                Catalogue(name: "import-large") { try .importLargeImage() },
                 Catalogue(name: "seal-s") { try .sealSmallHost() },
             ]
     }
