@@ -113,7 +113,8 @@ struct HostileImageTests {
         // All entries of three levels lead to one page of leaves that give nothing.
         let first = HostileImage.tables.lowerBound
         for level in 1...3 {
-            for index in 0..<512 { image.set(first + 3 - level, index, [image.pointer(first + 4 - level, level: level)]) }
+            let entry = image.pointer(first + 4 - level, level: level)
+            for index in 0..<512 { image.set(first + 3 - level, index, [entry]) }
         }
         for index in 0..<512 { image.set(first + 3, index, [UInt64(index * 2 + 1) << 12 | 1]) }
         image.enterAll(roots: first..<first + 1)

@@ -45,6 +45,7 @@ public func initialize(
 /// One input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func runOne(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
+    Aftermath.isTooLarge = false
     target.run(UnsafeRawBufferPointer(start: data, count: size))
-    return 0
+    return Aftermath.isTooLarge ? -1 : 0
 }
