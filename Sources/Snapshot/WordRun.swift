@@ -36,7 +36,8 @@ struct WordRun {
             let four = differ.lowHalf | differ.highHalf
             let two = four.lowHalf | four.highHalf
             if two.x | two.y != 0 {
-                let flags = SIMD8<UInt64>(repeating: .max).replacing(with: SIMD8(repeating: 0), where: found .== expected)
+                let flags = SIMD8<UInt64>(repeating: .max).replacing(
+                    with: SIMD8(repeating: 0), where: found .== expected)
                 let bytes = unsafeBitCast(SIMD8<UInt8>(truncatingIfNeeded: flags), to: UInt64.self)
                 return index &+ bytes.trailingZeroBitCount &>> 3
             }
