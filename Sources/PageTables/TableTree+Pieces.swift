@@ -21,7 +21,10 @@ extension TableTree {
     /// is listed ahead. A page that is used again is told again, as the hardware would translate.
     struct PieceCursor {
         private let tree: TableTree
-        private let rules: EntryRules
+        /// Those of ``tree``, which keeps them.
+        private let items: UnsafePointer<Item>
+        private let records: UnsafePointer<Record>
+        private let bias: UInt64
         private let lastLinear: UInt64
         /// Where the next piece comes from.
         private var current = Place(item: 0, end: 0, base: 0, shift: 12, rights: 0)
@@ -45,7 +48,10 @@ extension TableTree {
 
         init(_ tree: TableTree) {
             self.tree = tree
-            rules = tree.configuration.rules
+            let rules = tree.configuration.rules
+            items = tree.items.baseAddress!
+            records = tree.records.baseAddress!
+            bias = rules.bias
             lastLinear = rules.lastLinear
             left = tree.budget.runs
             guard let root = tree.records.first, root.hasLeaf else { return }
@@ -61,38 +67,49 @@ extension TableTree {
 
         /// The next piece; `nil` at the end, and when the budget is spent.
         mutating func next() -> Piece? {
+            defer { withExtendedLifetime(tree) {} }
             while true {
                 guard current.item < current.end else {
                     guard let upper = above.popLast() else { return nil }
                     current = upper
                     continue
                 }
-                let item = tree.items[current.item]
+                let item = items[current.item]
                 current.item &+= 1
                 let first = current.base &+ UInt64(item.index) &<< current.shift
                 guard first <= lastLinear else { return end() }
-                guard left > 0 else {
-                    budgetExceededAt = rules.iova(first)
-                    return end()
-                }
                 // What gives nothing costs as much: a damaged tree may hold nothing else.
-                left &-= 1
+                guard spend(at: first) else { return end() }
                 let rights = current.rights & item.rights
                 let granted = EntryRights.deviceProtection(rights)
                 if granted == 0 { continue }
-                let record: Record? = item.isTable ? tree.records[Int(truncatingIfNeeded: item.value)] : nil
-                if let record, !record.hasLeaf { continue }
-                if let record {
+                if item.isTable {
+                    let record = records[Int(truncatingIfNeeded: item.value)]
+                    guard record.hasLeaf else { continue }
                     above.append(current)
                     current = Self.place(record, base: first, rights: rights)
-                } else {
-                    let last = first &+ (UInt64(item.count) &<< current.shift &- 1)
-                    return Piece(
-                        first: rules.iova(first).rawValue, last: rules.iova(min(last, lastLinear)).rawValue,
-                        pa: item.value, count: Int((UInt64(item.count) &<< current.shift) &>> UInt64(item.sizeLog2)),
-                        pageSizeLog2: Int(item.sizeLog2), rights: granted)
+                    continue
                 }
+                let byteCount = UInt64(item.count) &<< current.shift
+                return Piece(
+                    first: iova(first), last: iova(min(first &+ (byteCount &- 1), lastLinear)), pa: item.value,
+                    count: Int(truncatingIfNeeded: byteCount &>> UInt64(item.sizeLog2)),
+                    pageSizeLog2: Int(item.sizeLog2), rights: granted)
             }
+        }
+
+        /// The input address of a linear one.
+        @inline(__always)
+        private func iova(_ linear: UInt64) -> UInt64 { (linear ^ bias) &- bias }
+
+        /// Takes one from the budget; false when it is spent, at the linear address `first`.
+        @inline(__always)
+        private mutating func spend(at first: UInt64) -> Bool {
+            left &-= 1
+            if left >= 0 { return true }
+            left = 0
+            budgetExceededAt = IOVA(iova(first))
+            return false
         }
 
         /// Nothing more is told.

@@ -39,7 +39,7 @@ public enum PageRuns {
             let first = words[index]
             var count = 1
             if first == 0 {
-                while index + count < wordCount, words[index + count] == 0 { count += 1 }
+                count = WordRun(stride: 0).length(words + index, limit: wordCount - index)
                 appendVarint(UInt64(count) << 2, to: &bytes)
             } else if index + 1 == wordCount {
                 appendVarint(1 << 2 | 1, to: &bytes)
@@ -51,12 +51,7 @@ public enum PageRuns {
                     appendVarint(1 << 2 | 1, to: &bytes)
                     appendVarint(first, to: &bytes)
                 } else {
-                    count = 2
-                    var expected = words[index + 1] &+ stride
-                    while index + count < wordCount, words[index + count] == expected, expected != 0 {
-                        count += 1
-                        expected = expected &+ stride
-                    }
+                    count = WordRun(stride: stride).length(words + index, limit: wordCount - index)
                     // Two unequal neighbours are no progression yet: tell the first alone when the second starts one.
                     if count == 2, index + 2 < wordCount, stride != 0, stride != 4096 { count = 1 }
                     if count == 1 || stride == 0 {

@@ -46,6 +46,58 @@ import Testing
         #expect(engine.checkInvariants() == [])
     }
 
+    @Test func `devices of a later segment are served from the caches of their unit`() throws {
+        var second = TestMachine.unitDescription(UnitID(2))
+        second.segment = 0x10000
+        let far = RequesterID(segment: 0x10000, rid: one.rid)
+        let device = MachineDevice(requester: far, unit: second.id, group: GroupID(9), driver: "vfio-pci")
+        let machine = try TestMachine.make(
+            devices: TestMachine.devices + [device], units: [TestMachine.unitDescription(), second])
+        var engine = try LiveEngine.start(machine) { _ in }
+        let (ioas, hwpt) = try engine.space(unit: second.id)
+        try engine.own(far, on: hwpt)
+        let backing = try engine.addBacking(.physical)
+        try engine.map(
+            ioas: ioas, iova: IOVA(0x1000), byteCount: 0x1000, backing: backing, offset: 0x9000, protection: .read)
+        for offset in 0..<3 as Range<UInt64> {
+            let wanted = PhysicalAddress(0x9000 + offset)
+            #expect(machine.dma(far, iova: IOVA(0x1000 + offset), access: .read) == .address(wanted))
+        }
+        #expect(machine.units.map(\.counters.cacheHits) == [0, 2])
+        #expect(machine.units.map(\.counters.translated) == [0, 3])
+        #expect(machine.dma(RequesterID(segment: 7, rid: 0), iova: IOVA(0x1000), access: .read) == .notIssued)
+        machine.setBusMaster(false, of: far)
+        #expect(machine.dma(far, iova: IOVA(0x1000), access: .read) == .notIssued)
+        machine.setBusMaster(true, of: far)
+        #expect(machine.dma(far, iova: IOVA(0x1000), access: .read) == .address(PhysicalAddress(0x9000)))
+    }
+
+    @Test func `an instruction fetch and a write are not served from what a read has cached without the right`() throws
+    {
+        let machine = try UnitFlavour.vtdFirstStage.machine()
+        var engine = try LiveEngine.start(machine) { _ in }
+        let (ioas, hwpt) = try engine.space(.vtdFirstStage)
+        try engine.own(one, on: hwpt)
+        let backing = try engine.addBacking(.physical)
+        try engine.map(
+            ioas: ioas, iova: IOVA(0x1000), byteCount: 0x1000, backing: backing, offset: 0x9000, protection: .read)
+        let stage = try unwrapped(engine.domain(engine.hwpt(hwpt)!.domain)?.table)
+        let leaf = try unwrapped(
+            Walker.leaf(
+                TranslationStage(configuration: stage.configuration, root: stage.root), memory: machine.memory.view,
+                iova: IOVA(0x1000)))
+        let word = try unwrapped(machine.memory.word(at: leaf.entryAddress))
+        // XD.
+        #expect(machine.memory.setWord(word | 1 << 63, at: leaf.entryAddress))
+        #expect(machine.dma(one, iova: IOVA(0x1000), access: .read) == .address(PhysicalAddress(0x9000)))
+        #expect(machine.units[0].iotlb.entries.count == 1)
+        for access in [Access.execute, .write] {
+            let outcome = machine.dma(one, iova: IOVA(0x1000), access: access)
+            if case .fault = outcome { continue }
+            Issue.record("\(access) answered \(outcome)")
+        }
+    }
+
     @Test func `an address above the input width faults, also when the low part of it is cached`() throws {
         let machine = try TestMachine.make()
         var engine = try LiveEngine.start(machine) { _ in }

@@ -3,16 +3,6 @@ import IOMMUModel
 import Measurement
 import PageTables
 
-/// All that a translation answers, in the numbers of the C side.
-struct Answer {
-    var status: ref_status
-    var level = -1
-    var pageSizeLog2 = 0
-    var rights: UInt8 = 0
-    var pa: UInt64 = 0
-    var entryAddress: UInt64 = 0
-}
-
 extension TableGround {
     /// Mixes all that is answered for every page mapped and some that are not, for an access that reads and one that
     /// writes, on healthy tables and on damaged ones.
