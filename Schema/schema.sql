@@ -134,7 +134,7 @@ CREATE TABLE domain (
     id INTEGER PRIMARY KEY CHECK (id BETWEEN 0 AND 4294967295),
     kind TEXT NOT NULL CHECK (kind IN ('paging', 'identity', 'blocked', 'nested')),
     holder TEXT NOT NULL CHECK (holder IN ('iommufd', 'session', 'record', 'core')),
-    -- Of a nested domain: the domain whose tables are its second stage. Deferred: domains stand in the order of their ids.
+    -- Of a nested domain: the one whose tables are its second stage. Deferred: domains are written in the order of ids.
     parent INTEGER REFERENCES domain (id) DEFERRABLE INITIALLY DEFERRED,
     preserved INTEGER NOT NULL CHECK (preserved IN (0, 1)),
     checksum BLOB NOT NULL CHECK (length(checksum) = 8),
@@ -182,7 +182,7 @@ CREATE TABLE attachment (
     tagged INTEGER NOT NULL CHECK (tagged IN (0, 1)),
     pasid INTEGER NOT NULL CHECK (pasid BETWEEN 0 AND 1048575),
     domain INTEGER NOT NULL REFERENCES domain (id),
-    -- Key of its cache entries on the unit: the tag, and the PASID where it is part of the key. NULL: nothing is cached.
+    -- Key of its cache entries on the unit: the tag, and the PASID where it is part of the key. NULL: none.
     cache_tag INTEGER CHECK (cache_tag BETWEEN 0 AND 4294967295),
     cache_pasid INTEGER CHECK (cache_pasid BETWEEN 0 AND 1048575),
     -- Where the lookup entry stands in memory; 8 bytes big-endian.

@@ -148,7 +148,7 @@ extension UnitHardware {
 
 extension PageTable {
     /// Root and shape as the store records them; `walked` is what the unit's entries make of the tables: what the hardware
-    /// writes into them depends on it.
+    /// writes into them, and which addresses it takes, depends on it.
     func geometry(_ walked: PageTableConfiguration?) -> DomainUnitRecord.Geometry {
         DomainUnitRecord.Geometry(TranslationStage(configuration: configuration, root: root), walked)
     }
@@ -156,9 +156,11 @@ extension PageTable {
 
 extension DomainUnitRecord.Geometry {
     init(_ stage: TranslationStage, _ walked: PageTableConfiguration?) {
+        // AMD extends the sign of some requests' addresses and not of others through the same tables.
+        let shape = walked ?? stage.configuration
         self.init(
-            format: stage.configuration.format, root: stage.root, topLevel: UInt8(stage.configuration.topLevel),
-            addressBits: UInt8(stage.configuration.addressBits), signExtended: stage.configuration.signExtended,
+            format: shape.format, root: stage.root, topLevel: UInt8(stage.configuration.topLevel),
+            addressBits: UInt8(shape.addressBits), signExtended: shape.signExtended,
             hardwareUpdatedMask: walked?.hardwareUpdatedMask ?? 0)
     }
 }

@@ -24,7 +24,9 @@ struct FirmwareUnit {
 
     var segment: UInt32? { index.flatMap { dmar?.units[$0].segment ?? ivrs?.units[$0].segment }.map(UInt32.init) }
 
-    var registerBase: PhysicalAddress? { index.flatMap { dmar?.units[$0].registerBase ?? ivrs?.units[$0].registerBase } }
+    var registerBase: PhysicalAddress? {
+        index.flatMap { dmar?.units[$0].registerBase ?? ivrs?.units[$0].registerBase }
+    }
 
     /// In bits; an IVRS that says none is passed over.
     var hostAddressWidth: Int? {

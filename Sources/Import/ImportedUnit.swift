@@ -62,14 +62,17 @@ struct ImportedUnit {
         guard let found else { throw .notBuilt(path: path, what: "unit \(index): import of \(unit.kind.rawValue)") }
         hardware = found
         guard hardware.readsTables else { return }
-        let listing = hardware.listing(memory: image.memory.view)
+        let listing = hardware.listing(memory: image.memory.view, budget: options.lookupBudget)
         guard !listing.rootIsAbsent else {
             let register = hardware.rootRegister
             throw .rootOutsideMemory(
                 path: path, unit: index, register: register.name, value: register.value, page: listing.root)
         }
         self.listing = listing
-        record.accessedDirty = listing.entries.contains { $0.host?.configuration.accessedDirty == true }
+        record.accessedDirty = listing.entries.contains { entry in
+            // In first-stage tables the hardware sets these bits always.
+            entry.host?.configuration.accessedDirty == true && entry.host?.configuration.format != .x86_64
+        }
     }
 
     func requester(_ rid: UInt16) -> RequesterID { RequesterID(segment: record.segment, rid: rid) }

@@ -101,8 +101,8 @@ extension SnapshotBuilder {
         return Set(snapshot.devices.filter { groups.contains($0.group) }.map(\.requester))
     }
 
-    /// Records a domain that was seen for the first time; it is the last one. `stage` is `nil` for pass-through and for an
-    /// entry that the hardware refuses.
+    /// Records a domain that was seen for the first time; it is the last one. `stage` is `nil` for pass-through and for
+    /// an entry that the hardware refuses.
     private mutating func addDomain(
         _ id: DomainID, _ kind: DomainKind, _ stage: TranslationStage?, _ parent: DomainID?, _ attached: Attached,
         _ work: inout Work
@@ -114,41 +114,40 @@ extension SnapshotBuilder {
         guard kind != .identity else { return }
         let number = UInt32(snapshot.hwpts.count + 1)
         // A guest's requests end in the address space of its host's tables.
-        let host = parent.flatMap { parent in snapshot.hwpts.first { $0.domain == parent }?.ioas }
+        let host = parent.flatMap { addressSpaces[$0] }
         let ioas = host ?? IOASID(UInt32(snapshot.ioases.count + 1))
+        addressSpaces[id] = ioas
         snapshot.hwpts.append(HWPTRecord(id: HWPTID(number), ioas: ioas, domain: id, token: UInt64(number)))
         guard kind == .paging else { return }
         snapshot.ioases.append(IOASRecord(id: ioas, areaOrigin: .derived, isImmutable: false))
-        if let stage { addTables(stage.configuration, root: stage.root, domain: id, ioas: ioas, &work) }
+        if let stage { addTables(stage, unit: attached.unit, domain: id, ioas: ioas, &work) }
     }
 
     private mutating func addTables(
-        _ configuration: PageTableConfiguration, root: PhysicalAddress, domain: DomainID, ioas: IOASID,
-        _ work: inout Work
+        _ stage: TranslationStage, unit: Int, domain: DomainID, ioas: IOASID, _ work: inout Work
     ) {
         let view = image.memory.view
         // Defects are found again from the recorded pages: they are not kept here.
         let tree = Walker.scan(
-            configuration, root: root, memory: view,
-            budget: ScanBudget(pages: work.pages, runs: work.runs, defects: 0))
+            stage, memory: view, budget: ScanBudget(pages: work.pages, runs: work.runs, defects: 0))
         work.pages -= tree.nodeCount
+        let evidence = LevelEvidence(tree, memory: view)
+        if evidence.isConvincing { mappedTables[unit, default: []].formUnion(evidence.tables) }
         var pages = PageSet()
         for node in tree.sortedNodes {
             guard let words = view.page(at: node.page) else { continue }
             pages.append(address: node.page, level: UInt8(node.level), words: words)
         }
         snapshot.tablePages.append(DomainPages(domain: domain, pages: pages))
-        var told = 0
-        let end = tree.forEachRun { run in
+        var runs = tree.runCursor()
+        while let (run, _) = runs.next() {
             snapshot.areas.append(
                 AreaRecord(
                     ioas: ioas, range: run.range, backing: Self.physicalBacking, offset: run.pa.rawValue,
                     protection: run.protection))
-            told += 1
-            return told < work.runs
         }
-        // Where one tree exhausts the budget, the next ones get none: the work stays bounded however many there are.
-        if case .budgetExceeded = end { work.runs = 0 } else { work.runs -= told }
+        // Visited, not told: where one tree exhausts the budget, the next ones get none, however little it maps.
+        work.runs -= runs.visited
     }
 }
 

@@ -25,6 +25,13 @@ struct SnapshotBuilder {
         }
     }
 
+    /// Pages that leaves map and that look like tables, by the index of the unit: see ``LevelEvidence``. Empty unless a
+    /// tree was read with a number of levels that its tables do not have.
+    var mappedTables: [Int: Set<PhysicalAddress>] = [:]
+
+    /// The address space of each domain that has one.
+    var addressSpaces: [DomainID: IOASID] = [:]
+
     /// Ascending by requester, then PASID, untagged first; one for each.
     private(set) var attached: [Attached] = []
 
@@ -62,17 +69,23 @@ struct SnapshotBuilder {
         }
     }
 
-    /// Records units, RAM and lookup pages.
+    /// Records units and RAM.
     mutating func addUnits() {
         snapshot.units = units.map(\.record)
         snapshot.memoryRanges = Self.wholePages(image.metadata.ram).map { MemoryRangeRecord(kind: .ram, range: $0) }
+    }
+
+    /// Records the pages of the lookup structures, and ``mappedTables`` beside them.
+    mutating func addLookupPages() {
         let view = image.memory.view
-        for unit in units {
+        for (index, unit) in units.enumerated() {
             guard let listing = unit.listing else { continue }
+            let structures = listing.pages.map { ($0.address, $0.kind.rawValue) }
+            let mapped = mappedTables[index, default: []].map { ($0, LookupLevel.mappedTable) }
             var pages = PageSet()
-            for page in listing.pages {
-                guard let words = view.page(at: page.address) else { continue }
-                pages.append(address: page.address, level: page.kind.rawValue, words: words)
+            for (address, level) in (structures + mapped).sorted(by: <) {
+                guard let words = view.page(at: address) else { continue }
+                pages.append(address: address, level: level, words: words)
             }
             snapshot.lookupPages.append(UnitPages(unit: unit.record.id, pages: pages))
         }

@@ -147,13 +147,20 @@ enum AMDv1: PageTableFormat {
     static func encodable(_ rules: EntryRules) -> UInt64 { rules.encodable }
 
     @inline(__always)
+    static func slotLeafWord(
+        _ address: UInt64, log2: UInt64, rights: UInt8, options: MapOptions, _ rules: EntryRules
+    ) -> UInt64 {
+        address | presentBit | UInt64(rights & 3) &<< rightsShift | (options.contains(.snoop) ? coherentBit : 0)
+            | (options.contains(.mmio) ? 0 : rules.encryption)
+    }
+
+    @inline(__always)
     static func leafWord(
         _ address: UInt64, log2: UInt64, rights: UInt8, options: MapOptions, _ rules: EntryRules
     ) -> UInt64 {
-        let isSlot = slotSizes &>> log2 & 1 == 1
-        let code = isSlot ? 0 : ((1 &<< (log2 &- 1)) &- 0x1000) | sizedLeaf &<< nextLevelShift
-        return address | presentBit | code | UInt64(rights & 3) &<< rightsShift
-            | (options.contains(.snoop) ? coherentBit : 0) | (options.contains(.mmio) ? 0 : rules.encryption)
+        let word = slotLeafWord(address, log2: log2, rights: rights, options: options, rules)
+        let size = ((1 &<< (log2 &- 1)) &- 0x1000) | sizedLeaf &<< nextLevelShift
+        return slotSizes &>> log2 & 1 == 1 ? word : word | size
     }
 
     /// Bit `k`: leaves of `2^k` bytes are as large as a slot of their level.

@@ -118,7 +118,7 @@ extension Mapper {
             let isPlain = (range.iova ^ range.pa) & (2 &<< slot &- 1) != 0
             if !isPlain { return writeContiguousLeaves(range, words, count, at: position, slot: slot, sizes: sizes) }
         }
-        let first = Format.leafWord(
+        let first = Format.slotLeafWord(
             range.address(of: position), log2: slot, rights: range.rights, options: range.options, range.rules)
         writeLeaves(words, count, first, 1 &<< slot)
     }

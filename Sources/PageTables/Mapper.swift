@@ -22,7 +22,7 @@ enum Mapper<Format: PageTableFormat> {
             && options.rawValue == 0
             && mapInPlace(
                 rules, root: root, top: top, iova: iova,
-                word: Format.leafWord(pa, log2: shift, rights: rights, options: [], rules), shift: shift,
+                word: Format.slotLeafWord(pa, log2: shift, rights: rights, options: [], rules), shift: shift,
                 memory: memory, arena: &arena)
     }
 
@@ -36,9 +36,7 @@ enum Mapper<Format: PageTableFormat> {
         var table = root
         var shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* top)
         var mark = Format.mark(level: top)
-        // The nine bits of the level's index on top: shifts by a constant are cheaper. A sixth level has but seven.
-        var indices =
-            Format.topLevels.upperBound == 5 && shift > 55 ? iova &>> (shift &- 55) : iova &<< (55 &- shift)
+        var indices = Format.indices(of: iova, topLevel: top)
         while shift != target {
             let word = memory.primaryWords(ofPage: table)[Int(truncatingIfNeeded: indices &>> 55)]
             table = Format.tableAddress(word, rules)
@@ -93,7 +91,7 @@ enum Mapper<Format: PageTableFormat> {
         }
         let shift = UInt64(truncatingIfNeeded: byteCount.trailingZeroBitCount)
         if (iova | pa | byteCount) & (byteCount &- 1) == 0, Format.singleSizes(rules) &>> shift & 1 == 1 {
-            let word = Format.leafWord(pa, log2: shift, rights: rights, options: options, rules)
+            let word = Format.slotLeafWord(pa, log2: shift, rights: rights, options: options, rules)
             try mapOne(
                 rules, root: root, top: configuration.topLevel, iova: range.iova, word: word, shift: shift,
                 memory: memory, arena: &arena)

@@ -39,34 +39,27 @@ public struct PageTable: Sendable, Hashable {
     ) throws(MapError) {
         switch configuration.format {
         case .vtdSecondStage:
-            try map(
-                VTDSecondStage.self, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount, protection: protection,
-                options: options, memory: memory, arena: &arena)
-        case .amdV1:
-            try map(
-                AMDv1.self, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount, protection: protection,
-                options: options, memory: memory, arena: &arena)
-        case .x86_64:
-            try map(
-                X86_64.self, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount, protection: protection,
-                options: options, memory: memory, arena: &arena)
+            try map(VTDSecondStage.self, iova, pa, byteCount, protection, options, memory, &arena)
+        case .amdV1: try map(AMDv1.self, iova, pa, byteCount, protection, options, memory, &arena)
+        case .x86_64: try map(X86_64.self, iova, pa, byteCount, protection, options, memory, &arena)
         }
     }
 
     @inline(__always)
     private mutating func map<Format: PageTableFormat>(
-        _ format: Format.Type, iova: UInt64, pa: UInt64, byteCount: UInt64, protection: Protection,
-        options: MapOptions, memory: MemoryView, arena: inout TableArena
+        _ format: Format.Type, _ iova: IOVA, _ pa: PhysicalAddress, _ byteCount: UInt64, _ protection: Protection,
+        _ options: MapOptions, _ memory: MemoryView, _ arena: inout TableArena
     ) throws(MapError) {
         if Mapper<Format>.mapSimple(
-            configuration.rules, root: root.rawValue, top: configuration.topLevel, iova: iova, pa: pa,
-            byteCount: byteCount, protection: protection, options: options, memory: memory, arena: &arena)
+            configuration.rules, root: root.rawValue, top: configuration.topLevel, iova: iova.rawValue,
+            pa: pa.rawValue, byteCount: byteCount, protection: protection, options: options, memory: memory,
+            arena: &arena)
         {
             return
         }
         try Mapper<Format>.map(
-            &self, iova: iova, pa: pa, byteCount: byteCount, protection: protection, options: options, memory: memory,
-            arena: &arena)
+            &self, iova: iova.rawValue, pa: pa.rawValue, byteCount: byteCount, protection: protection,
+            options: options, memory: memory, arena: &arena)
     }
 
     /// The tree under a new root at `level`.

@@ -69,12 +69,33 @@ protocol PageTableFormat {
     static func singleSizes(_ rules: EntryRules) -> UInt64
     /// ``EntryRules/encodable``, or the same by fewer bits.
     static func encodable(_ rules: EntryRules) -> UInt64
-    /// The word of a leaf of `2^log2` bytes, a size that exists, at `address`.
+    /// The word of a leaf of `2^log2` bytes, as large as a slot of its level, at `address`.
+    static func slotLeafWord(
+        _ address: UInt64, log2: UInt64, rights: UInt8, options: MapOptions, _ rules: EntryRules
+    ) -> UInt64
+    /// The word of a leaf of any size that exists.
     static func leafWord(
         _ address: UInt64, log2: UInt64, rights: UInt8, options: MapOptions, _ rules: EntryRules
     ) -> UInt64
     /// The word of an entry at `level`, at least 1, for the table at `address`, one level down.
     static func tableWord(_ address: UInt64, level: Int, _ rules: EntryRules) -> UInt64
+}
+
+extension PageTableFormat {
+    @inline(__always)
+    static func leafWord(
+        _ address: UInt64, log2: UInt64, rights: UInt8, options: MapOptions, _ rules: EntryRules
+    ) -> UInt64 {
+        slotLeafWord(address, log2: log2, rights: rights, options: options, rules)
+    }
+
+    /// `iova` with the nine bits of the root's index on top, and those of the levels below it after them: shifts by a
+    /// constant are cheaper. A sixth level has but seven.
+    @inline(__always)
+    static func indices(of iova: UInt64, topLevel: Int) -> UInt64 {
+        let shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* topLevel)
+        return topLevels.upperBound == 5 && shift > 55 ? iova &>> (shift &- 55) : iova &<< (55 &- shift)
+    }
 }
 
 /// What a format makes its rules of.

@@ -2,7 +2,8 @@
 public struct ScanBudget: Sendable, Hashable {
     /// Table pages decoded; a page that is used at two levels counts twice.
     public var pages: Int
-    /// Pieces that one enumeration of runs or leaves visits: a run inside one table page, or a way down into a table.
+    /// Pieces that one enumeration of runs or leaves visits: a run inside one table page, with or without rights, or an
+    /// entry that points to a table.
     public var runs: Int
     /// Defects listed one by one.
     public var defects: Int
@@ -12,5 +13,11 @@ public struct ScanBudget: Sendable, Hashable {
         self.pages = pages
         self.runs = runs
         self.defects = defects
+    }
+
+    /// No more than `other` has left of anything.
+    public func limited(to other: ScanBudget) -> ScanBudget {
+        ScanBudget(
+            pages: min(pages, other.pages), runs: min(runs, other.runs), defects: min(defects, other.defects))
     }
 }

@@ -31,6 +31,8 @@ extension TableTree {
         /// The tables above it; levels fall by at least one, so it never grows past the number of levels.
         private var above: [Place] = []
         private var left: Int
+        /// Entries and runs of leaves looked at so far: what ``ScanBudget/runs`` counts.
+        var visited: Int { tree.budget.runs &- left }
         /// Set once ``ScanBudget/runs`` is spent: nothing from this input address on is told.
         private(set) var budgetExceededAt: IOVA?
 
@@ -76,18 +78,18 @@ extension TableTree {
                 current.item &+= 1
                 let first = current.base &+ UInt64(item.index) &<< current.shift
                 guard first <= lastLinear else { return end() }
+                // What gives nothing costs as much: a damaged tree may hold nothing else.
+                guard spend(at: first) else { return end() }
                 let rights = current.rights & item.rights
                 let granted = EntryRights.deviceProtection(rights)
                 if granted == 0 { continue }
                 if item.isTable {
                     let record = records[Int(truncatingIfNeeded: item.value)]
                     guard record.hasLeaf else { continue }
-                    guard spend(at: first) else { return end() }
                     above.append(current)
                     current = Self.place(record, base: first, rights: rights)
                     continue
                 }
-                guard spend(at: first) else { return end() }
                 let byteCount = UInt64(item.count) &<< current.shift
                 return Piece(
                     first: iova(first), last: iova(min(first &+ (byteCount &- 1), lastLinear)), pa: item.value,

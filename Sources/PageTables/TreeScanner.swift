@@ -63,6 +63,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
         case defect(TableDefect.Kind)
     }
 
+    @inline(__always)
     private func find(_ page: UInt64) -> Found {
         switch pages.host(of: page) {
         case .page(let host):

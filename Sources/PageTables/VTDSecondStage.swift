@@ -106,7 +106,7 @@ enum VTDSecondStage: PageTableFormat {
     static func encodable(_ rules: EntryRules) -> UInt64 { rules.addressMask }
 
     @inline(__always)
-    static func leafWord(
+    static func slotLeafWord(
         _ address: UInt64, log2: UInt64, rights: UInt8, options: MapOptions, _ rules: EntryRules
     ) -> UInt64 {
         address | UInt64(rights) & readWrite | (options.contains(.snoop) ? snoopBit : 0)

@@ -55,7 +55,8 @@ extension Walker {
     ) -> WalkTrace {
         var quiet = configuration
         quiet.accessedDirty = false
-        let result = translate(quiet, root: root, memory: memory, iova: iova, access: access)
+        let stage = TranslationStage(configuration: quiet, root: root)
+        let result = Walker.translate(stage, memory: memory, iova: iova, access: access)
         var steps: [WalkTrace.Step] = []
         eachEntry(configuration, root: root, memory: memory, iova: iova, pages: HostPages()) { place, entry, rights in
             steps.append(

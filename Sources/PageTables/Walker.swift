@@ -10,21 +10,22 @@ public enum Walker {
     public static func translate(
         _ configuration: PageTableConfiguration, root: PhysicalAddress, memory: MemoryView, iova: IOVA, access: Access
     ) -> TranslationResult {
-        walk(configuration, root: root, memory: memory, iova: iova, access: access)
+        walkTables(configuration, root: root, memory: memory, iova: iova, access: access)
     }
 
     /// As ``translate(_:root:memory:iova:access:)``.
+    @inlinable
     public static func translate(
         _ stage: TranslationStage, memory: MemoryView, iova: IOVA, access: Access
     ) -> TranslationResult {
-        translate(stage.configuration, root: stage.root, memory: memory, iova: iova, access: access)
+        walkTables(stage.configuration, root: stage.root, memory: memory, iova: iova, access: access)
     }
 }
 
 /// ``Walker/translate(_:root:memory:iova:access:)``; outside of a type because the type, an argument that nobody needs,
 /// costs every call a second one.
 @inline(never) @usableFromInline
-func walk(
+func walkTables(
     _ configuration: PageTableConfiguration, root: PhysicalAddress, memory: MemoryView, iova: IOVA, access: Access
 ) -> TranslationResult {
     switch configuration.format {
@@ -56,18 +57,20 @@ enum FormatWalker<Format: PageTableFormat> {
         guard (Format.canSignExtend ? iova &+ rules.bias : iova) & rules.beyond == 0,
             memory.isPrimary(root)
         else { return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access) }
-        var shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* configuration.topLevel)
-        var mark = Format.mark(level: configuration.topLevel)
+        var level = configuration.topLevel
+        var mark = Format.mark(level: level)
+        var indices = Format.indices(of: iova, topLevel: level)
         var table = root
         var rights = Format.rootRights(rules)
-        while shift != 12 {
-            let word = memory.primaryWords(ofPage: table)[Int(truncatingIfNeeded: iova &>> shift & 511)]
+        while level != 0 {
+            let word = memory.primaryWords(ofPage: table)[Int(truncatingIfNeeded: indices &>> 55)]
             table = Format.tableAddress(word, rules)
             guard Format.isTable(word, mark: mark, rules), memory.isPrimary(table) else {
                 return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access)
             }
             rights &= Format.rights(word)
-            shift &-= 9
+            indices &<<= 9
+            level &-= 1
             mark &-= Format.markStep
         }
         let index = Int(truncatingIfNeeded: iova &>> 12 & 511)

@@ -129,7 +129,7 @@ enum X86_64: PageTableFormat {
 
     /// As Linux writes it: write implies read, accessed is set from the start, dirty where the leaf can be written.
     @inline(__always)
-    static func leafWord(
+    static func slotLeafWord(
         _ address: UInt64, log2: UInt64, rights: UInt8, options: MapOptions, _ rules: EntryRules
     ) -> UInt64 {
         address | presentBit | userBit | accessedBit | (rights & 2 != 0 ? writeBit | dirtyBit : 0)

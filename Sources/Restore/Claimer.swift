@@ -73,8 +73,11 @@ public struct Claimer: ~Copyable {
                 let place = recorded.domainUnits.first(where: { $0.domain == domain }), let tables = place.tables
             else { continue }
             let ioas = try engine.createIOAS()
+            let kind = recorded.units.first { $0.id == place.unit }?.kind
+            // An engine's own guest tables on AMD have no upper half.
+            let bits = Int(tables.addressBits) - (tables.signExtended && kind == .amdVi ? 1 : 0)
             let hwpt = try engine.createHWPT(
-                ioas: ioas, unit: place.unit, addressBits: Int(tables.addressBits), format: tables.format)
+                ioas: ioas, unit: place.unit, addressBits: bits, format: tables.format)
             for area in recorded.areas where area.ioas == object.ioas {
                 guard let backing = files[area.backing] else { throw .ENOENT }
                 try engine.map(

@@ -256,7 +256,8 @@ struct RestoreWork: ~Copyable {
             let known = engine ?? adopted[parent]
         else { return nil }
         return .init(
-            recorded: parent, engine: known, token: token(of: parent).map { engine == nil ? $0 : $0 | Self.rebuiltTokenBit })
+            recorded: parent, engine: known,
+            token: token(of: parent).map { engine == nil ? $0 : $0 | Self.rebuiltTokenBit })
     }
 
     /// What a dead engine had announced for the requests of `key`, when their entry in memory already leads there.

@@ -33,8 +33,6 @@ struct DMAWitness {
         /// Probes that did not end where they must; the first one in words.
         var wrong: UInt64 = 0
         var first: String?
-        /// What the structures say now, where the unit itself cannot be asked.
-        var contexts: [AttachmentKey: RequestContext] = [:]
 
         var count: HandoverReport.Count { .init("DMA probes", probes) }
 
@@ -98,7 +96,6 @@ struct DMAWitness {
     ///   the hardware set dirty bits while nobody may change a table.
     func probe(_ machine: Machine, translating: Set<RequesterID>, preferred: Access) -> Round {
         var round = Round(preferred: preferred)
-        if devices.contains(where: \.isGated) { round.contexts = Self.contexts(machine) }
         let groups = Set(translating.compactMap { machine.device($0)?.group })
         for device in devices {
             if !translating.contains(device.requester), let place = machine.device(device.requester),
@@ -183,7 +180,7 @@ struct DMAWitness {
         let iova = IOVA(run.range.first.rawValue &+ offset)
         let wanted = PhysicalAddress(run.pa.rawValue &+ offset)
         round.probes += 1
-        let outcome = ask(device, machine, iova, access, round)
+        let outcome = ask(device, machine, iova, access)
         guard outcome != .address(wanted) else { return }
         round.wrong += 1
         round.first = round.first ?? "\(device.key) \(access) at \(iova): \(outcome), expected \(wanted)"
@@ -194,7 +191,7 @@ struct DMAWitness {
     ) {
         guard !IOMMUHardware.interruptWindow.contains(iova) else { return }
         round.probes += 1
-        let outcome = ask(device, machine, iova, access, round)
+        let outcome = ask(device, machine, iova, access)
         switch outcome {
         case .fault, .notIssued: return
         default:
@@ -204,11 +201,14 @@ struct DMAWitness {
     }
 
     private func ask(
-        _ device: Device, _ machine: Machine, _ iova: IOVA, _ access: Access, _ round: Round
+        _ device: Device, _ machine: Machine, _ iova: IOVA, _ access: Access
     ) -> DMAOutcome {
-        guard device.isGated else { return machine.dma(device.requester, pasid: device.key.pasid, iova: iova, access: access) }
-        guard var context = round.contexts[device.key],
-            let unit = machine.device(device.requester).flatMap({ machine.unit($0.unit) })
+        guard device.isGated else {
+            return machine.dma(device.requester, pasid: device.key.pasid, iova: iova, access: access)
+        }
+        guard let unit = machine.device(device.requester).flatMap({ machine.unit($0.unit) }),
+            case .context(var context) = unit.hardware.resolve(
+                device.requester.rid, pasid: device.key.pasid, memory: machine.memory.view, asListed: true)
         else { return .notIssued }
         context.path = context.path.withoutMarking
         let outcome = unit.hardware.translate(context, iova: iova, access: access, memory: machine.memory.view)

@@ -96,7 +96,10 @@ public struct HandoverRun {
             try writer.append(buffer.take())
             throw ScenarioError.broken(what: "freeze: refused with \(refusal)")
         }
-        var counts: [HandoverReport.Count] = [.init("entries cleared", frozen.cleared.count)]
+        // AMD: an entry that was never written lets everything through, also of requesters that do not exist.
+        let unwritten = frozen.cleared.count { $0.entry.words.allSatisfy { $0 == 0 } }
+        var counts: [HandoverReport.Count] = [.init("entries cleared", frozen.cleared.count - unwritten)]
+        if unwritten > 0 { counts.append(.init("unwritten entries blocked", unwritten)) }
         if !frozen.kept.isEmpty { counts.append(.init("kept (cannot be blocked)", frozen.kept.count)) }
         let translating = carried.union(frozen.kept)
         try tell(.freeze, &clock, counts) { try witness.check(machine, translating: translating, in: .freeze) }

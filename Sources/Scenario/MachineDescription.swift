@@ -10,12 +10,9 @@ import PageTables
 /// engine needs and no image's meta file has: ids, the handover page, the frames for table pages.
 struct MachineDescription: Codable {
     var name: String
-    var iommu: String
     var image: String
-    /// Registers of the only unit, as in the images' meta files; `nil` when there are several.
-    var registers: [String: String]?
-    /// What ``registers`` and ``iommu`` say of one unit, when there are several; `nil` otherwise.
-    var units: [ImageUnit]?
+    /// The units in the form of the images' meta files.
+    var units: [ImageUnit]
     var pciFunctions: [Function]
     var iommuGroups: [String]
     /// Pairs of first and last byte.
@@ -24,7 +21,7 @@ struct MachineDescription: Codable {
     var machine: Topology
 
     enum CodingKeys: String, CodingKey {
-        case name, iommu, image, registers, units
+        case name, image, units
         case pciFunctions = "pci_functions"
         case iommuGroups = "iommu_groups"
         case ram, platform, machine
@@ -117,23 +114,20 @@ struct MachineDescription: Codable {
     init(of machine: Machine, name: String, image: String) {
         self.name = name
         self.image = image
-        iommu = machine.units.first?.kind.rawValue ?? ""
         let units = machine.units.map { unit in
             let text = unit.description
             return Unit(
-                id: unit.id.rawValue, kind: unit.kind.rawValue, segment: unit.segment, registerBase: unit.registerBase.description,
+                id: unit.id.rawValue, kind: unit.kind.rawValue, segment: unit.segment,
+                registerBase: unit.registerBase.description,
                 hostAddressWidth: UInt8(unit.hostAddressWidth),
                 registers: Dictionary(text.registers.map { ($0.name, hex($0.value, digits: 1)) }) { $1 },
                 encryptionBit: unit.encryptionBit, accessedDirty: unit.accessedDirty)
         }
-        registers = units.count > 1 ? nil : units.first?.registers
-        self.units =
-            units.count > 1
-            ? units.map { unit in
-                ImageUnit(
-                    iommu: unit.kind, registers: unit.registers, segment: String(unit.segment),
-                    registerBase: unit.registerBase, hostAddressWidth: String(unit.hostAddressWidth))
-            } : nil
+        self.units = units.map { unit in
+            ImageUnit(
+                iommu: unit.kind, registers: unit.registers, segment: String(unit.segment),
+                registerBase: unit.registerBase, hostAddressWidth: String(unit.hostAddressWidth))
+        }
         platform = machine.units.first.map { ["haw": String($0.hostAddressWidth)] } ?? [:]
         if let bit = machine.units.lazy.compactMap(\.encryptionBit).first { platform["cbit"] = String(bit) }
         pciFunctions = machine.devices.filter(\.hasFunction).map { device in

@@ -54,12 +54,7 @@ struct ScenarioStep: Sendable, Decodable {
         }
         func pasid() throws -> PASID? {
             used.insert(.pasid)
-            guard let value = try box.decodeIfPresent(NumberText.self, forKey: .pasid)?.value else { return nil }
-            guard let pasid = UInt32(exactly: value).flatMap({ PASID($0) }) else {
-                throw DecodingError.dataCorruptedError(
-                    forKey: .pasid, in: box, debugDescription: "found \(value); expected a number of 20 bits")
-            }
-            return pasid
+            return try box.decodeIfPresent(PASIDNumber.self, forKey: .pasid)?.value
         }
         switch name {
         case "create-ioas": operation = .createIOAS(IOASID(try id(.ioas)))

@@ -21,19 +21,12 @@ struct ScenarioTamper: Sendable, Decodable {
     init(from decoder: any Decoder) throws {
         let box = try decoder.strictContainer(CodingKeys.self)
         func number(_ key: CodingKeys) throws -> UInt64 { try box.decode(NumberText.self, forKey: key).value }
-        func pasid() throws -> PASID? {
-            guard let value = try box.decodeIfPresent(NumberText.self, forKey: .pasid)?.value else { return nil }
-            guard let pasid = UInt32(exactly: value).flatMap({ PASID($0) }) else {
-                throw DecodingError.dataCorruptedError(
-                    forKey: .pasid, in: box, debugDescription: "found \(value); expected a number of 20 bits")
-            }
-            return pasid
-        }
+        func pasid() throws -> PASID? { try box.decodeIfPresent(PASIDNumber.self, forKey: .pasid)?.value }
         func device() throws -> RequesterID { try box.decode(RequesterText.self, forKey: .device).value }
         let what = try box.decode(String.self, forKey: .what)
         let keys: [String: Set<CodingKeys>] = [
-            "leaf": [.device, .pasid, .iova, .flip], "lookup-entry": [.device, .pasid, .word, .flip], "area": [.ioas, .iova, .offset],
-            "attachment": [.device, .of],
+            "leaf": [.device, .pasid, .iova, .flip], "lookup-entry": [.device, .pasid, .word, .flip],
+            "area": [.ioas, .iova, .offset], "attachment": [.device, .of],
         ]
         let mine = (keys[what] ?? Set(CodingKeys.allCases)).union([.what])
         if let extra = CodingKeys.allCases.first(where: { box.contains($0) && !mine.contains($0) }) {

@@ -21,6 +21,21 @@ struct NumberText: Decodable {
     }
 }
 
+/// A PASID, as a number.
+struct PASIDNumber: Decodable {
+    var value: PASID
+    init(from decoder: any Decoder) throws {
+        let number = try NumberText(from: decoder).value
+        guard let pasid = UInt32(exactly: number).flatMap({ PASID($0) }) else {
+            throw DecodingError.dataCorrupted(
+                .init(
+                    codingPath: decoder.codingPath,
+                    debugDescription: "found \(number); expected a number of 20 bits"))
+        }
+        value = pasid
+    }
+}
+
 /// A value that is written as one word of text.
 protocol TextValue: Decodable {
     associatedtype Value

@@ -1,5 +1,8 @@
 /// What a lookup-structure page is, where page tables have a level. The numbers are never used again.
 public enum LookupLevel {
+    /// No lookup structure: a page that leaves of a domain's tables map and that itself decodes as a table. It is
+    /// evidence that an entry names another number of levels than its tables were built with.
+    public static let mappedTable: UInt8 = 0x10
     /// VT-d: the root table, of either mode.
     public static let vtdRoot: UInt8 = 0x20
     /// VT-d: a legacy-mode context table.

@@ -24,12 +24,14 @@ struct AreaAudit {
 
     /// `nil` when the domain has no IOAS.
     init?(_ index: SnapshotIndex, target: TableTarget, memory: MemoryView, limit: Int) {
-        guard let domain = target.domain, let hwpt = index.snapshot.hwpts.first(where: { $0.domain == domain }),
-            let ioas = index.ioases[hwpt.ioas]
-        else { return nil }
+        guard let domain = target.domain, let space = index.addressSpaces[domain], let ioas = index.ioases[space] else {
+            return nil
+        }
         let areas = index.areas(of: ioas.id)
         merge = RunMerge(
-            expected: ExpectedRuns(ioas: ioas, areas: areas, backings: index.backings).runs)
+            expected: ExpectedRuns(
+                ioas: ioas, areas: areas, backings: index.backings, format: target.configuration.format
+            ).runs)
         direct = index.reservedRegions(of: domain).filter { $0.kind == .direct || $0.kind == .directRelaxable }
             .map(\.range)
         self.target = target

@@ -6,7 +6,7 @@ import Snapshot
 enum AreaRules {
     static func check(_ index: SnapshotIndex, into log: inout FindingLog) {
         for ioas in index.snapshot.ioases {
-            let hwpts = index.snapshot.hwpts.filter { $0.ioas == ioas.id }
+            let hwpts = index.hwpts[ioas.id] ?? []
             let user = hwpts.compactMap { index.user(of: $0.domain) }.min { $0.requester < $1.requester }
             var last: IOVA?
             var assumed: Set<BackingID> = []
@@ -66,11 +66,9 @@ enum AreaRules {
         let areas = index.areas(of: ioas.id)
         guard let user = index.user(of: domain), !areas.isEmpty else { return }
         var regions = index.reservedRegions(of: domain).map { ($0.range, $0.kind) }
-        let units = (index.attachments[domain] ?? []).compactMap { index.devices[$0.requester]?.unit }
-        if units.contains(where: { index.units[$0]?.kind == .intelVTd }),
-            !regions.contains(where: { $0.0.contains(VTDUnitHardware.interruptWindow) })
-        {
-            regions.append((VTDUnitHardware.interruptWindow, .msi))
+        let window = IOMMUHardware.interruptWindow
+        if index.usesInterruptWindow(domain), !regions.contains(where: { $0.0.contains(window) }) {
+            regions.append((window, .msi))
         }
         for (region, kind) in regions where kind != .directRelaxable {
             // The first area that ends at or after the region's start, by binary search: areas rarely meet a region.
@@ -93,6 +91,20 @@ enum AreaRules {
                         device: user.requester, pasid: user.pasid, iova: common.first,
                         record: .init(table: "area", key: "ioas=\(area.ioas) iova=\(area.range.first)"),
                         "\(common) lies in the reserved region \(region) (\(kind.rawValue))"))
+            }
+        }
+    }
+}
+
+extension SnapshotIndex {
+    /// Some request that goes through `domain` is an interrupt when its address is in the window: an untagged one on
+    /// VT-d, any on AMD.
+    fileprivate func usesInterruptWindow(_ domain: DomainID) -> Bool {
+        users(of: domain).contains { attachment in
+            switch devices[attachment.requester].flatMap({ units[$0.unit] })?.kind {
+            case .intelVTd: attachment.pasid == nil
+            case .amdVi: true
+            default: false
             }
         }
     }

@@ -9,6 +9,11 @@ struct AttachmentRules {
     let machine: RecordedMachine
     private let units: [UnitID: RecordedUnit]
 
+    private struct Place: Hashable {
+        var device: RequesterID
+        var pasid: PASID?
+    }
+
     init(index: SnapshotIndex, machine: RecordedMachine) {
         self.index = index
         self.machine = machine
@@ -16,112 +21,147 @@ struct AttachmentRules {
     }
 
     func check(into log: inout FindingLog) {
-        var attached: Set<RequesterID> = []
+        var attached: Set<Place> = []
         for attachment in index.snapshot.attachments {
-            attached.insert(attachment.requester)
-            guard let device = index.devices[attachment.requester], let unit = units[device.unit], unit.lookup != nil
+            attached.insert(Place(device: attachment.requester, pasid: attachment.pasid))
+            guard let device = index.devices[attachment.requester], let unit = units[device.unit],
+                let hardware = unit.hardware, unit.listing != nil
             else { continue }
             if index.snapshot.origin == .engine, !device.preserved { continue }
-            check(attachment, unit, &log)
+            check(attachment, unit, hardware, &log)
         }
-        let unblockable = index.snapshot.unblockableGroups
         for unit in machine.units {
-            for context in unit.lookup?.contexts ?? [] where context.entry.isPresent {
-                let requester = unit.requester(context.rid)
-                if index.snapshot.origin == .engine, index.devices[requester]?.preserved != true {
-                    if let group = index.devices[requester]?.group, unblockable.contains(group) { continue }
-                    log.add(
-                        Finding(
-                            .unpreservedEntryLeft, device: requester, address: context.entryAddress,
-                            "the device is not preserved, yet its context entry \(hex(context.entry.low)) is present"))
-                } else if !attached.contains(requester), context.fault == nil {
-                    log.add(
-                        Finding(
-                            .attachmentEntryDiffers, device: requester, address: context.entryAddress,
-                            "the context entry \(hex(context.entry.low)) is present, no attachment is recorded"))
-                }
+            for entry in unit.listing?.entries ?? [] where entry.context != nil {
+                let place = Place(device: unit.requester(entry.rid), pasid: entry.pasid)
+                guard !attached.contains(place), !isLeft(place.device), let hardware = unit.hardware else { continue }
+                let name = EntryWords.name(hardware, isDevice: entry.entryAddress == entry.deviceEntryAddress)
+                log.add(
+                    Finding(
+                        .attachmentEntryDiffers, device: place.device, pasid: place.pasid, address: entry.entryAddress,
+                        "the \(name) \(word(entry.entryAddress)) is present, no attachment is recorded"))
+            }
+        }
+        if index.snapshot.origin == .engine { unpreserved(&log) }
+    }
+
+    /// The device goes over no jump: what is left of it is told once for all of its PASIDs.
+    private func isLeft(_ device: RequesterID) -> Bool {
+        index.snapshot.origin == .engine && index.devices[device]?.preserved != true
+    }
+
+    /// Device-level entries of devices that are not preserved and had to be cleared.
+    private func unpreserved(_ log: inout FindingLog) {
+        let unblockable = index.snapshot.unblockableGroups
+        func isKept(_ device: RequesterID) -> Bool {
+            index.devices[device].map { $0.preserved || unblockable.contains($0.group) } ?? false
+        }
+        for unit in machine.units {
+            guard let hardware = unit.hardware else { continue }
+            let name = EntryWords.name(hardware, isDevice: true)
+            var last: UInt16?
+            for entry in unit.listing?.entries ?? [] where entry.rid != last {
+                last = entry.rid
+                let device = unit.requester(entry.rid)
+                guard !isKept(device) else { continue }
+                log.add(
+                    Finding(
+                        .unpreservedEntryLeft, device: device, address: entry.deviceEntryAddress,
+                        "the device is not preserved, yet its \(name) \(word(entry.deviceEntryAddress)) is present"))
+            }
+            // An entry that is not valid may let everything pass (AMD: V is 0).
+            for device in index.snapshot.devices where device.unit == unit.record.id && !isKept(device.requester) {
+                guard unit.listing?.rootIsAbsent == false,
+                    hardware.resolve(device.requester.rid, pasid: nil, memory: machine.memory.view) == .untranslated
+                else { continue }
+                let steps = hardware.steps(device.requester.rid, pasid: nil, memory: machine.memory.view)
+                log.add(
+                    Finding(
+                        .unpreservedEntryLeft, device: device.requester, address: steps.first?.address,
+                        "the device is not preserved, yet its \(name) lets every request pass"))
             }
         }
     }
 
-    private func check(_ attachment: AttachmentRecord, _ unit: RecordedUnit, _ log: inout FindingLog) {
-        let rid = attachment.requester.rid
+    private func word(_ address: PhysicalAddress) -> String { machine.memory.word(at: address).map { hex($0) } ?? "" }
+
+    private func check(
+        _ attachment: AttachmentRecord, _ unit: RecordedUnit, _ hardware: IOMMUHardware, _ log: inout FindingLog
+    ) {
         func report(at address: PhysicalAddress?, _ message: String) {
             log.add(
                 Finding(
                     .attachmentEntryDiffers, device: attachment.requester, pasid: attachment.pasid, address: address,
                     message))
         }
-        guard attachment.pasid == nil else {
-            report(at: attachment.entryAddress, "legacy mode has no entry for requests with a PASID")
-            return
-        }
         guard let domain = index.domains[attachment.domain] else { return }
-        let root = unit.root(attachment.requester.bus)
-        // A table that is not recorded is a finding of its own: nothing can be compared.
-        if unit.lookup?.rootTableIsAbsent == true || root?.contextTableIsAbsent == true { return }
-        guard let root, root.entry.isPresent,
-            let place = VTDLookupIndex.contextEntry(rid, in: root.entry.contextTable)
-        else {
-            if domain.kind != .blocked {
-                report(
-                    at: root?.entryAddress ?? attachment.entryAddress,
-                    "bus \(hex(UInt64(attachment.requester.bus), digits: 2)) has no context table")
-            }
+        let rid = attachment.requester.rid
+        guard let entry = unit.entry(rid, attachment.pasid) else {
+            unlisted(attachment, domain, hardware, report)
             return
         }
-        if let recorded = attachment.entryAddress, recorded != place {
-            report(at: recorded, "the hardware reads the context entry at \(place)")
+        if let recorded = attachment.entryAddress, recorded != entry.entryAddress {
+            report(at: recorded, "the hardware reads the entry at \(entry.entryAddress)")
         } else if attachment.entryAddress == nil, domain.kind != .blocked {
-            report(at: place, "the attachment names no context entry")
+            report(at: entry.entryAddress, "the attachment names no entry")
         }
-        let context = unit.context(rid)
-        guard let context, context.entry.isPresent else {
-            if domain.kind != .blocked {
-                report(at: place, "the context entry is not present, domain \(domain.id) is attached")
-            }
-            return
+        switch entry.resolution {
+        case .context(let context):
+            EntryComparison(
+                attachment: attachment, domain: domain, context: context, words: EntryWords(context, hardware),
+                hardware: hardware, index: index, unit: unit.record.id
+            ).check { report(at: $0, $1) }
+        // A reserved bit or the like has a finding of its own; an entry that is not there has none.
+        case .fault(let fault) where domain.kind != .blocked && fault.reason.isNotPresent:
+            // What an image lacks its attachment lacks too.
+            guard index.snapshot.origin == .engine else { return }
+            report(at: fault.entryAddress, "\(fault.reason); domain \(domain.id) is attached")
+        case .fault, .untranslated, .absent: return
         }
-        compare(attachment, domain, context, unit, report)
     }
 
-    private func compare(
-        _ attachment: AttachmentRecord, _ domain: DomainRecord, _ context: VTDLegacyLookup.ContextEntry,
-        _ unit: RecordedUnit, _ report: (PhysicalAddress?, String) -> Void
+    /// The structures do not speak of the requester and PASID, or block it on purpose.
+    private func unlisted(
+        _ attachment: AttachmentRecord, _ domain: DomainRecord, _ hardware: IOMMUHardware,
+        _ report: (PhysicalAddress?, String) -> Void
     ) {
-        let low = context.entryAddress
-        let high = PhysicalAddress(low.rawValue | 8)
-        switch (domain.kind, context.translation) {
-        // The fault has a finding of its own.
-        case (_, nil): return
-        case (.blocked, .some):
-            report(low, "the context entry is present, the device is attached to a blocked domain")
-            return
-        case (.nested, .some):
-            report(low, "legacy mode has no nested translation, domain \(domain.id) is nested")
-            return
-        case (.identity, .tables(_, let root)):
-            report(low, "the context entry translates through \(root), domain \(domain.id) passes through")
-        case (.paging, .passThrough):
-            report(low, "the context entry passes through, domain \(domain.id) has page tables")
-        case (.identity, .passThrough): break
-        case (.paging, .tables(let configuration, let root)):
-            guard let tables = index.geometry(of: domain.id, on: unit.record.id)?.tables else { return }
-            if root != tables.root {
-                report(low, "the context entry's root is \(root), domain \(domain.id) has \(tables.root)")
-            }
-            if configuration.topLevel != Int(tables.topLevel) {
-                report(
-                    high,
-                    "the context entry's top level is \(configuration.topLevel), domain \(domain.id) has \(tables.topLevel)"
-                )
-            }
+        let rid = attachment.requester.rid
+        let memory = machine.memory.view
+        let resolution = hardware.resolve(rid, pasid: attachment.pasid, memory: memory, asListed: true)
+        // A table that is not recorded is a finding of its own: nothing can be compared.
+        if case .absent = resolution { return }
+        let place = hardware.steps(rid, pasid: attachment.pasid, memory: memory, asListed: true).last
+        if let recorded = attachment.entryAddress, let place, place.decides, recorded != place.address {
+            report(recorded, "the hardware reads the entry at \(place.address)")
         }
-        if UInt32(context.entry.domainID) != attachment.cacheTag || attachment.cachePASID != nil {
-            let recorded =
-                (attachment.cacheTag.map { "\($0)" } ?? "none")
-                + (attachment.cachePASID.map { " with PASID \($0)" } ?? "")
-            report(high, "the context entry's DID is \(context.entry.domainID), the recorded cache tag is \(recorded)")
+        let what: String
+        switch resolution {
+        case .untranslated: what = "the entry lets every request pass"
+        case _ where domain.kind == .blocked: return
+        case .fault(let fault): what = fault.reason.description
+        case .context: what = "the entry blocks every request"
+        case .absent: return
         }
+        let kind =
+            domain.kind == .blocked ? "the device is attached to a blocked domain" : "domain \(domain.id) is attached"
+        report(place?.address ?? attachment.entryAddress, "\(what); \(kind)")
+    }
+}
+
+extension FaultReason {
+    /// The entry that decides about the PASID is not there, which is no damage by itself.
+    fileprivate var isNotPresent: Bool {
+        switch self {
+        case .vtd(let reason): reason == .pasidNotPresent || reason == .pasidDirectoryNotPresent
+        case .amd(let reason): reason.cause == .gcr3NotValid
+        }
+    }
+}
+
+extension LookupStep {
+    /// The entry can be the one that an attachment names.
+    fileprivate var decides: Bool {
+        [
+            VTDContextEntry.layout, VTDPASIDEntry.layout, AMDDeviceTableEntry.layout, AMDGCR3Entry.layout,
+        ].contains { $0.name == layout.name }
     }
 }

@@ -6,8 +6,8 @@ import Snapshot
 /// The record against live memory, domain by domain: recorded table pages against their words, recorded areas against
 /// the tables that are in memory now (lifecycle.md, audit).
 ///
-/// Made once per snapshot; ``run(_:memory:)`` is O(tables) of its domain, touches no shared state and may run for several
-/// domains at once.
+/// Made once per snapshot; ``run(_:memory:)`` is O(tables) of its domain, touches no shared state and may run for
+/// several domains at once.
 public struct Audit: Sendable {
     private let index: SnapshotIndex
     /// Units by id, without lookup structures: for registers only.
@@ -52,7 +52,7 @@ public struct Audit: Sendable {
         for record in records {
             guard let tables = record.tables, let unit = units[record.unit] else { continue }
             mask |= tables.hardwareUpdatedMask
-            guard let configuration = unit.configuration(topLevel: tables.topLevel) else { continue }
+            guard let configuration = unit.configuration(tables) else { continue }
             let root = tables.root.pageBase
             guard !targets.contains(where: { $0.root == root && $0.configuration == configuration }) else { continue }
             targets.append(

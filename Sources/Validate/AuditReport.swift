@@ -28,8 +28,8 @@ public struct AuditReport: Sendable, Hashable {
     public var mappedBytes: UInt64 = 0
     /// Differences between areas and tables, in all.
     public var areaDifferenceCount: Int = 0
-    /// Table pages against memory first, then areas against tables, each by IOVA. The count of either may be larger than
-    /// the number listed here.
+    /// Table pages against memory first, then areas against tables, each by IOVA. The count of either may be larger
+    /// than the number listed here.
     public var findings: [Finding] = []
 
     /// True when nothing of severity `error` was found.

@@ -6,7 +6,8 @@ import Store
 
 /// Every rule that a snapshot alone can break, every finding.
 ///
-/// Never stops at the first; bounded in pages, runs and findings; the same input gives the same findings in the same order.
+/// Never stops at the first; bounded in pages, runs and findings; the same input gives the same findings in the same
+/// order.
 public struct Checker: Sendable {
     /// How much is read and listed.
     public struct Limits: Sendable, Hashable {
@@ -14,10 +15,16 @@ public struct Checker: Sendable {
         public var findingsPerRule: Int
         /// Work per tree of page tables.
         public var scan: ScanBudget
-        /// Both as given; nothing is checked.
-        public init(findingsPerRule: Int = 10_000, scan: ScanBudget = ScanBudget()) {
+        /// Work for all trees together: damaged lookup structures can name thousands that are all as large as may be.
+        public var allScans: ScanBudget
+        /// All as given; nothing is checked.
+        public init(
+            findingsPerRule: Int = 10_000, scan: ScanBudget = ScanBudget(),
+            allScans: ScanBudget = ScanBudget(pages: 1 << 24, runs: 1 << 28, defects: 1 << 20)
+        ) {
             self.findingsPerRule = findingsPerRule
             self.scan = scan
+            self.allScans = allScans
         }
     }
 
@@ -48,48 +55,29 @@ public struct Checker: Sendable {
         for unit in machine.units {
             LookupRules(unit: unit, origin: machine.snapshot.origin, isMemory: { [tables] in tables.mayBeMemory($0) })
                 .check(into: &log)
+            if machine.snapshot.origin == .imported { WidthRules(unit: unit).check(into: &log) }
+            GuestRules(unit: unit, memory: machine.memory.view).check(into: &log)
         }
         AttachmentRules(index: index, machine: machine).check(into: &log)
-        cacheTags(index, &log)
-        for target in TableTargets.all(index, machine, &log) {
-            tables.check(target, budget: limits.scan, into: &log)
-        }
+        CacheTagRules(index: index, machine: machine).check(into: &log)
+        check(TableTargets.all(index, machine, &log), &tables, &log)
         return log.sorted()
     }
 
-    /// One cache key with two roots on a unit in the records, where the recorded entries have not shown it already. The
-    /// key is tag and, where it is part of it, PASID; a nested domain's root is told apart by its parent too.
-    private func cacheTags(_ index: SnapshotIndex, _ log: inout FindingLog) {
-        struct Key: Hashable {
-            var unit: UnitID
-            var tag: UInt32
-            var pasid: PASID?
-        }
-        struct Tables: Hashable {
-            var root: PhysicalAddress
-            var parent: DomainID?
-        }
-        var known: [Key: [(tables: Tables, domain: DomainID)]] = [:]
-        for attachment in index.snapshot.attachments {
-            guard let tag = attachment.cacheTag, let unit = index.devices[attachment.requester]?.unit,
-                let root = index.geometry(of: attachment.domain, on: unit)?.tables?.root
-            else { continue }
-            let tables = Tables(root: root, parent: index.domains[attachment.domain]?.parent)
-            let key = Key(unit: unit, tag: tag, pasid: attachment.cachePASID)
-            let others = known[key, default: []]
-            guard !others.contains(where: { $0.tables == tables }) else { continue }
-            known[key, default: []].append((tables, attachment.domain))
-            let (device, pasid) = (attachment.requester, attachment.pasid)
-            guard let other = others.first,
-                !log.contains(.cacheTagCollision, where: { $0.device == device && $0.pasid == pasid })
-            else { continue }
-            let with = attachment.cachePASID.map { " with PASID \($0)" } ?? ""
-            log.add(
-                Finding(
-                    .cacheTagCollision, device: device, pasid: pasid,
-                    record: .init(table: "attachment", key: "device=\(device) pasid=\(pasid.label)"),
-                    "cache tag \(tag)\(with) stands for root \(root) of domain \(attachment.domain) here and for "
-                        + "\(other.tables.root) of domain \(other.domain)"))
+    private func check(_ targets: [TableTarget], _ tables: inout TableRules, _ log: inout FindingLog) {
+        var left = limits.allScans
+        for (number, target) in targets.enumerated() {
+            guard left.pages > 0, left.runs > 0 else {
+                log.add(
+                    target.finding(
+                        .tableBudgetExceeded, address: target.pointerAddress,
+                        "the tables together are too large to be read: \(targets.count - number) trees are left out"))
+                return
+            }
+            let spent = tables.check(target, budget: limits.scan.limited(to: left), into: &log)
+            left.pages -= spent.pages
+            left.runs -= spent.runs
+            left.defects -= spent.defects
         }
     }
 }

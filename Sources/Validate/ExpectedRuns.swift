@@ -1,4 +1,5 @@
 import IOMMUModel
+import PageTables
 import Snapshot
 
 /// The areas of one IOAS as the tables should hold them.
@@ -7,8 +8,11 @@ struct ExpectedRuns {
     let runs: [ExpectedRun]
     let origin: AreaOrigin
 
-    /// `areas`: of one IOAS, sorted by range. Areas without a resolvable backing are left out.
-    init(ioas: IOASRecord, areas: some Sequence<AreaRecord>, backings: [BackingID: BackingRecord]) {
+    /// `areas`: of one IOAS, sorted by range, in tables of `format`. Areas without a resolvable backing are left out.
+    init(
+        ioas: IOASRecord, areas: some Sequence<AreaRecord>, backings: [BackingID: BackingRecord],
+        format: PageTableFormatKind
+    ) {
         origin = ioas.areaOrigin
         var runs: [ExpectedRun] = []
         runs.reserveCapacity(areas.underestimatedCount)
@@ -27,7 +31,7 @@ struct ExpectedRuns {
             guard let range = IOVARange(first: first, last: area.range.last),
                 let physical = start.offset(by: first.distance(from: area.range.first))
             else { continue }
-            runs.append(ExpectedRun(range: range, physical: physical, protection: area.protection))
+            runs.append(ExpectedRun(range: range, physical: physical, protection: format.granted(area.protection)))
         }
         self.runs = runs
     }

@@ -49,7 +49,8 @@ public struct Finding: Sendable, Hashable {
 }
 
 extension Finding: Comparable {
-    /// By device (none first), PASID, IOVA, address, rule, then text: a total order, so that listings are deterministic.
+    /// By device (none first), PASID, IOVA, address, rule, then text: a total order, so that listings are
+    /// deterministic.
     public static func < (a: Finding, b: Finding) -> Bool {
         if a.device != b.device { return precedes(a.device, b.device) }
         if a.pasid != b.pasid { return PASID?.precedes(a.pasid, b.pasid) }

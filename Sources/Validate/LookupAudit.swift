@@ -3,11 +3,14 @@ import IOMMUModel
 import PageTables
 import Snapshot
 
-/// Recorded lookup entries against memory, device by device. O(1) per device: part of the restore itself.
+/// Recorded lookup entries against memory, device by device: part of the restore itself.
+///
+/// O(entries of the device): the entries on the way of its untagged requests and of each of its attachments.
 public struct LookupAudit: Sendable {
     private let memory: PhysicalMemory
     private let devices: [RequesterID: UnitID]
-    private let roots: [UnitID: PhysicalAddress]
+    private let units: [UnitID: IOMMUHardware]
+    private let pasids: [RequesterID: [PASID]]
 
     /// Decodes the recorded lookup pages; table pages are not touched.
     public init(_ snapshot: Snapshot) throws(MemoryError) {
@@ -16,61 +19,77 @@ public struct LookupAudit: Sendable {
         memory = try RecordedMemory(lookups).memory
         devices = Dictionary(
             snapshot.devices.map { ($0.requester, $0.unit) }, uniquingKeysWith: { first, _ in first })
-        roots = Dictionary(
+        let nothing = PhysicalMemory()
+        units = Dictionary(
             snapshot.units.compactMap { unit in
-                unit[register: VTDRegisters.Name.rootTableAddress].map {
-                    (unit.id, VTDRootTableAddress(rawValue: $0).rootTable)
-                }
+                RecordedUnit(unit, memory: nothing.view).hardware.map { (unit.id, $0) }
             }, uniquingKeysWith: { first, _ in first })
+        pasids = Dictionary(grouping: snapshot.attachments, by: \.requester).mapValues { $0.compactMap(\.pasid) }
     }
 
-    /// What differs between the recorded root and context entry of `device` and the words that `live` holds there:
-    /// empty when nothing does. The words are those at the recorded addresses.
+    /// What differs between the recorded entries on the way of the requests of `device` and the words that `live` holds
+    /// at their places: empty when nothing does. Entries that several PASIDs share are told once, untagged.
     public func check(_ device: RequesterID, live: MemoryView) -> [Finding] {
-        guard let unit = devices[device], let root = roots[unit] else {
+        guard let unit = devices[device], let hardware = units[unit] else {
             return [
                 Finding(.referenceUnresolved, device: device, "no unit with a root table is recorded for the device")
             ]
         }
-        guard let rootEntry = VTDLookupIndex.rootEntry(device.rid, in: root), let recorded = words(rootEntry) else {
-            return [
-                Finding(
-                    .lookupPageUnknown, severity: .error, device: device, address: root,
-                    "root table \(root) is not recorded")
-            ]
-        }
-        var findings = compare(device, "root entry", rootEntry, recorded, live)
-        let entry = VTDRootEntry(low: recorded[0], high: recorded[1])
-        guard entry.isPresent, let place = VTDLookupIndex.contextEntry(device.rid, in: entry.contextTable) else {
+        return withExtendedLifetime(memory) {
+            var findings: [Finding] = []
+            var seen: Set<PhysicalAddress> = []
+            for pasid in [nil] + pasids[device, default: []] {
+                let steps = hardware.steps(device.rid, pasid: pasid, memory: memory.view, asListed: true)
+                for step in steps where seen.insert(step.address).inserted {
+                    let isOwn = pasid != nil && step.address == steps.last?.address
+                    findings += Self.compare(device, isOwn ? pasid : nil, step, live)
+                }
+                guard let page = missing(hardware, device, pasid, steps) else { continue }
+                guard seen.insert(page).inserted else { continue }
+                findings.append(
+                    Finding(
+                        .lookupPageUnknown, severity: .error, device: device, pasid: pasid,
+                        address: steps.last?.address ?? page, "lookup page \(page) is not recorded"))
+            }
             return findings
         }
-        guard let context = words(place) else {
-            findings.append(
-                Finding(
-                    .lookupPageUnknown, severity: .error, device: device, address: rootEntry,
-                    "context table \(entry.contextTable) is not recorded"))
-            return findings
-        }
-        return findings + compare(device, "context entry", place, context, live)
     }
 
-    private func words(_ address: PhysicalAddress) -> [UInt64]? {
-        guard let second = address.offset(by: 8), let low = memory.word(at: address), let high = memory.word(at: second)
+    /// The page of the structures that the record lacks on the way, or `nil`.
+    private func missing(
+        _ hardware: IOMMUHardware, _ device: RequesterID, _ pasid: PASID?, _ steps: [LookupStep]
+    ) -> PhysicalAddress? {
+        guard
+            case .absent(let page) = hardware.resolve(
+                device.rid, pasid: pasid, memory: memory.view, asListed: true)
         else { return nil }
-        return [low, high]
+        // A guest's own GCR3 table is found through the host's tables, which are none of the structures.
+        if case .amd(let unit) = hardware, let words = steps.first?.words, words.count == 4,
+            unit.registers.control?.guestAddressesGCR3 != false
+        {
+            let entry = AMDDeviceTableEntry(word0: words[0], word1: words[1], word2: words[2], word3: words[3])
+            if entry.guestTranslation, entry.mode != 0 { return nil }
+        }
+        return page
     }
 
-    private func compare(
-        _ device: RequesterID, _ what: String, _ address: PhysicalAddress, _ recorded: [UInt64], _ live: MemoryView
+    private static func compare(
+        _ device: RequesterID, _ pasid: PASID?, _ step: LookupStep, _ live: MemoryView
     ) -> [Finding] {
-        recorded.enumerated().compactMap { number, word in
-            guard let place = address.offset(by: UInt64(number) * 8) else { return nil }
+        // Each half of a scalable-mode root entry serves its own devices.
+        let half =
+            step.layout == VTDScalableRootEntry.layout
+            ? (VTDLookupIndex.usesUpperScalableHalf(device.rid) ? 1 : 0) : nil
+        return step.words.enumerated().compactMap { number, word in
+            guard half == nil || half == number, let place = step.address.offset(by: UInt64(number) * 8) else {
+                return nil
+            }
             let found = live.word(at: place)
             guard found != word else { return nil }
             let now = found.map { "is \(hex($0))" } ?? "is not in memory"
             return Finding(
-                .lookupMemoryDiffers, device: device, address: place,
-                "word \(number) of the \(what) \(now), recorded \(hex(word))")
+                .lookupMemoryDiffers, device: device, pasid: pasid, address: place,
+                "word \(number) of the \(step.name) \(now), recorded \(hex(word))")
         }
     }
 }

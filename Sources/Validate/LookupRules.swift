@@ -3,7 +3,7 @@ import IOMMUModel
 import PageTables
 import Snapshot
 
-/// Rules about one unit: its registers and everything in its root and context tables.
+/// Rules about one unit: its registers and everything in its lookup structures.
 struct LookupRules {
     let unit: RecordedUnit
     let origin: Snapshot.Origin
@@ -11,39 +11,62 @@ struct LookupRules {
     let isMemory: (PhysicalAddress) -> Bool
 
     func check(into log: inout FindingLog) {
-        guard unit.record.kind == .intelVTd else { return }
         guard let hardware = unit.hardware else {
-            let name = unit.missingRegister ?? "rtaddr"
-            let rule: RuleID = name == VTDRegisters.Name.rootTableAddress ? .vtdRootTableAddress : .recordMalformed
-            log.add(register(rule, "register \(name) is not recorded"))
+            if let name = unit.missingRegister { log.add(missing(name)) }
             return
         }
-        registers(hardware.registers, &log)
-        guard let lookup = unit.lookup else { return }
-        if lookup.rootTableIsAbsent {
-            if isMemory(lookup.rootTable) {
-                log.add(unknown(lookup.rootTable, "root table", device: nil, at: nil))
+        switch hardware {
+        case .vtd(let unit): registers(unit.registers, &log)
+        case .amd(let unit): registers(unit.registers, &log)
+        }
+        guard let listing = unit.listing else { return }
+        if listing.rootIsAbsent, hardware.translationEnabled { log.add(absentRoot(listing, hardware)) }
+        for defect in listing.defects { log.add(finding(defect)) }
+    }
+
+    private func missing(_ name: String) -> Finding {
+        let rule: RuleID =
+            switch name {
+            case VTDRegisters.Name.rootTableAddress: .vtdRootTableAddress
+            case AMDRegisters.Name.deviceTableBase: .amdDeviceTable
+            default: .recordMalformed
+            }
+        return register(rule, "register \(name) is not recorded")
+    }
+
+    private func register(_ rule: RuleID, severity: Severity? = nil, _ message: String) -> Finding {
+        Finding(rule, severity: severity, record: .init(table: "unit", key: "id=\(unit.record.id)"), message)
+    }
+
+    /// An image may lack a page; a generation of an engine holds them all.
+    private var unknownSeverity: Severity { origin == .imported ? .warning : .error }
+
+    private func absentRoot(_ listing: LookupListing, _ hardware: IOMMUHardware) -> Finding {
+        let (rule, name): (RuleID, String) =
+            switch hardware {
+            case .vtd: (.vtdRootTableAddress, "root table")
+            case .amd: (.amdDeviceTable, "device table")
+            }
+        guard isMemory(listing.root) else {
+            return register(rule, "\(name) \(listing.root) is outside the machine's memory")
+        }
+        return register(.lookupPageUnknown, severity: unknownSeverity, "\(name) \(listing.root) is not recorded")
+    }
+
+    private func finding(_ defect: LookupDefect) -> Finding {
+        var (rule, severity, message) = (defect.rule, defect.severity, defect.message)
+        if let page = defect.absentPage {
+            if isMemory(page) {
+                (rule, severity) = (.lookupPageUnknown, unknownSeverity)
+                message += ": it is not recorded"
             } else {
-                log.add(
-                    register(.vtdRootTableAddress, "root table \(lookup.rootTable) is outside the machine's memory"))
+                message += ": the machine has none there"
             }
         }
-        roots(lookup, &log)
-        for context in lookup.contexts { check(context, hardware, &log) }
-        cacheTags(lookup, &log)
-        if origin == .imported { oddWidths(lookup, &log) }
-    }
-
-    private func register(_ rule: RuleID, _ message: String) -> Finding {
-        Finding(rule, record: .init(table: "unit", key: "id=\(unit.record.id)"), message)
-    }
-
-    private func unknown(
-        _ page: PhysicalAddress, _ what: String, device: RequesterID?, at address: PhysicalAddress?
-    ) -> Finding {
-        Finding(
-            .lookupPageUnknown, severity: origin == .imported ? .warning : .error, device: device, address: address,
-            record: .init(table: "unit", key: "id=\(unit.record.id)"), "\(what) \(page) is not recorded")
+        return Finding(
+            rule, severity: severity, device: defect.rid.map(unit.requester), pasid: defect.pasid,
+            address: defect.address,
+            record: defect.address == nil ? .init(table: "unit", key: "id=\(unit.record.id)") : nil, message)
     }
 
     private func registers(_ registers: VTDRegisters, _ log: inout FindingLog) {
@@ -61,7 +84,10 @@ struct LookupRules {
         }
         switch rtaddr.mode {
         case .legacy: break
-        case .scalable: log.add(register(.vtdTranslationMode, "rtaddr asks for scalable mode, which is not read"))
+        case .scalable where registers.extendedCapability.scalableMode: break
+        case .scalable:
+            log.add(
+                register(.vtdTranslationMode, "rtaddr asks for scalable mode, which the unit lacks (ECAP.SMTS is 0)"))
         case .reserved: log.add(register(.vtdTranslationMode, "rtaddr has the reserved translation table mode 2"))
         case .abortDMA: log.add(register(.vtdTranslationMode, "rtaddr aborts all DMA (translation table mode 3)"))
         }
@@ -72,128 +98,11 @@ struct LookupRules {
         }
     }
 
-    private func roots(_ lookup: VTDLegacyLookup, _ log: inout FindingLog) {
-        var users: [PhysicalAddress: UInt8] = [:]
-        for root in lookup.roots {
-            let device = unit.requester(UInt16(root.bus) << 8)
-            let width = Int(unit.record.hostAddressWidth)
-            let violations = root.entry.violations(hostAddressWidth: width)
-            if !violations.isEmpty {
-                log.add(
-                    Finding(
-                        .vtdRootReserved, severity: root.entry.isPresent ? .error : .warning, device: device,
-                        address: word(root.entryAddress, violations),
-                        "root entry of bus \(Self.bus(root.bus)) has reserved bits set: \(Self.text(violations))"
-                            + (root.entry.isPresent ? "" : " (not present)")))
-            }
-            guard root.entry.isPresent else { continue }
-            let table = root.entry.contextTable
-            if root.contextTableIsAbsent {
-                if isMemory(table) {
-                    log.add(
-                        unknown(
-                            table, "context table of bus \(Self.bus(root.bus))", device: device, at: root.entryAddress))
-                } else {
-                    log.add(
-                        Finding(
-                            .vtdContextTableUnreachable, device: device, address: root.entryAddress,
-                            "context table \(table) of bus \(Self.bus(root.bus)) is outside the machine's memory"))
-                }
-            }
-            if let other = users[table] {
-                log.add(
-                    Finding(
-                        .tableReused, device: device, address: root.entryAddress,
-                        "context table \(table) is already the one of bus \(Self.bus(other))"))
-            } else {
-                users[table] = root.bus
-            }
-        }
-    }
-
-    private func check(
-        _ context: VTDLegacyLookup.ContextEntry, _ hardware: VTDUnitHardware, _ log: inout FindingLog
-    ) {
-        let device = unit.requester(context.rid)
-        func report(_ rule: RuleID, severity: Severity? = nil, at address: PhysicalAddress, _ message: String) {
-            log.add(Finding(rule, severity: severity, device: device, address: address, message))
-        }
-        let entry = context.entry
-        guard entry.isPresent else {
-            report(
-                .vtdContextReserved, severity: .warning,
-                at: entry.low != 0 ? context.entryAddress : second(context.entryAddress),
-                "context entry is not present, yet not zero: \(hex(entry.low)) \(hex(entry.high))")
-            return
-        }
-        if !context.violations.isEmpty {
-            report(
-                .vtdContextReserved, at: word(context.entryAddress, context.violations),
-                "context entry has reserved bits set: \(Self.text(context.violations))")
-        }
-        if entry.addressWidth.flatMap({ hardware.configuration(width: $0) }) == nil {
-            let sagaw = VTDCapability.sagaw.value(in: hardware.registers.capability.rawValue)
-            report(
-                .vtdContextAddressWidth, at: second(context.entryAddress),
-                "address width \(entry.addressWidthCode) is not in CAP.SAGAW \(hex(sagaw, digits: 2)): every access faults"
-            )
-        }
-        switch entry.translationType {
-        case .untranslated: break
-        case .deviceTLB where hardware.registers.extendedCapability.deviceTLB: break
-        case .passThrough where hardware.registers.extendedCapability.passThrough: break
-        case .reserved: report(.vtdContextTranslationType, at: context.entryAddress, "translation type 3 is reserved")
-        case .deviceTLB:
-            report(.vtdContextTranslationType, at: context.entryAddress, "translation type 1 needs ECAP.DT, which is 0")
-        case .passThrough:
-            report(.vtdContextTranslationType, at: context.entryAddress, "translation type 2 needs ECAP.PT, which is 0")
-        }
-    }
-
-    /// A width that the unit supports but that hardly any other entry has: a kernel builds all its tables alike, and a
-    /// walk that starts at the wrong level reads tables as pages without any fault.
-    private func oddWidths(_ lookup: VTDLegacyLookup, _ log: inout FindingLog) {
-        var counts: [UInt8: Int] = [:]
-        let paging = lookup.contexts.filter { if case .tables = $0.translation { true } else { false } }
-        for context in paging { counts[context.entry.addressWidthCode, default: 0] += 1 }
-        guard let usual = counts.max(by: { ($0.value, $1.key) < ($1.value, $0.key) }), usual.value * 2 > paging.count
-        else { return }
-        for context in paging where context.entry.addressWidthCode != usual.key {
+    /// The reserved bits of the base register are among the listing's defects.
+    private func registers(_ registers: AMDRegisters, _ log: inout FindingLog) {
+        if let control = registers.control, !control.translationEnabled {
             log.add(
-                Finding(
-                    .vtdContextAddressWidth, severity: .warning, device: unit.requester(context.rid),
-                    address: second(context.entryAddress),
-                    "address width \(context.entry.addressWidthCode), where \(usual.value) of \(paging.count) entries have "
-                        + "\(usual.key): if the tables were built for that width, the mappings are absurd"))
+                register(.amdDeviceTable, "control \(hex(control.rawValue)): translation is off (IommuEn is 0)"))
         }
     }
-
-    /// One DID with two roots on this unit. Pass-through entries have no root and never collide.
-    private func cacheTags(_ lookup: VTDLegacyLookup, _ log: inout FindingLog) {
-        var roots: [UInt16: [(root: PhysicalAddress, device: RequesterID)]] = [:]
-        for context in lookup.contexts {
-            guard case .tables(_, let root) = context.translation else { continue }
-            let tag = context.entry.domainID
-            let known = roots[tag, default: []]
-            guard !known.contains(where: { $0.root == root }) else { continue }
-            let device = unit.requester(context.rid)
-            roots[tag, default: []].append((root, device))
-            guard let first = known.first else { continue }
-            log.add(
-                Finding(
-                    .cacheTagCollision, device: device, address: second(context.entryAddress),
-                    "DID \(tag) stands for root \(root) here and for \(first.root) at \(first.device)"))
-        }
-    }
-
-    private func second(_ address: PhysicalAddress) -> PhysicalAddress { PhysicalAddress(address.rawValue | 8) }
-
-    /// The lowest word with a violation.
-    private func word(_ address: PhysicalAddress, _ violations: [BitRange]) -> PhysicalAddress {
-        PhysicalAddress(address.rawValue | UInt64(violations.map(\.word).min() ?? 0) << 3)
-    }
-
-    private static func text(_ ranges: [BitRange]) -> String { ranges.map(\.description).joined(separator: ", ") }
-
-    private static func bus(_ bus: UInt8) -> String { hex(UInt64(bus), digits: 2) }
 }

@@ -4,10 +4,11 @@ import Snapshot
 
 /// The recorded lookup and table pages of a snapshot as physical memory: each page once, in one region.
 ///
-/// A page that no record holds is absent, as it is from a memory image.
+/// A page that no record holds is absent, as it is from a memory image. Pages that leaves map and that only look like
+/// tables (``LookupLevel/mappedTable``) are in the memory, and no pages of the machine's structures.
 struct RecordedMemory: Sendable {
     let memory: PhysicalMemory
-    /// The recorded pages, ascending, each once.
+    /// The recorded pages of tables and lookup structures, ascending, each once.
     let pages: [PhysicalAddress]
     /// Pages that are recorded more than once with different content; the first record counts.
     let conflicts: [PhysicalAddress]
@@ -15,15 +16,20 @@ struct RecordedMemory: Sendable {
     /// Decodes every page once. O(pages log pages).
     init(_ snapshot: Snapshot) throws(MemoryError) {
         let sets = snapshot.lookupPages.map(\.pages) + snapshot.tablePages.map(\.pages)
-        var places: [(address: PhysicalAddress, set: Int, index: Int)] = []
+        var places: [(address: PhysicalAddress, set: Int, index: Int, isStructure: Bool)] = []
         places.reserveCapacity(sets.reduce(0) { $0 + $1.count })
         for (number, set) in sets.enumerated() {
-            for (index, entry) in set.entries.enumerated() { places.append((entry.address.pageBase, number, index)) }
+            let isLookup = number < snapshot.lookupPages.count
+            for (index, entry) in set.entries.enumerated() {
+                let isStructure = !isLookup || entry.level != LookupLevel.mappedTable
+                places.append((entry.address.pageBase, number, index, isStructure))
+            }
         }
         places.sort { ($0.address, $0.set, $0.index) < ($1.address, $1.set, $1.index) }
 
         var memory = PhysicalMemory()
         var pages: [PhysicalAddress] = []
+        var structures: [PhysicalAddress] = []
         var conflicts: [PhysicalAddress] = []
         if !places.isEmpty {
             let region = try MappedRegion.anonymous(bytes: places.count * 4096)
@@ -42,6 +48,7 @@ struct RecordedMemory: Sendable {
                     sets[place.set].decode(place.index, into: words)
                     pages.append(place.address)
                 }
+                if place.isStructure, structures.last != place.address { structures.append(place.address) }
             }
             // One segment per stretch of consecutive pages.
             var start = 0
@@ -54,7 +61,7 @@ struct RecordedMemory: Sendable {
             }
         }
         self.memory = memory
-        self.pages = pages
+        self.pages = structures
         self.conflicts = conflicts
     }
 

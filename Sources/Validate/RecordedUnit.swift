@@ -7,59 +7,88 @@ import Snapshot
 public struct RecordedUnit: Sendable {
     /// As in the snapshot.
     public let record: UnitRecord
-    /// `nil` when the unit is not a VT-d one or a register that it needs is not recorded.
-    public let hardware: VTDUnitHardware?
-    /// Everything in its root and context tables; `nil` unless it translates in legacy mode.
-    public let lookup: VTDLegacyLookup?
+    /// `nil` when this version does not read units of that kind, or a register that it needs is not recorded.
+    public let hardware: IOMMUHardware?
+    /// Everything in its lookup structures, also when translation is off; `nil` where its root register names none.
+    public let listing: LookupListing?
     /// The register that is needed and not recorded.
     let missingRegister: String?
 
-    init(_ record: UnitRecord, memory: MemoryView) {
+    init(_ record: UnitRecord, memory: MemoryView, lookups: LookupBudget = LookupBudget()) {
         self.record = record
-        guard record.kind == .intelVTd else {
-            hardware = nil
-            lookup = nil
-            missingRegister = nil
-            return
-        }
-        do {
-            let registers = try VTDRegisters(hostAddressWidth: Int(record.hostAddressWidth)) { record[register: $0] }
-            let hardware = VTDUnitHardware(registers: registers)
-            self.hardware = hardware
-            lookup = registers.rootTableAddress.mode == .legacy ? VTDLegacyLookup(hardware, memory: memory) : nil
+        do throws(IOMMUHardware.MissingRegister) {
+            hardware = try IOMMUHardware(
+                kind: record.kind, hostAddressWidth: Int(record.hostAddressWidth),
+                encryptionBit: record.encryptionBit.map { Int($0) }, updatesAccessedDirty: record.accessedDirty
+            ) { record[register: $0] }
+            listing = hardware.flatMap { $0.namesTables ? $0.listing(memory: memory, budget: lookups) : nil }
             missingRegister = nil
         } catch {
             hardware = nil
-            lookup = nil
+            listing = nil
             missingRegister = error.name
         }
     }
 
     /// True when requests go through the lookup tables at all.
-    var translates: Bool {
-        guard let registers = hardware?.registers else { return false }
-        return registers.globalStatus.translationEnabled && registers.rootTableAddress.mode == .legacy
-    }
+    var translates: Bool { hardware?.translationEnabled == true && listing != nil }
 
     func requester(_ rid: UInt16) -> RequesterID { RequesterID(segment: record.segment, rid: rid) }
 
-    /// The context entry of `rid`, unless it is zero or its tables are not recorded.
-    func context(_ rid: UInt16) -> VTDLegacyLookup.ContextEntry? {
-        guard let contexts = lookup?.contexts else { return nil }
-        var low = 0
-        var high = contexts.count
-        while low < high {
-            let middle = (low + high) / 2
-            if contexts[middle].rid < rid { low = middle + 1 } else { high = middle }
-        }
-        return low < contexts.count && contexts[low].rid == rid ? contexts[low] : nil
+    /// The entries of `rid`, untagged first; none when its entry is empty or its tables are not recorded.
+    func entries(_ rid: UInt16) -> ArraySlice<LookupListing.Entry> {
+        guard let entries = listing?.entries else { return [] }
+        let start = entries.firstIndex(from: 0) { $0.rid >= rid }
+        var end = start
+        while end < entries.count, entries[end].rid == rid { end += 1 }
+        return entries[start..<end]
     }
 
-    /// The root entry of `bus`, unless it is zero or the root table is not recorded.
-    func root(_ bus: UInt8) -> VTDLegacyLookup.RootEntry? { lookup?.roots.first { $0.bus == bus } }
+    /// The entry of `rid` and `pasid`, as ``entries(_:)``. O(log n).
+    func entry(_ rid: UInt16, _ pasid: PASID?) -> LookupListing.Entry? {
+        guard let entries = listing?.entries else { return nil }
+        let index = entries.firstIndex(from: 0) {
+            $0.rid != rid ? $0.rid > rid : !PASID?.precedes($0.pasid, pasid)
+        }
+        guard index < entries.count, entries[index].rid == rid, entries[index].pasid == pasid else { return nil }
+        return entries[index]
+    }
 
-    /// The configuration of recorded tables whose root is at `topLevel`; `nil` when the unit has no such width.
-    func configuration(topLevel: UInt8) -> PageTableConfiguration? {
-        VTDAddressWidth(topLevel: Int(topLevel)).flatMap { hardware?.configuration(width: $0) }
+    /// The configuration of recorded tables; `nil` when the unit has no such format or width.
+    func configuration(_ tables: DomainUnitRecord.Geometry) -> PageTableConfiguration? {
+        hardware?.configuration(
+            format: tables.format, topLevel: Int(tables.topLevel), signExtended: tables.signExtended)
+    }
+}
+
+extension LookupListing.Entry {
+    /// What the hardware goes on with; `nil` where it refuses, or nothing is known.
+    var context: RequestContext? {
+        if case .context(let context) = resolution { context } else { nil }
+    }
+}
+
+extension IOMMUHardware {
+    /// The root register names lookup tables that the unit can read (VT-d: RTADDR.TTM).
+    fileprivate var namesTables: Bool {
+        guard case .vtd(let unit) = self else { return true }
+        return switch unit.registers.rootTableAddress.mode {
+        case .legacy: true
+        case .scalable: unit.registers.extendedCapability.scalableMode
+        case .reserved, .abortDMA: false
+        }
+    }
+}
+
+extension Array {
+    /// The first index from `low` on whose element satisfies `isAtOrAfter`, which holds for all elements after the
+    /// first one that satisfies it; ``count`` when there is none. O(log n).
+    func firstIndex(from low: Int, where isAtOrAfter: (Element) -> Bool) -> Int {
+        var (low, high) = (low, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if isAtOrAfter(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
     }
 }

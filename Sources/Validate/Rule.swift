@@ -4,7 +4,8 @@ import IOMMUModel
 public struct Rule: Sendable, Hashable, Identifiable {
     /// What findings name.
     public var id: RuleID
-    /// The severity of its findings; ``Finding/severity`` says where one weighs less (an imported machine, for example).
+    /// The severity of its findings; ``Finding/severity`` says where one weighs less (an imported machine, for
+    /// example).
     public var severity: Severity
     /// One sentence: what holds when there is no finding.
     public var promise: String

@@ -31,7 +31,8 @@ extension RuleID {
             "Compare 'units --registers' with the machine: something reprogrammed the unit after the seal."
         case .vtdRootTableAddress:
             "Check rtaddr and the host address width given to 'import'; else the root register itself was damaged."
-        case .vtdTranslationMode: "Check rtaddr (TTM) and gsts (TES) given to 'import'; scalable mode is not read yet."
+        case .vtdTranslationMode:
+            "Check rtaddr (TTM), ecap (SMTS) and gsts (TES) given to 'import': is the unit in the mode that they say?"
         case .vtdRootReserved, .vtdContextReserved:
             "Look at the entry with 'translate': its devices fault until the reserved bits are cleared."
         case .vtdContextTableUnreachable:
@@ -51,15 +52,17 @@ extension RuleID {
         case .vtdPASIDTranslationType, .vtdPASIDAddressWidth, .amdDTEMode, .amdDTEGuest:
             "Look at the entry with 'translate' and at the capabilities in 'units --registers': which of them is wrong?"
         case .vtdPASIDBeyondDirectory:
-            "Compare the size in the context entry (PDTS) with what the driver allocated: PASIDs beyond it are out of reach."
+            "Compare the size in the context entry (PDTS) with what the driver allocated: PASIDs beyond it are out "
+                + "of reach."
         case .vtdPASIDNotEnabled:
             "Nothing, where the function lacks the PASID capability; else the context entry has lost its PASIDE bit."
         case .amdDeviceTable:
-            "Check devtab given to 'import'; else the base register itself was damaged."
+            "Check devtab and control given to 'import'; else the base register itself was damaged."
         case .amdDTETranslationInvalid:
             "Look at the entry with 'translate': the device is cut off, which a driver does with IR = IW = 0 instead."
         case .tableInvalidLevel, .tableInvalidPageSize, .tableLeafNotAllowed:
-            "Look at the entry with 'translate': accesses below it fault. A wrong mode in the device table entry does this too."
+            "Look at the entry with 'translate': accesses below it fault. A wrong mode in the device table entry "
+                + "does this too."
         case .tableMisaligned, .tableErratum512G:
             "Look at the entry with 'translate': no driver writes it so; the mapping may not be the one that was meant."
         case .tableContiguousDiffers:
@@ -67,14 +70,15 @@ extension RuleID {
         case .tableNoAccess, .tableIgnoredBits:
             "Nothing, unless many entries are like it: then another writer is at work."
         case .tableLeavesDecodeAsTables:
-            "Compare the width or mode of the entry with its neighbours: these tables were built for another number of levels."
+            "Compare the width or mode of the entry with its neighbours: these tables were built for another number "
+                + "of levels."
         case .guestTableUnmapped: "Nothing: the guest's own accesses fault, as on its real hardware."
         case .tableReservedBits:
             "Look at the entry with 'translate': accesses below it fault. Clear it or map the range again."
         case .tableOutsideMemory:
             "Look at the entry with 'translate': the pointer was overwritten. Do not restore the domain in place."
         case .tableNonZeroNotPresent:
-            "Look for a writer that clears permission bits only; the mapping is lost, its lower tables may leak."
+            "Look for a writer that clears present bits only; the mapping is lost, its lower tables may leak."
         case .tableReused:
             "Find the second user with 'tables': freeing one tree would break the other. Do not free by walking."
         case .tableLeafIntoTable:

@@ -10,8 +10,14 @@ struct SnapshotIndex {
     let backings: [BackingID: BackingRecord]
     let domains: [DomainID: DomainRecord]
     let ioases: [IOASID: IOASRecord]
+    /// The page tables of each address space, in the order of their ids.
+    let hwpts: [IOASID: [HWPTRecord]]
+    /// The address space of each domain's first page tables.
+    let addressSpaces: [DomainID: IOASID]
     /// The attachments of each domain, in the order of devices.
     let attachments: [DomainID: [AttachmentRecord]]
+    /// The nested domains of each parent.
+    let children: [DomainID: [DomainID]]
     let domainUnits: [DomainID: [DomainUnitRecord]]
     /// Where each IOAS's areas stand in `snapshot.areas`.
     let areaRanges: [IOASID: Range<Int>]
@@ -25,7 +31,13 @@ struct SnapshotIndex {
         backings = Dictionary(snapshot.backings.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         domains = Dictionary(snapshot.domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         ioases = Dictionary(snapshot.ioases.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        hwpts = Dictionary(grouping: snapshot.hwpts, by: \.ioas)
+        addressSpaces = Dictionary(
+            snapshot.hwpts.map { ($0.domain, $0.ioas) }, uniquingKeysWith: { first, _ in first })
         attachments = Dictionary(grouping: snapshot.attachments, by: \.domain)
+        children = snapshot.domains.reduce(into: [:]) { result, domain in
+            if let parent = domain.parent { result[parent, default: []].append(domain.id) }
+        }
         domainUnits = Dictionary(grouping: snapshot.domainUnits, by: \.domain)
         var ranges: [IOASID: Range<Int>] = [:]
         var start = 0
@@ -39,8 +51,15 @@ struct SnapshotIndex {
         areaRanges = ranges
     }
 
-    /// The lowest device and PASID that uses `domain`: under its name findings about shared tables are listed.
-    func user(of domain: DomainID) -> AttachmentRecord? { attachments[domain]?.first }
+    /// The lowest device and PASID that uses `domain`: under its name findings about shared tables are listed. Of a
+    /// parent that nobody is attached to directly: the lowest that uses one of its children.
+    func user(of domain: DomainID) -> AttachmentRecord? {
+        if let direct = attachments[domain]?.first { return direct }
+        let nested = (children[domain] ?? []).compactMap { attachments[$0]?.first }
+        return nested.min {
+            $0.requester != $1.requester ? $0.requester < $1.requester : PASID?.precedes($0.pasid, $1.pasid)
+        }
+    }
 
     /// The areas of `ioas`, sorted by range.
     func areas(of ioas: IOASID) -> ArraySlice<AreaRecord> { snapshot.areas[areaRanges[ioas] ?? 0..<0] }
@@ -50,9 +69,17 @@ struct SnapshotIndex {
         domainUnits[domain]?.first { $0.unit == unit }
     }
 
-    /// The groups whose devices use `domain`.
+    /// True when `domain` has page tables on no unit.
+    func hasNoTables(_ domain: DomainID) -> Bool { !(domainUnits[domain] ?? []).contains { $0.tables != nil } }
+
+    /// The groups whose devices use `domain`, through a nested one too.
     func groups(using domain: DomainID) -> Set<GroupID> {
-        Set((attachments[domain] ?? []).compactMap { devices[$0.requester]?.group })
+        Set(users(of: domain).compactMap { devices[$0.requester]?.group })
+    }
+
+    /// The attachments to `domain` and to the nested domains over it.
+    func users(of domain: DomainID) -> [AttachmentRecord] {
+        ([domain] + (children[domain] ?? [])).flatMap { attachments[$0] ?? [] }
     }
 
     /// The reserved regions of the groups whose devices use `domain`, each once, sorted by range.

@@ -42,9 +42,12 @@ struct TablePlaces {
     func range(page: PhysicalAddress, level: Int, index: Int) -> IOVARange? {
         guard let base = uses[Place(page: page, level: level)]?.firstIOVA else { return nil }
         let size: UInt64 = 1 &<< UInt64(12 + 9 * level)
-        let first = IOVA(base &+ UInt64(index) &* size)
-        guard first <= configuration.lastIOVA else { return nil }
-        return IOVARange(first: first, bytes: size)
+        var first = base &+ UInt64(index) &* size
+        if configuration.signExtended, first >> UInt64(configuration.addressBits - 1) & 1 != 0 {
+            first |= ~0 << UInt64(configuration.addressBits)
+        }
+        guard configuration.contains(IOVA(first)) else { return nil }
+        return IOVARange(first: IOVA(first), bytes: size)
     }
 
     /// The entry through which the tree first reaches the table `page` at `level`; `nil` for the root.

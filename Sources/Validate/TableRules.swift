@@ -2,15 +2,21 @@ import IOMMUModel
 import PageTables
 import Snapshot
 
-/// Rules about the page tables of one tree: its defects, its leaves, its areas.
+/// Rules about the page tables of one tree: its defects, its number of levels, its leaves, its areas.
 struct TableRules {
     let index: SnapshotIndex
     let recorded: RecordedMemory
     /// Sorted; empty when no range is known.
     let ranges: [PhysicalRange]
     let limit: Int
-    /// The tree that each table page belongs to, for pages that two domains use.
-    private var owners: [PhysicalAddress: (root: PhysicalAddress, label: String)] = [:]
+    /// What each table page belongs to, for pages that two trees use.
+    private var owners: [PhysicalAddress: Owner] = [:]
+
+    private struct Owner {
+        /// `nil`: the lookup structures of a unit.
+        var shape: TableTarget.Shape?
+        var label: String
+    }
 
     init(index: SnapshotIndex, recorded: RecordedMemory, limit: Int) {
         self.index = index
@@ -18,17 +24,19 @@ struct TableRules {
         self.limit = limit
         ranges = index.snapshot.memoryRanges.map(\.range)
         for pages in index.snapshot.lookupPages {
-            for entry in pages.pages.entries {
-                owners[entry.address] = (entry.address, "the lookup structures of unit \(pages.unit)")
+            for entry in pages.pages.entries where entry.level != LookupLevel.mappedTable {
+                owners[entry.address] = Owner(label: "the lookup structures of unit \(pages.unit)")
             }
         }
     }
 
-    mutating func check(_ target: TableTarget, budget: ScanBudget, into log: inout FindingLog) {
+    /// All rules about one tree. Tells what it spent of `budget`.
+    mutating func check(_ target: TableTarget, budget: ScanBudget, into log: inout FindingLog) -> ScanBudget {
         let memory = recorded.memory.view
         let tree = Walker.scan(target.configuration, root: target.root, memory: memory, budget: budget)
         for defect in tree.defects { log.add(finding(defect, target)) }
         ownership(tree, target, &log)
+        levels(tree, target, &log)
 
         var audit = AreaAudit(index, target: target, memory: memory, limit: limit)
         if let known = audit, known.origin == .derived {
@@ -38,81 +46,25 @@ struct TableRules {
                     .areaWitnessMissing, "the areas were read off the tables: nothing independent checks them"))
         }
         var leafFindings = 0
-        let end = tree.forEachRun { run in
+        var runs = tree.runCursor()
+        while let (run, _) = runs.next() {
             leaves(run, target, memory, &leafFindings, &log)
             audit?.found(run)
-            return true
         }
-        if case .budgetExceeded(let iova) = end {
+        if let iova = runs.budgetExceededAt {
             log.add(
                 target.finding(.tableBudgetExceeded, iova: iova, "more runs than \(budget.runs): the rest is not read"))
         }
         audit?.finish()
         log.add(contentsOf: audit?.findings ?? [])
-    }
-
-    /// What `defect` breaks.
-    private func finding(_ defect: TableDefect, _ target: TableTarget) -> Finding {
-        let address = defect.entryAddress ?? target.pointerAddress
-        let entry = "level \(defect.level) entry \(hex(defect.value))"
-        let imported = index.snapshot.origin == .imported
-        func report(_ rule: RuleID, severity: Severity? = nil, _ message: String) -> Finding {
-            target.finding(rule, severity: severity, address: address, iova: defect.range.first, message)
-        }
-        switch defect.kind {
-        case .reservedBits:
-            return report(
-                .tableReservedBits, "\(entry) for \(defect.range) has a reserved bit set: every access faults")
-        case .invalidLevel:
-            return report(.tableInvalidLevel, "\(entry) for \(defect.range) names a level that is not below its own")
-        case .invalidPageSize:
-            return report(.tableInvalidPageSize, "\(entry) for \(defect.range) has a size that its level has not")
-        case .leafNotAllowed:
-            return report(.tableLeafNotAllowed, "\(entry) for \(defect.range) is a page where only tables may be")
-        case .misaligned:
-            return report(
-                .tableMisaligned, "\(entry) for \(defect.range) has an address that is no multiple of its size")
-        case .contiguousDiffers(let pageSizeLog2):
-            return report(
-                .tableContiguousDiffers,
-                "\(entry) for \(defect.range) differs from the others of its page of 2^\(pageSizeLog2) bytes")
-        case .erratum512G: return report(.tableErratum512G, "\(entry) for \(defect.range) is a page of 512 GiB")
-        case .noAccess: return report(.tableNoAccess, "\(entry) for \(defect.range) allows neither reads nor writes")
-        case .ignoredBits:
-            return report(.tableIgnoredBits, "\(entry) for \(defect.range) has bits set that the hardware ignores")
-        case .unmappedGuestTable(let table):
-            return report(
-                .guestTableUnmapped,
-                "\(entry) for \(defect.range) points to guest table \(table), which the host's tables do not map")
-        case .nonZeroNotPresent:
-            var message = "\(entry) for \(defect.range) is not present, yet not zero"
-            let page = PhysicalAddress(defect.value & target.configuration.lastPhysicalAddress.rawValue).pageBase
-            if defect.level > 0, page.rawValue != 0, isMemory(page) {
-                message += "; its address \(page) is memory: the tables below it are orphaned"
-            }
-            return report(.tableNonZeroNotPresent, message)
-        case .absentPage(let page):
-            let place = defect.entryAddress == nil ? "the root table \(page)" : "\(entry) points to \(page), which"
-            if !mayBeMemory(page) {
-                return report(.tableOutsideMemory, "\(place) is outside the machine's memory; \(defect.range) is lost")
-            }
-            return report(
-                .tablePageUnknown, severity: imported ? .warning : .error,
-                "\(place) is not recorded; \(defect.range) is unknown")
-        case .reused(let page):
-            return report(
-                .tableReused, "\(entry) for \(defect.range) points to \(page), a table that is already in use")
-        case .pageBudgetExceeded(let page):
-            return report(.tableBudgetExceeded, "too many table pages: \(page) and those after it are not read")
-        case .defectBudgetExceeded:
-            return report(.tableBudgetExceeded, "too many defects: those after this entry are not listed")
-        }
+        return ScanBudget(
+            pages: tree.nodeCount, runs: runs.visited, defects: min(tree.defects.count, budget.defects))
     }
 
     /// False only when the machine's memory is known and `page` is none of it.
     func mayBeMemory(_ page: PhysicalAddress) -> Bool { ranges.isEmpty || isMemory(page) }
 
-    private func isMemory(_ page: PhysicalAddress) -> Bool {
+    func isMemory(_ page: PhysicalAddress) -> Bool {
         if recorded.holds(page) { return true }
         var low = 0
         var high = ranges.count
@@ -126,14 +78,16 @@ struct TableRules {
 
     /// A page that another tree, or a lookup structure, uses as well.
     private mutating func ownership(_ tree: TableTree, _ target: TableTarget, _ log: inout FindingLog) {
-        let label = target.domain.map { "domain \($0)" } ?? "the tables at \(target.root)"
+        let label =
+            (target.domain.map { "domain \($0)" } ?? "the tables at \(target.root)")
+            + " (\(target.configuration.format.rawValue), \(target.configuration.topLevel + 1) levels)"
         var places: TablePlaces?
         for node in tree.nodes {
             guard let owner = owners[node.page] else {
-                owners[node.page] = (target.root, label)
+                owners[node.page] = Owner(shape: target.shape, label: label)
                 continue
             }
-            guard owner.root != target.root || owner.label.hasPrefix("the lookup") else { continue }
+            guard owner.shape != target.shape else { continue }
             let known =
                 places
                 ?? TablePlaces(
@@ -145,6 +99,31 @@ struct TableRules {
                     address: known.pointer(page: node.page, level: node.level) ?? target.pointerAddress,
                     iova: known.range(page: node.page, level: node.level, index: 0)?.first,
                     "table page \(node.page) at level \(node.level) also belongs to \(owner.label)"))
+        }
+    }
+
+    /// Tables that were built for another number of levels than the entry names that leads to them.
+    private func levels(_ tree: TableTree, _ target: TableTarget, _ log: inout FindingLog) {
+        let evidence = LevelEvidence(tree, memory: recorded.memory.view)
+        let address = target.levels?.address
+        if evidence.isConvincing {
+            log.add(
+                target.finding(
+                    .tableLeavesDecodeAsTables, address: address,
+                    "of the first \(evidence.leaves) pages that the lowest tables map, \(evidence.tableLeaves) "
+                        + "decode as tables "
+                        + "and \(evidence.largeLeaves) as large pages: the tables have more than "
+                        + "\(target.configuration.topLevel + 1) levels"))
+        }
+        if let stated = evidence.statedTopLevel, let levels = target.levels {
+            // Too few levels fault everywhere; too many make every entry of the root skip some.
+            let severity: Severity = stated > target.configuration.topLevel ? .error : .warning
+            log.add(
+                target.finding(
+                    levels.rule, severity: severity, address: address,
+                    "read with \(target.configuration.topLevel + 1) levels, but every entry of the root names a "
+                        + "next level as "
+                        + "of \(stated + 1)"))
         }
     }
 

@@ -11,9 +11,20 @@ struct TableTarget {
     var root: PhysicalAddress
     /// The word that points to the root, when there is one.
     var pointerAddress: PhysicalAddress?
+    /// The word that says how many levels the tables have, when there is one, and the rule about that number.
+    var levels: (address: PhysicalAddress, rule: RuleID)?
     /// The lowest device that translates through it.
     var device: RequesterID?
     var pasid: PASID?
+
+    /// What is the same for every unit and entry that leads to these tables.
+    struct Shape: Hashable {
+        var root: PhysicalAddress
+        var format: PageTableFormatKind
+        var topLevel: Int
+    }
+
+    var shape: Shape { Shape(root: root, format: configuration.format, topLevel: configuration.topLevel) }
 
     func finding(
         _ rule: RuleID, severity: Severity? = nil, address: PhysicalAddress? = nil, iova: IOVA? = nil,

@@ -8,19 +8,21 @@ public struct TranslationTrace: Sendable, Hashable {
     public struct Step: Sendable, Hashable {
         /// What the entry is.
         public enum Kind: Sendable, Hashable {
-            /// Of the bus, in the root table (VT-d 9.1).
-            case rootEntry
-            /// Of device and function, in the context table (VT-d 9.3).
-            case contextEntry
-            /// An entry of a page table at this level; level 0 maps 4 KiB.
+            /// Of a lookup structure, by the name of its ``StructureLayout``: `vtd.context`, `amd.dte`.
+            case lookup(String)
+            /// Of a page table at this level, where there is one stage; level 0 maps 4 KiB.
             case table(level: Int)
+            /// Of a guest's page table, the first of two stages.
+            case guestTable(level: Int)
+            /// Of the host's page table below a guest's: the walk of what the first stage ended in.
+            case hostTable(level: Int)
         }
 
         /// What the entry is.
         public var kind: Kind
-        /// Of the entry's first word.
+        /// Of the entry's first word, in the host's memory.
         public var address: PhysicalAddress
-        /// Two words for lookup entries, one for page tables.
+        /// All words of a lookup entry, one for page tables.
         public var words: [UInt64]
         /// What the words say, in the order in which it is worth reading.
         public var fields: [Field]
@@ -42,15 +44,15 @@ public struct TranslationTrace: Sendable, Hashable {
     public enum Ending: Sendable, Hashable {
         /// The address that it reaches. No page size where nothing is translated (pass-through, translation off).
         case address(PhysicalAddress, protection: Protection, pageSizeLog2: Int?)
-        /// An interrupt request (VT-d 3.14).
+        /// An interrupt request (VT-d 3.14; AMD 48882 2.1.4.2).
         case interrupt
         /// The hardware's fault: its reason, and the entry at fault when there is one.
-        case fault(VTDFaultReason, entryAddress: PhysicalAddress?)
+        case fault(FaultReason, entryAddress: PhysicalAddress?)
         /// Refused without a fault record: RTADDR.TTM is abort-DMA.
         case aborted
         /// The page that comes next is not recorded, so nobody knows.
         case unknown(page: PhysicalAddress)
-        /// The unit is not of a kind, or in a mode, that this version reads.
+        /// The unit is not of a kind that this version reads, or a register is missing.
         case unreadable(String)
     }
 
@@ -62,7 +64,7 @@ public struct TranslationTrace: Sendable, Hashable {
     public var iova: IOVA
     /// What it asked for.
     public var access: Access
-    /// From the root entry down, as far as the walk got; empty when no table was read.
+    /// From the root structure down, as far as the walk got; empty when no table was read.
     public var steps: [Step]
     /// What the request comes to.
     public var ending: Ending
@@ -72,11 +74,29 @@ extension TranslationTrace.Step.Kind: CustomStringConvertible {
     /// In words: `root entry`, `context entry`, `level 0 entry`.
     public var description: String {
         switch self {
-        case .rootEntry: "root entry"
-        case .contextEntry: "context entry"
+        case .lookup(let layout): Self.name(ofLayout: layout)
         case .table(let level): "level \(level) entry"
+        case .guestTable(let level): "guest level \(level) entry"
+        case .hostTable(let level): "host level \(level) entry"
         }
     }
+
+    private static func name(ofLayout layout: String) -> String {
+        switch layout {
+        case VTDRootEntry.layout.name, VTDScalableRootEntry.layout.name: "root entry"
+        case VTDContextEntry.layout.name, VTDScalableContextEntry.layout.name: "context entry"
+        case VTDPASIDDirectoryEntry.layout.name: "PASID directory entry"
+        case VTDPASIDEntry.layout.name: "PASID-table entry"
+        case AMDDeviceTableEntry.layout.name: "device table entry"
+        case AMDGCR3Entry.layout.name: "GCR3 entry"
+        default: "\(layout) entry"
+        }
+    }
+}
+
+extension LookupStep {
+    /// What the entry is, in words.
+    var name: String { TranslationTrace.Step.Kind.lookup(layout.name).description }
 }
 
 extension TranslationTrace.Step {

@@ -3,8 +3,8 @@ import PageTables
 
 /// Whether two trees of page tables translate every IOVA alike: the test before a replace (lifecycle.md, compare).
 ///
-/// Address and permission per IOVA, by merging two streams of runs; how the tables are built does not matter. Leaf sizes
-/// count only when asked for (break-before-make hardware). O(tables of both trees).
+/// Address and permission per IOVA, by merging two streams of runs; how the tables are built does not matter. Leaf
+/// sizes count only when asked for (break-before-make hardware). O(tables of both trees).
 public enum TreeComparison: Sendable, Hashable {
     /// Both translate alike; so many bytes are mapped.
     case equal(mappedBytes: UInt64)

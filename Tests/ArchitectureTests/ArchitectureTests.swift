@@ -53,8 +53,8 @@ import Testing
 
     @Test func everyFolderOfSourcesIsATarget() {
         let folders = Set(Checkout.names(in: "Sources").map { "Sources/" + $0 })
-        // A nested package of its own.
-        let known = Set(Self.manifest.targets.map(\.folder)).union(["Sources/Benchmarks"])
+        // Nested packages of their own.
+        let known = Set(Self.manifest.targets.map(\.folder)).union(["Sources/Benchmarks", "Sources/Fuzzing"])
         #expect(folders.subtracting(known) == [])
     }
 }

@@ -10,7 +10,7 @@ struct HandoverReportText {
     }
 
     var phases: [Phase]
-    /// `state errno rule` of each device; `-` for what is null.
+    /// `state errno rule` of each device, or device`#`PASID; `-` for what is null.
     var devices: [String: String]
     var verdict: String
     var rule: String?
@@ -28,7 +28,8 @@ struct HandoverReportText {
         devices = [:]
         for device in object["devices"] as? [[String: Any]] ?? [] {
             let parts = ["state", "errno", "rule"].map { device[$0] as? String ?? "-" }
-            devices[device["device"] as? String ?? ""] = parts.joined(separator: " ")
+            let pasid = (device["pasid"] as? String).map { "#" + $0 } ?? ""
+            devices[(device["device"] as? String ?? "") + pasid] = parts.joined(separator: " ")
         }
         verdict = object["verdict"] as? String ?? ""
         rule = object["rule"] as? String

@@ -3,6 +3,7 @@ import Foundation
 /// A file of truth: what the kernel was asked to map, never read out of a table.
 enum Truth {
     struct Run: Hashable {
+        /// Without segment; `#` and the PASID follow where the requests have one.
         var bdf: String
         var iova: UInt64
         var length: UInt64
@@ -16,7 +17,8 @@ enum Truth {
         let rows = text.split(separator: "\n").dropFirst().map { line -> Run in
             let fields = line.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
             return Run(
-                bdf: fields[0], iova: number(fields[2]), length: number(fields[3]), pa: number(fields[4]),
+                bdf: fields[0] + (fields[1] == "0" ? "" : "#0x" + String(Int(fields[1])!, radix: 16)),
+                iova: number(fields[2]), length: number(fields[3]), pa: number(fields[4]),
                 protection: fields[5])
         }
         var result: [Run] = []
@@ -38,7 +40,7 @@ enum Truth {
 }
 
 extension Truth {
-    /// The rows of `mappings --format csv`, by device without segment; rows with a PASID keep it in their name.
+    /// The rows of `mappings --format csv`, by device without segment and PASID, as in ``Run/bdf``.
     static func runs(ofMappings csv: String) throws -> [String: [Run]] {
         var result: [String: [Run]] = [:]
         for line in csv.split(separator: "\n").dropFirst() {

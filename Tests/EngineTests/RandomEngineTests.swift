@@ -13,6 +13,8 @@ import Testing
         }
         var pages: [IOASID: [UInt64: (pa: UInt64, protection: Protection)]] = [:]
         var areas: [IOASID: [Area]] = [:]
+        /// What requests with a PASID are on.
+        var tagged: [AttachmentKey: HWPTID] = [:]
         /// What each device's group is on.
         var attached: [GroupID: (hwpt: HWPTID, devices: Set<RequesterID>)] = [:]
         var home: [HWPTID: IOASID] = [:]
@@ -25,11 +27,17 @@ import Testing
         return [1, 2, 3, 4, 5, 6]
     }
 
-    @Test(arguments: seeds)
-    func `random map, unmap, attach, detach and replace agree with a dictionary`(seed: UInt64) throws {
+    /// Few, so that devices meet in them; 63 and 64 are in different tables.
+    private static let pasids = [1, 63, 64, 0xfffff].map { PASID($0)! }
+
+    @Test(arguments: UnitFlavour.allCases, seeds)
+    func `random map, unmap, attach, detach and replace agree with a dictionary`(
+        flavour: UnitFlavour, seed: UInt64
+    ) throws {
         var random = SplitMix64(seed: seed)
-        let machine = try TestMachine.make(units: [TestMachine.unitDescription(accessedDirty: seed % 2 == 0)])
+        let machine = try flavour.machine(accessedDirty: seed % 2 == 0)
         var engine = try LiveEngine.start(machine) { _ in }
+        let atFirst = engine.arena.allocatedCount
         var model = Model()
         let backing = try engine.addBacking(.physical)
         for group in engine.groups { try engine.claimOwner(group.id, token: 1) }
@@ -37,8 +45,10 @@ import Testing
             let ioas = try engine.createIOAS()
             model.pages[ioas] = [:]
             model.areas[ioas] = []
-            for bits in [39, 48] {
-                model.home[try engine.createHWPT(ioas: ioas, unit: TestMachine.unit, addressBits: bits)] = ioas
+            for bits in flavour.widths {
+                let hwpt = try engine.createHWPT(
+                    ioas: ioas, unit: TestMachine.unit, addressBits: bits, format: flavour.format)
+                model.home[hwpt] = ioas
             }
         }
         let spaces = model.pages.keys.sorted()
@@ -47,6 +57,10 @@ import Testing
             let ioas = spaces.randomElement(using: &random)!
             let device = machine.devices.randomElement(using: &random)!
             let hwpt = hwpts.randomElement(using: &random)!
+            if UnitFlavour.tagged.contains(flavour), UInt64.random(in: 0..<4, using: &random) == 0 {
+                let key = AttachmentKey(device.requester, Self.pasids.randomElement(using: &random)!)
+                try tagged(&engine, &model, key, device, hwpt, &random)
+            }
             switch UInt64.random(in: 0..<10, using: &random) {
             case 0..<4: try map(&engine, &model, ioas, backing, &random)
             case 4..<6: try unmap(&engine, &model, ioas, &random)
@@ -54,16 +68,17 @@ import Testing
             case 7: try detach(&engine, &model, device)
             default: try replace(&engine, &model, device, hwpt)
             }
-            for _ in 0..<40 { probe(machine, model, &random, "seed \(seed) step \(step)") }
+            for _ in 0..<40 { probe(machine, model, flavour, &random, "seed \(seed) step \(step)") }
             let violations = engine.checkInvariants()
             try #require(violations == [], "seed \(seed) step \(step)")
         }
-        // Everything goes back: only root table and nothing else stays allocated.
+        // Everything goes back: only what the unit itself needs stays allocated.
+        for key in model.tagged.keys { try engine.detach(key.requester, pasid: key.pasid) }
         for state in model.attached.values { for device in state.devices { try engine.detach(device) } }
         for group in engine.groups { try engine.releaseOwner(group.id) }
         for hwpt in hwpts { try engine.destroyHWPT(hwpt) }
         for ioas in spaces { try engine.destroyIOAS(ioas) }
-        #expect(engine.arena.allocatedCount == 1)
+        #expect(engine.arena.allocatedCount == atFirst)
         #expect(engine.cacheTagsInUse(on: TestMachine.unit) == [])
         #expect(engine.checkInvariants() == [])
     }
@@ -154,24 +169,53 @@ import Testing
         model.attached[device.group]!.hwpt = hwpt
     }
 
-    /// One random access of every device, half of them where something is likely mapped.
-    private func probe(_ machine: Machine, _ model: Model, _ random: inout SplitMix64, _ place: String) {
+    /// Attaches, replaces or detaches the requests of one device with one PASID.
+    private func tagged(
+        _ engine: inout LiveEngine, _ model: inout Model, _ key: AttachmentKey, _ device: MachineDevice,
+        _ hwpt: HWPTID, _ random: inout SplitMix64
+    ) throws {
+        let isAttached = model.tagged[key] != nil
+        switch UInt64.random(in: 0..<3, using: &random) {
+        case 0:
+            let found = errno { () throws(Errno) in try engine.attach(key.requester, pasid: key.pasid, to: hwpt) }
+            let isAlone = engine.group(device.group)?.isSingleton == true
+            try #require(found == (!isAlone ? .EOPNOTSUPP : isAttached ? .EBUSY : nil))
+            if found == nil { model.tagged[key] = hwpt }
+        case 1:
+            let found = errno { () throws(Errno) in try engine.replace(key.requester, pasid: key.pasid, with: hwpt) }
+            try #require((found == nil) == isAttached)
+            if isAttached { model.tagged[key] = hwpt }
+        default:
+            let found = errno { () throws(Errno) in try engine.detach(key.requester, pasid: key.pasid) }
+            try #require(found == (isAttached ? nil : .ENOENT))
+            model.tagged[key] = nil
+        }
+    }
+
+    /// One random access of every device, half of them where something is likely mapped; some with a PASID.
+    private func probe(
+        _ machine: Machine, _ model: Model, _ flavour: UnitFlavour, _ random: inout SplitMix64, _ place: String
+    ) {
+        let window = IOVARange(first: IOVA(0xfee0_0000), last: IOVA(0xfeef_ffff))!
         for device in machine.devices {
+            let isTagged = Int.random(in: 0..<3, using: &random) == 0
+            let key = AttachmentKey(
+                device.requester, isTagged ? Self.pasids.randomElement(using: &random)! : nil)
             let page = UInt64.random(
                 in: 0..<(UInt64.random(in: 0..<8, using: &random) > 0 ? 2200 : 1 << 20), using: &random)
             let access: Access = Bool.random(using: &random) ? .read : .write
             let offset = UInt64.random(in: 0..<4096, using: &random)
-            let outcome = machine.dma(device.requester, iova: IOVA(page << 12 | offset), access: access)
-            let ioas = model.attached[device.group].flatMap { model.home[$0.hwpt] }
-            let expected = ioas.flatMap { model.pages[$0]![page] }
-            if IOVARange(first: IOVA(0xfee0_0000), last: IOVA(0xfeef_ffff))!.contains(IOVA(page: page)) {
+            let outcome = machine.dma(key.requester, pasid: key.pasid, iova: IOVA(page << 12 | offset), access: access)
+            let hwpt = isTagged ? model.tagged[key] : model.attached[device.group]?.hwpt
+            let expected = hwpt.flatMap { model.home[$0] }.flatMap { model.pages[$0]![page] }
+            if !isTagged || flavour.isAMD, window.contains(IOVA(page: page)) {
                 #expect(outcome == .interrupt)
-            } else if let expected, expected.protection.contains(access.needs) {
-                #expect(outcome == .address(PhysicalAddress(expected.pa << 12 | offset)), "\(place)")
+            } else if let expected, flavour.format.granted(expected.protection).contains(access.needs) {
+                #expect(outcome == .address(PhysicalAddress(expected.pa << 12 | offset)), "\(place) \(key)")
             } else if case .fault = outcome {
                 continue
             } else {
-                Issue.record("\(place): \(device.requester) page \(page) \(access) gave \(outcome)")
+                Issue.record("\(place): \(key) page \(page) \(access) gave \(outcome)")
             }
         }
     }

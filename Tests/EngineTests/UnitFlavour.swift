@@ -25,6 +25,15 @@ enum UnitFlavour: String, CaseIterable, Sendable, CustomTestStringConvertible {
         }
     }
 
+    /// Two widths, of which every device may have either; AMD's guest tables have one mode per device.
+    var widths: [Int] {
+        switch self {
+        case .vtdLegacy, .vtdSecondStage, .amdV1: [39, 48]
+        case .vtdFirstStage: [48, 48]
+        case .amdV2: [47, 47]
+        }
+    }
+
     func description(_ id: UnitID = TestMachine.unit, accessedDirty: Bool = false) -> UnitDescription {
         let base = PhysicalAddress(0xfed9_0000 + UInt64(id.rawValue - 1) << 12)
         if isAMD {

@@ -147,7 +147,9 @@ struct VTDListingTests {
             ])
         #expect(try set(0x110008, to: 0x140001).contains("table-reused at 0x110008 of 0x8"))
         #expect(try set(0x110008, to: 0x110001).contains("table-reused at 0x110008 of 0x8"), "a loop")
-        #expect(try set(0x110000 + 128 * 8, to: 0x141001) == ["vtd-pasid-beyond-directory at 0x110400 of 0x8"])
+        #expect(
+            try set(0x110000 + 128 * 8, to: 0x141001) == ["vtd-pasid-beyond-directory at 0x101100 of 0x8"],
+            "the word that ends the directory is the one at fault")
         #expect(try set(0x140000, or: 1 << 10) == ["vtd-pasid-reserved at 0x140000 of 0x8"])
         #expect(try set(0x140058, to: 1) == ["vtd-pasid-reserved at 0x140058 of 0x8#1"])
         #expect(try set(0x140080, to: 4) == ["vtd-pasid-reserved warning at 0x140080 of 0x8#2"])

@@ -231,6 +231,15 @@ struct VTDScalableLookupTests {
         #expect(steps.allSatisfy { $0.violations.isEmpty })
         #expect(names(nil) == ["vtd.sm_root", "vtd.sm_context", "vtd.pasid_dir"])
         #expect(names(0) == ["vtd.sm_root", "vtd.sm_context"])
+        // A listing goes on where the device may not use the PASID, and so do its steps.
+        let disabled = try ScalableMachine(pasidBits: 1, pasidEnabled: false)
+        disabled.setEntry(64, ScalableMachine.first)
+        func listed(_ asListed: Bool) -> [String] {
+            disabled.hardware.steps(8, pasid: PASID(64), memory: disabled.memory.view, asListed: asListed)
+                .map(\.layout.name)
+        }
+        #expect(listed(false) == ["vtd.sm_root", "vtd.sm_context"])
+        #expect(listed(true) == ["vtd.sm_root", "vtd.sm_context", "vtd.pasid_dir", "vtd.pasid"])
         machine.set(0x101100, machine.word(0x101100) | 0x24)
         let damaged = machine.hardware.steps(8, pasid: nil, memory: machine.memory.view)
         #expect(damaged.map(\.violations) == [[], [BitRange(8, 5), BitRange(2, 2)]])

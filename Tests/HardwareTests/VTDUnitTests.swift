@@ -104,17 +104,18 @@ struct VTDUnitTests {
         let machine = try SmallMachine(widths: [.bits39, .bits57])
         let entry = VTDContextEntry(low: 0x12001, high: 0x700 | UInt64(code))
         guard code == 1 || code == 3 else {
-            #expect(throws: VTDFaultReason.contextInvalid) { try machine.hardware.interpret(entry) }
+            #expect(throws: VTDFaultReason.contextInvalid) { try machine.hardware.path(of: entry) }
             return
         }
-        guard case .tables(let configuration, let root) = try machine.hardware.interpret(entry) else {
+        guard case .single(let stage) = try machine.hardware.path(of: entry) else {
             Issue.record("no tables")
             return
         }
+        let configuration = stage.configuration
         #expect(configuration.topLevel == Int(code) + 1)
         #expect(configuration.addressBits == (code == 1 ? 39 : 48), "MGAW is 48")
         #expect(configuration.hostAddressWidth == 46)
-        #expect(root == SmallMachine.tables)
+        #expect(stage.root == SmallMachine.tables)
     }
 
     @Test("The interrupt window is never translated, not even by pass-through")

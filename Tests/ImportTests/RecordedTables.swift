@@ -76,11 +76,10 @@ struct RecordedTables {
             let registers = try VTDRegisters(hostAddressWidth: Int(unit.hostAddressWidth)) { unit[register: $0] }
             guard
                 case .context(let context) = VTDUnitHardware(registers: registers).resolve(
-                    attachment.requester.rid, memory: memory.view),
-                case .tables(let configuration, let root) = context.translation
+                    attachment.requester.rid, pasid: attachment.pasid, memory: memory.view),
+                case .single(let stage) = context.path
             else { continue }
-            let tree = Walker.scan(
-                configuration, root: root, memory: memory.view, budget: ScanBudget(runs: 1 << 20))
+            let tree = Walker.scan(stage, memory: memory.view, budget: ScanBudget(runs: 1 << 20))
             tree.forEachRun { run in
                 result.append(
                     DeviceRun(

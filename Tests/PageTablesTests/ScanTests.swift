@@ -93,6 +93,24 @@ struct ScanTests {
         #expect(tree.runs().map { [$0.range.first.rawValue, $0.range.last.rawValue, $0.pa.rawValue] } == wanted)
     }
 
+    @Test func `A table that is met before those above it is told through all of them`() throws {
+        let machine = try TestMemory()
+        let shape = Shape("amdv1", .init(format: .amdV1, topLevel: 3))
+        let (leaves, middle, upper) = (machine.page(1), machine.page(2), machine.page(3))
+        // Met in this order: the leaves by a skip, then tables of two levels that lead to them.
+        machine.set(machine.base, 0, shape.table(leaves, level: 1))
+        machine.set(machine.base, 1, shape.table(middle, level: 2))
+        machine.set(machine.base, 2, shape.table(upper, level: 3))
+        machine.set(middle, 3, shape.table(leaves, level: 1))
+        machine.set(upper, 4, shape.table(middle, level: 2))
+        machine.set(leaves, 5, shape.leaf(0x7000, 12))
+        let tree = Walker.scan(shape.configuration, root: machine.base, memory: machine.view)
+        let wanted: [UInt64] = [0, 1 << 39 | 3 << 21, 2 << 39 | 4 << 30 | 3 << 21]
+        #expect(tree.runs().map(\.range.first) == wanted.map { IOVA($0 | 0x5000) })
+        #expect(tree.nodes.map(\.level) == [3, 0, 1, 2])
+        #expect(tree.reuse.map(\.uses.count) == [2, 2])
+    }
+
     @Test(.timeLimit(.minutes(15)), arguments: widths)
     func `Every entry of every level pointing to one page ends within the budget`(bits: Int) throws {
         let machine = try TestMemory()

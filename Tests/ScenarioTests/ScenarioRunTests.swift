@@ -39,7 +39,9 @@ struct ScenarioRunTests {
             ("tamper-leaf", "audit: ", "table-memory-differs", "0x0000000100003000"),
             ("tamper-area", "audit: ", "area-address-differs", "0x0000000040000000"),
             ("tamper-context-entry", "restore: ", "lookup-memory-differs", "at 0x000000027f802200"),
-            ("tamper-attachment", "restore: ", "attachment-entry-differs", "context entry 0x000000027f802200"),
+            ("tamper-pasid-leaf", "audit: ", "table-memory-differs", "0x0000000040001000"),
+            ("tamper-pasid-entry", "restore: ", "lookup-memory-differs", "at 0x000000027f03a040"),
+            ("tamper-attachment", "restore: ", "attachment-entry-differs", "lookup entry 0x000000027f802200"),
         ])
     func tampering(name: String, stage: String, rule: String, place: String) throws {
         let report = try Self.run("\(name).json")
@@ -47,6 +49,10 @@ struct ScenarioRunTests {
         #expect(device.rule?.rawValue == rule)
         #expect(device.reason.hasPrefix(stage), "\(device.reason)")
         #expect(device.reason.contains(place), "\(device.reason)")
+        // One of its PASIDs, none of its PASIDs.
+        let all = report.devices.filter { $0.requester == device.requester }
+        #expect(all.allSatisfy { $0.state == .quarantined })
+        #expect(all.count == (name.hasPrefix("tamper-pasid") ? 3 : 1))
     }
 
     @Test("A wrong expectation fails the run")
@@ -68,5 +74,22 @@ struct ScenarioRunTests {
     func passThrough() throws {
         let report = try Self.run("pass-through.json")
         #expect(report.devices.map(\.state) == [.replaced, .passedThrough])
+    }
+
+    @Test(
+        "All PASIDs of a device are carried, or none",
+        arguments: [
+            ("pasids", ["0000:00:09.0", "0000:41:00.0"], 8), ("amd-mixed", ["0000:00:09.0"], 4),
+            ("pasid-refused", ["0000:41:00.0"], 1),
+        ] as [(String, [String], Int)])
+    func pasids(name: String, carried: [String], count: Int) throws {
+        let report = try Self.run("\(name).json")
+        for device in carried.compactMap({ RequesterID($0) }) {
+            let all = report.devices.filter { $0.requester == device }
+            #expect(all.allSatisfy { $0.state == .replaced })
+        }
+        #expect(report.devices.count { $0.pasid != nil && $0.state == .replaced } == count)
+        let refused = report.devices.filter { $0.rule == .preservePASID }
+        #expect(refused.map(\.errno) == (name == "pasid-refused" ? [.EOPNOTSUPP, .EOPNOTSUPP, .EOPNOTSUPP] : []))
     }
 }

@@ -108,4 +108,88 @@ import Testing
             #expect(machine.withMemory { audit.check(device, live: $0) }.map(\.address) == [machine.rootTable])
         }
     }
+
+    /// The entries on the way of the untagged requests and of PASID 64 of the first device, in words from their places.
+    private static func places(_ machine: inout PASIDMachine) -> [(PhysicalAddress, PASID?)] {
+        let device = PASIDMachine.first
+        let root = machine.vendor == .intel ? [(machine.rootTable, nil as PASID?)] : []
+        return root + [
+            (machine.deviceEntry(device), nil), (machine.upperEntry(device, 0), nil), (machine.entry(device, 0), nil),
+            (machine.entry(device, 1), PASID(1)), (machine.entry(device, 64), PASID(64)),
+        ]
+    }
+
+    @Test(arguments: PASIDMachine.Vendor.allCases)
+    func `every entry on the way of each PASID is compared with memory`(vendor: PASIDMachine.Vendor) throws {
+        var machine = try PASIDMachine(vendor)
+        let audit = try LookupAudit(machine.snapshot)
+        for device in [PASIDMachine.first, PASIDMachine.second, PASIDMachine.passing, PASIDMachine.nesting] {
+            #expect(machine.withMemory { audit.check(device, live: $0) } == [])
+        }
+        for (place, pasid) in Self.places(&machine) {
+            let word = machine.read(place)
+            machine.write(word ^ 0x1000, place)
+            let found = machine.withMemory { audit.check(PASIDMachine.first, live: $0) }
+            #expect(found.map(\.rule) == [.lookupMemoryDiffers] && found.map(\.address) == [place], "\(place)")
+            #expect(found.map(\.pasid) == [pasid], "\(place)")
+            machine.write(word, place)
+        }
+        // What is no entry of the device's.
+        let stranger = machine.entry(PASIDMachine.nesting, 100)
+        machine.write(0, stranger)
+        #expect(machine.withMemory { audit.check(PASIDMachine.first, live: $0) } == [])
+        #expect(machine.withMemory { audit.check(PASIDMachine.nesting, live: $0) }.map(\.address) == [stranger])
+    }
+
+    @Test func `VT-d: the other half of a root entry is another device's`() throws {
+        let machine = try PASIDMachine(.intel)
+        let audit = try LookupAudit(machine.snapshot)
+        machine.write(0x7000_0001, PhysicalAddress(machine.rootTable.rawValue + 8))
+        #expect(machine.withMemory { audit.check(PASIDMachine.first, live: $0) } == [])
+    }
+
+    @Test(arguments: PASIDMachine.Vendor.allCases)
+    func `a lookup page that the record lacks is told`(vendor: PASIDMachine.Vendor) throws {
+        var machine = try PASIDMachine(vendor)
+        let table = machine.entry(PASIDMachine.first, 0).pageBase
+        var pages = PageSet()
+        for entry in machine.snapshot.lookupPages[0].pages.entries where entry.address != table {
+            pages.append(address: entry.address, level: entry.level, words: machine.memory.page(at: entry.address)!)
+        }
+        machine.snapshot.lookupPages[0].pages = pages
+        let audit = try LookupAudit(machine.snapshot)
+        let found = machine.withMemory { audit.check(PASIDMachine.first, live: $0) }
+        #expect(found.map(\.rule) == [.lookupPageUnknown])
+        #expect(found.map(\.address) == [machine.upperEntry(PASIDMachine.first, 0)])
+    }
+
+    @Test(arguments: PASIDMachine.Vendor.allCases)
+    func `nested domains are not audited, their parent is, under its guest's name`(vendor: PASIDMachine.Vendor) throws {
+        var machine = try PASIDMachine(vendor)
+        let audit = Audit(machine.snapshot)
+        #expect(audit.domains == [1, 2, 3, 5].map { DomainID($0) })
+        for domain in audit.domains {
+            #expect(machine.withMemory { audit.run(domain, memory: $0) }.findings == [], "domain \(domain)")
+        }
+        let place = machine.entry(of: 5, 0x3000, level: 0)
+        machine.write(machine.read(place) ^ 0x4000, place)
+        let found = machine.withMemory { audit.run(DomainID(5), memory: $0) }.findings
+        #expect(found.map(\.rule) == [.tableMemoryDiffers, .areaAddressDiffers])
+        #expect(found.allSatisfy { $0.device == PASIDMachine.nesting && $0.pasid == PASID(100) && $0.address == place })
+    }
+
+    @Test func `an upper half of a sign-extended tree is named by its own addresses`() throws {
+        var machine = try PASIDMachine(.intel)
+        machine.fill(2, 0xffff_ffff_ffff_f000, pages: 1)
+        machine.snapshot.areas[machine.snapshot.areas.count - 1].range = IOVARange(
+            first: IOVA(0xffff_ffff_ffff_f000), last: IOVA(.max))!
+        try machine.record()
+        #expect(try machine.check() == [])
+        let audit = Audit(machine.snapshot)
+        let place = machine.entry(of: 2, 0xffff_ffff_ffff_f000, level: 0)
+        machine.write(machine.read(place) ^ 0x4000, place)
+        let report = machine.withMemory { audit.run(DomainID(2), memory: $0) }
+        #expect(report.tableDifferences.map(\.range?.first) == [IOVA(0xffff_ffff_ffff_f000)])
+        #expect(report.findings.map(\.iova) == [IOVA(0xffff_ffff_ffff_f000), IOVA(0xffff_ffff_ffff_f000)])
+    }
 }

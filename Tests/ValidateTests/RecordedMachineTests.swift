@@ -76,7 +76,7 @@ import Testing
         let trace = try #require(machine.trace(device: TestMachine.first, iova: IOVA(0x20_1234)))
         #expect(
             trace.steps.map(\.kind) == [
-                .rootEntry, .contextEntry, .table(level: 3), .table(level: 2), .table(level: 1),
+                .lookup("vtd.root"), .lookup("vtd.context"), .table(level: 3), .table(level: 2), .table(level: 1),
             ])
         #expect(trace.steps[0].address == source.rootTable)
         #expect(trace.steps[1].address == source.contextEntry(TestMachine.first))
@@ -96,17 +96,17 @@ import Testing
             machine.trace(device: device, iova: IOVA(iova), access: access)?.ending
         }
         let leaf = source.entry(0, 0x20_0000, level: 1)
-        #expect(ending(TestMachine.first, 0x20_0000, .write) == .fault(.writePermission, entryAddress: leaf))
-        #expect(ending(TestMachine.first, 1 << 50) == .fault(.addressBeyondWidth, entryAddress: nil))
+        #expect(ending(TestMachine.first, 0x20_0000, .write) == .fault(.vtd(.writePermission), entryAddress: leaf))
+        #expect(ending(TestMachine.first, 1 << 50) == .fault(.vtd(.addressBeyondWidth), entryAddress: nil))
         #expect(ending(TestMachine.first, 0xfee0_0000) == .interrupt)
         #expect(ending(TestMachine.first, 0xc000_0000) == .unknown(page: PhysicalAddress(0x4100_0000)))
         let stranger = RequesterID(segment: 0, rid: 0x28)
-        #expect(ending(stranger, 0) == .fault(.contextNotPresent, entryAddress: source.contextEntry(stranger)))
+        #expect(ending(stranger, 0) == .fault(.vtd(.contextNotPresent), entryAddress: source.contextEntry(stranger)))
         #expect(
             ending(RequesterID(segment: 0, rid: 0x100), 0)
-                == .fault(.rootNotPresent, entryAddress: PhysicalAddress(source.rootTable.rawValue + 16)))
+                == .fault(.vtd(.rootNotPresent), entryAddress: PhysicalAddress(source.rootTable.rawValue + 16)))
         #expect(ending(RequesterID(segment: 7, rid: 0), 0) == nil)
         let tagged = machine.trace(device: TestMachine.first, pasid: PASID(1), iova: IOVA(0))
-        #expect(tagged?.ending == .fault(.pasidInLegacyMode, entryAddress: nil))
+        #expect(tagged?.ending == .fault(.vtd(.pasidInLegacyMode), entryAddress: nil))
     }
 }

@@ -1,5 +1,5 @@
-import IOMMUModel
 import Hardware
+import IOMMUModel
 import PageTables
 import Snapshot
 

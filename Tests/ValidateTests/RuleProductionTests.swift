@@ -19,6 +19,36 @@ struct RuleCase: Sendable, CustomTestStringConvertible {
     var testDescription: String { "\(rule.rawValue): \(name)" }
 }
 
+/// One edit of a sound machine with PASIDs, and the finding that it must give.
+struct PASIDRuleCase: Sendable, CustomTestStringConvertible {
+    var vendor: PASIDMachine.Vendor
+    var rule: RuleID
+    var name: String
+    var severity: Severity
+    var device: RequesterID?
+    var pasid: UInt32?
+    var iova: UInt64?
+    /// Edits the machine and answers the address that the finding must carry.
+    var edit: @Sendable (inout PASIDMachine) throws -> PhysicalAddress?
+
+    init(
+        _ vendor: PASIDMachine.Vendor, _ rule: RuleID, _ name: String, severity: Severity = .error,
+        device: RequesterID? = nil, pasid: UInt32? = nil, iova: UInt64? = nil,
+        edit: @escaping @Sendable (inout PASIDMachine) throws -> PhysicalAddress?
+    ) {
+        self.vendor = vendor
+        self.rule = rule
+        self.name = name
+        self.severity = severity
+        self.device = device
+        self.pasid = pasid
+        self.iova = iova
+        self.edit = edit
+    }
+
+    var testDescription: String { "\(vendor) \(rule.rawValue): \(name)" }
+}
+
 @Suite struct RuleProductionTests {
     @Test func `a sound machine has no finding`() throws {
         #expect(try TestMachine().check() == [])
@@ -35,9 +65,34 @@ struct RuleCase: Sendable, CustomTestStringConvertible {
         }
         #expect(expected.count == 1, "found: \(findings.map(\.description).joined(separator: "\n"))")
         #expect(expected.first?.severity == example.severity)
-        // Beside it only what the rule implies, and what those imply.
-        var allowed: Set<RuleID> = [example.rule]
-        var open = [example.rule]
+        Self.expectNothing(beside: example.rule, in: findings)
+    }
+
+    @Test(arguments: PASIDMachine.Vendor.allCases)
+    func `a sound machine with PASIDs has no finding`(vendor: PASIDMachine.Vendor) throws {
+        #expect(try PASIDMachine(vendor).check() == [])
+    }
+
+    @Test(arguments: PASIDRuleCase.all)
+    func `one edit of a machine with PASIDs gives the finding meant for it`(example: PASIDRuleCase) throws {
+        var machine = try PASIDMachine(example.vendor)
+        let address = try example.edit(&machine)
+        let findings = try machine.check()
+        let expected = findings.filter {
+            $0.rule == example.rule && $0.device == example.device && $0.pasid?.rawValue == example.pasid
+                && $0.address == address && $0.iova?.rawValue == example.iova
+        }
+        #expect(
+            expected.count == 1,
+            "\(address.map(\.description) ?? "-"); found: \(findings.map(\.description).joined(separator: "\n"))")
+        #expect(expected.first?.severity == example.severity)
+        Self.expectNothing(beside: example.rule, in: findings)
+    }
+
+    /// Only what the rule implies, and what those imply.
+    static func expectNothing(beside rule: RuleID, in findings: [Finding]) {
+        var allowed: Set<RuleID> = [rule]
+        var open = [rule]
         while let next = open.popLast() {
             for implied in Rule.of(next).implied where allowed.insert(implied).inserted { open.append(implied) }
         }
@@ -65,7 +120,7 @@ struct RuleCase: Sendable, CustomTestStringConvertible {
 
     @Test(arguments: RuleID.allCases)
     func `every rule is produced by an edit here or has its place elsewhere`(id: RuleID) {
-        let here = RuleCase.all.contains { $0.rule == id }
+        let here = RuleCase.all.contains { $0.rule == id } || PASIDRuleCase.all.contains { $0.rule == id }
         #expect(here != (Self.elsewhere[id] != nil), "\(id.rawValue)")
     }
 }

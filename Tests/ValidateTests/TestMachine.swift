@@ -5,7 +5,8 @@ import Snapshot
 
 @testable import Validate
 
-/// A small machine: one VT-d unit, three devices with a paging domain each for two of them and pass-through for the third.
+/// A small machine: one VT-d unit, three devices with a paging domain each for two of them and pass-through for the
+/// third.
 ///
 /// Tables are written word by word, so that what a test expects does not come from the mapper.
 struct TestMachine {

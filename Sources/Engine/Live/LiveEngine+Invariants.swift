@@ -65,7 +65,8 @@ extension LiveEngine {
         var owners: [Domain.CacheTag: DomainID] = [:]
         for domain in domains {
             for tag in domain.cacheTags {
-                if let other = owners.updateValue(domain.id, forKey: tag), domain.table?.configuration.format != .x86_64 {
+                if let other = owners.updateValue(domain.id, forKey: tag), domain.table?.configuration.format != .x86_64
+                {
                     result.append(
                         "tag \(tag.cacheTag) of unit \(tag.unit) belongs to domains \(other) and \(domain.id)")
                 }
@@ -164,7 +165,8 @@ extension LiveEngine {
         var configuration = table.configuration
         configuration.accessedDirty = false
         let view = machine.memory.view
-        let access: Access = area.protection.contains(.read) ? .read : .write
+        let protection = configuration.format.granted(area.protection)
+        let access: Access = protection.contains(.read) ? .read : .write
         var result: [String] = []
         for page in area.range.first.page...area.range.last.page {
             let iova = IOVA(page: page)
@@ -172,7 +174,7 @@ extension LiveEngine {
             guard
                 case .translated(let translation) = Walker.translate(
                     configuration, root: table.root, memory: view, iova: iova, access: access),
-                translation.pa.rawValue == wanted, translation.protection == area.protection
+                translation.pa.rawValue == wanted, translation.protection == protection
             else {
                 result.append("area \(area.range): the tables differ at \(iova)")
                 continue

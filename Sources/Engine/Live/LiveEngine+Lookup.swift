@@ -88,12 +88,12 @@ extension LiveEngine {
         dropDeviceTag(of: device)
     }
 
-    /// What the hardware makes of the requests of `key` now, as memory says; `nil` when it refuses them, or that cannot be
-    /// known.
+    /// What the lookup entry says now of the requests of `key`, also where their device may not use PASIDs at all (VT-d's
+    /// PASIDE is 0); `nil` when it refuses them, or that cannot be known.
     public func resolved(_ key: AttachmentKey) -> RequestContext? {
         guard let device = machine.device(key.requester), let unit = machine.unit(device.unit),
             case .context(let context) = unit.hardware.resolve(
-                key.requester.rid, pasid: key.pasid, memory: machine.memory.view),
+                key.requester.rid, pasid: key.pasid, memory: machine.memory.view, asListed: true),
             // AMD blocks by an entry that lets nothing pass.
             context.path.passThroughRights?.isEmpty != true
         else { return nil }
@@ -128,9 +128,13 @@ extension LiveEngine {
     /// as the whole way: they go as a whole.
     func invalidate(_ domain: DomainID, range: IOVARange? = nil) {
         guard let record = domainTable[domain] else { return }
-        for tag in record.cacheTags { machine.unit(tag.unit)?.invalidate(CacheSpace(tag: tag.cacheTag, pasid: nil), range: range) }
+        for tag in record.cacheTags {
+            machine.unit(tag.unit)?.invalidate(CacheSpace(tag: tag.cacheTag, pasid: nil), range: range)
+        }
         for key in record.users {
-            guard let space = attachmentTable[key]?.space, let unit = machine.device(key.requester)?.unit else { continue }
+            guard let space = attachmentTable[key]?.space, let unit = machine.device(key.requester)?.unit else {
+                continue
+            }
             machine.unit(unit)?.invalidate(space, range: range)
         }
         for child in domainTable.values where child.parent == domain { invalidate(child.id) }
@@ -142,7 +146,8 @@ extension UnitHardware {
     /// supported (of tables that grow: the smallest, which may grow as far as the unit can walk).
     func tableConfiguration(format: PageTableFormatKind, addressBits: Int?) -> PageTableConfiguration? {
         let shapes = PageTableConfiguration.topLevels(of: format).compactMap {
-            hardware.configuration(format: format, topLevel: $0, signExtended: format == .x86_64)
+            // AMD's untagged requests, through PASID 0's tables, are not sign-extended: what they reach, all reach.
+            hardware.configuration(format: format, topLevel: $0, signExtended: format == .x86_64 && kind != .amdVi)
         }
         guard format == .amdV1 else {
             guard let addressBits else { return shapes.last }

@@ -104,7 +104,8 @@ extension LiveEngine {
             let tables = unit.lookupTables(memory: machine.memory.view)
             for entry in tables.deviceEntries() {
                 if let device = machine.device(entry.requester), device.unit == unit.id {
-                    if attachmentKeys(of: device.requester).contains(where: { attachmentTable[$0]!.entryAddress != nil }) {
+                    if attachmentKeys(of: device.requester).contains(where: { attachmentTable[$0]!.entryAddress != nil }
+                    ) {
                         continue
                     }
                     guard isBlockable(device.group) else { continue }

@@ -202,7 +202,8 @@ public struct RestoringEngine: ~Copyable {
     /// frames and tags simply stay taken.
     ///
     /// - Throws: `ENODEV`, `EOPNOTSUPP` the group must not be blocked.
-    public mutating func quarantine(_ requester: RequesterID, holding domains: [PASID?: DomainID] = [:]) throws(Refusal) {
+    public mutating func quarantine(_ requester: RequesterID, holding domains: [PASID?: DomainID] = [:]) throws(Refusal)
+    {
         try engine.quarantine(requester, holding: domains)
     }
 

@@ -28,7 +28,9 @@ struct LookupMemory {
     func words(_ count: Int, at address: PhysicalAddress) -> [UInt64]? {
         var words: [UInt64] = []
         for index in 0..<count {
-            guard let place = address.offset(by: UInt64(index) * 8), let word = memory.word(at: place) else { return nil }
+            guard let place = address.offset(by: UInt64(index) * 8), let word = memory.word(at: place) else {
+                return nil
+            }
             words.append(word)
         }
         return words

@@ -9,11 +9,11 @@ struct AMDDeviceTableReader {
     private var gcr3: AMDGCR3Reader
     private var pages = Set<LookupListing.Page>()
 
-    init(hardware: AMDUnitHardware, memory: MemoryView) {
+    init(hardware: AMDUnitHardware, memory: MemoryView, budget: LookupBudget) {
         self.hardware = hardware
         self.memory = memory
         listing = LookupListing(root: hardware.registers.deviceTable)
-        gcr3 = AMDGCR3Reader(hardware: hardware, memory: memory)
+        gcr3 = AMDGCR3Reader(hardware: hardware, memory: memory, budget: budget)
     }
 
     mutating func run() {

@@ -9,11 +9,18 @@ struct AMDGCR3Reader {
     private(set) var pages = Set<LookupListing.Page>()
     private var nodes: [Key: Node] = [:]
     private var listed = 0
+    /// Words of tables that have a defect told: a page may be a table at several levels, and of several guests.
+    private var told = Set<PhysicalAddress>()
     private var isExhausted = false
 
-    init(hardware: AMDUnitHardware, memory: MemoryView) {
+    private let pageLimit: Int
+    private let pasidLimit: Int
+
+    init(hardware: AMDUnitHardware, memory: MemoryView, budget: LookupBudget) {
         self.hardware = hardware
         self.memory = memory
+        pageLimit = min(budget.pageUses, AMDUnitHardware.gcr3PageLimit)
+        pasidLimit = min(budget.pasids, AMDUnitHardware.pasidLimit)
     }
 
     /// What a table's content depends on.
@@ -56,8 +63,8 @@ struct AMDGCR3Reader {
     ) {
         for (index, entry) in node.entries {
             guard let pasid = Self.pasid(prefix, index, level) else { return }
-            guard listed < AMDUnitHardware.pasidLimit else {
-                exhaust("more than \(AMDUnitHardware.pasidLimit) PASIDs", device, rid: rid, into: &listing)
+            guard listed < pasidLimit else {
+                exhaust("more than \(pasidLimit) PASIDs", device, rid: rid, into: &listing)
                 return
             }
             if level > 1 {
@@ -88,8 +95,8 @@ struct AMDGCR3Reader {
     ) -> Node {
         let key = key(pointer, level: level, device, guest)
         if let known = nodes[key] { return known }
-        guard nodes.count < AMDUnitHardware.gcr3PageLimit else {
-            exhaust("more than \(AMDUnitHardware.gcr3PageLimit) GCR3 tables", device, rid: rid, into: &listing)
+        guard nodes.count < pageLimit else {
+            exhaust("more than \(pageLimit) GCR3 tables", device, rid: rid, into: &listing)
             return Node()
         }
         var node = Node()
@@ -131,11 +138,11 @@ struct AMDGCR3Reader {
         return node
     }
 
-    private func report(
+    private mutating func report(
         _ entry: AMDGCR3Entry, pasid: PASID?, rid: UInt16, at address: PhysicalAddress,
         into listing: inout LookupListing
     ) {
-        guard entry.rawValue != 0 else { return }
+        guard entry.rawValue != 0, told.insert(address).inserted else { return }
         let bits = entry.violations.map(\.description).joined(separator: ", ")
         listing.defects.append(
             LookupDefect(

@@ -12,8 +12,8 @@ extension AMDUnitHardware {
     ///
     /// Bounded: a GCR3 table is decoded once however many entries point to it, at most ``gcr3PageLimit`` of them, and at
     /// most ``pasidLimit`` entries with a PASID are listed; a defect (`table-budget-exceeded`) says when there are more.
-    public func listing(memory: MemoryView) -> LookupListing {
-        var reader = AMDDeviceTableReader(hardware: self, memory: memory)
+    public func listing(memory: MemoryView, budget: LookupBudget = LookupBudget()) -> LookupListing {
+        var reader = AMDDeviceTableReader(hardware: self, memory: memory, budget: budget)
         reader.run()
         return reader.listing
     }

@@ -26,14 +26,22 @@ extension VTDListing {
                 if isExhausted { return }
             }
             // What follows the last entry in its page can only be a larger directory's.
-            for index in end..<512 where words[index] & 1 != 0 {
-                report(
-                    .vtdPASIDBeyondDirectory, at: Self.word(index, of: page), rid: device.rid,
-                    "directory entry \(first + index) is present, but PDTS \(context.directorySizeCode) ends the "
-                        + "directory at \(count): PASIDs \((first + index) * 64) to \((first + index) * 64 + 63) are out of reach",
-                    once: true)
-            }
+            reportBeyond((end..<512).filter { words[$0] & 1 != 0 }, of: page, first, device)
         }
+    }
+
+    /// Tells, at the word that says where the directory ends, of the present entries `indices` of its last page, whose
+    /// first entry is `first`.
+    private mutating func reportBeyond(_ indices: [Int], of page: PhysicalAddress, _ first: Int, _ device: Device) {
+        guard let lowest = indices.first, let highest = indices.last else { return }
+        let context = device.context
+        let more = lowest == highest ? "" : ", and \(indices.count - 1) more up to \(first + highest)"
+        report(
+            .vtdPASIDBeyondDirectory, at: device.address, rid: device.rid,
+            "PDTS \(context.directorySizeCode) ends the PASID directory at \(context.directoryEntryCount) entries, "
+                + "yet entry "
+                + "\(first + lowest) at \(Self.word(lowest, of: page)) is present\(more): the PASIDs below it, from "
+                + "\((first + lowest) * 64) on, are out of reach")
     }
 
     private mutating func readTable(
@@ -60,6 +68,8 @@ extension VTDListing {
             return
         }
         note(table, .vtdPASIDTable)
+        // A defect of its words is told once: a table that is read again has none to tell.
+        let isNew = checkedTables.insert(table).inserted
         let refusal =
             device.refusal
             ?? (violations.isEmpty
@@ -72,7 +82,7 @@ extension VTDListing {
             guard !entry.isEmpty, let pasid = PASID(UInt32(index * 64 + slot)) else { continue }
             let place = PhysicalAddress(table.rawValue | UInt64(slot) << 6)
             let isTagged = pasid != device.untagged
-            check(entry, at: place, rid: device.rid, pasid: isTagged ? pasid : nil)
+            if isNew { check(entry, at: place, rid: device.rid, pasid: isTagged ? pasid : nil) }
             guard entry.isPresent, isTagged else { continue }
             device.hasTaggedEntries = true
             guard takePASID(at: place, rid: device.rid) else { return }

@@ -15,11 +15,13 @@ extension VTDUnitHardware {
     /// A shared directory or table is read once per use. Bounded: 256 root entries, 65,536 context entries, and for the
     /// PASID structures at most ``listedPageUses`` page uses and ``listedPASIDs`` PASIDs in all; at the bound the list
     /// ends with a `table-budget-exceeded` defect. A defect of a PASID structure's word is told once, at its first use.
-    public func listing(memory: MemoryView) -> LookupListing {
-        listing(memory: memory, pageUses: Self.listedPageUses, pasids: Self.listedPASIDs)
+    public func listing(memory: MemoryView, budget: LookupBudget = LookupBudget()) -> LookupListing {
+        listing(
+            memory: memory, pageUses: min(budget.pageUses, Self.listedPageUses),
+            pasids: min(budget.pasids, Self.listedPASIDs))
     }
 
-    /// As ``listing(memory:)``, with other bounds.
+    /// As ``listing(memory:budget:)``, with other bounds.
     func listing(memory: MemoryView, pageUses: Int, pasids: Int) -> LookupListing {
         var reader = VTDListing(self, memory: memory, pageUses: pageUses, pasids: pasids)
         switch registers.rootTableAddress.mode {
@@ -48,6 +50,8 @@ struct VTDListing {
     var isExhausted = false
     private var pages = Set<LookupListing.Page>()
     private var users: [PhysicalAddress: User] = [:]
+    /// The PASID tables whose entries were looked at for defects.
+    var checkedTables = Set<PhysicalAddress>()
     /// Defects of words that several devices share: told once.
     private var told = Set<Told>()
 

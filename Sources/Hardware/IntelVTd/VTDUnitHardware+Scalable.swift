@@ -4,7 +4,7 @@ import PageTables
 extension VTDUnitHardware {
     /// Half of the root entry, context entry, PASID directory entry, PASID-table entry (VT-d 3.4.3).
     func scalableLookup(
-        _ rid: UInt16, pasid: PASID?, memory: MemoryView, tracing: Bool, _ steps: inout [LookupStep]
+        _ rid: UInt16, pasid: PASID?, memory: MemoryView, tracing: Bool, asListed: Bool, _ steps: inout [LookupStep]
     ) -> Resolution {
         let width = registers.hostAddressWidth
         let table = registers.rootTableAddress.rootTable
@@ -34,7 +34,7 @@ extension VTDUnitHardware {
                     violations: reserved.violations(context)))
         }
         let suppressed = context.faultProcessingDisabled
-        if let reason = refusal(of: context, reserved) ?? refusal(of: pasid, by: context) {
+        if let reason = refusal(of: context, reserved) ?? refusal(of: pasid, by: context, asListed: asListed) {
             return fault(reason, at: address, suppressed: suppressed)
         }
         return pasidLookup(
@@ -117,13 +117,16 @@ extension VTDUnitHardware {
         return nil
     }
 
-    /// Why a usable context entry refuses requests with `pasid`, or `nil` (45h, 46h, 48h, 89h).
-    func refusal(of pasid: PASID?, by context: VTDScalableContextEntry) -> VTDFaultReason? {
+    /// Why a usable context entry refuses requests with `pasid`, or `nil` (45h, 46h, 48h, 89h). `asListed`: not because
+    /// the device may not use the PASID (45h, 89h).
+    func refusal(of pasid: PASID?, by context: VTDScalableContextEntry, asListed: Bool) -> VTDFaultReason? {
         guard let pasid else { return nil }
-        guard context.pasidEnabled else { return .pasidNotEnabled }
+        guard asListed || context.pasidEnabled else { return .pasidNotEnabled }
         guard context.reaches(pasid) else { return .pasidBeyondDirectory }
         guard pasid != untaggedPASID(context) else { return .pasidIsRIDPASID }
-        guard pasid.rawValue >> UInt32(registers.extendedCapability.pasidBits) == 0 else { return .pasidBeyondSize }
+        guard asListed || pasid.rawValue >> UInt32(registers.extendedCapability.pasidBits) == 0 else {
+            return .pasidBeyondSize
+        }
         return nil
     }
 

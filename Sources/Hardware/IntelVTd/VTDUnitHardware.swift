@@ -59,26 +59,33 @@ public struct VTDUnitHardware: Sendable, Hashable {
     ///
     /// As the hardware answers a request, so also: a request with a PASID faults in legacy mode (31h), where PASIDE is
     /// 0 (45h), where the PASID is RID_PASID's (48h). O(1), at most five reads.
-    public func resolve(_ rid: UInt16, pasid: PASID?, memory: MemoryView) -> Resolution {
+    ///
+    /// - Parameter asListed: go on, as ``listing(memory:budget:)`` does, where the device may not use the PASID (PASIDE is 0,
+    /// or
+    ///   it has more bits than ECAP.PSS says).
+    public func resolve(_ rid: UInt16, pasid: PASID?, memory: MemoryView, asListed: Bool = false) -> Resolution {
         var steps: [LookupStep] = []
-        return lookup(rid, pasid: pasid, memory: memory, tracing: false, &steps)
+        return lookup(rid, pasid: pasid, memory: memory, tracing: false, asListed: asListed, &steps)
     }
 
     /// The entries that the hardware reads for `rid` and `pasid`, root first, up to the one at which it stops.
-    public func steps(_ rid: UInt16, pasid: PASID?, memory: MemoryView) -> [LookupStep] {
+    ///
+    /// - Parameter asListed: as for ``resolve(_:pasid:memory:asListed:)``.
+    public func steps(_ rid: UInt16, pasid: PASID?, memory: MemoryView, asListed: Bool = false) -> [LookupStep] {
         var steps: [LookupStep] = []
-        _ = lookup(rid, pasid: pasid, memory: memory, tracing: true, &steps)
+        _ = lookup(rid, pasid: pasid, memory: memory, tracing: true, asListed: asListed, &steps)
         return steps
     }
 
     private func lookup(
-        _ rid: UInt16, pasid: PASID?, memory: MemoryView, tracing: Bool, _ steps: inout [LookupStep]
+        _ rid: UInt16, pasid: PASID?, memory: MemoryView, tracing: Bool, asListed: Bool = false,
+        _ steps: inout [LookupStep]
     ) -> Resolution {
         switch registers.rootTableAddress.mode {
         case .legacy where pasid != nil: fault(.pasidInLegacyMode, at: nil)
         case .legacy: legacyLookup(rid, memory: memory, tracing: tracing, &steps)
         case .scalable where registers.extendedCapability.scalableMode:
-            scalableLookup(rid, pasid: pasid, memory: memory, tracing: tracing, &steps)
+            scalableLookup(rid, pasid: pasid, memory: memory, tracing: tracing, asListed: asListed, &steps)
         case .scalable, .reserved: fault(.rootTableAddressInvalid, at: nil)
         case .abortDMA: fault(.dmaAborted, at: nil, suppressed: true)
         }

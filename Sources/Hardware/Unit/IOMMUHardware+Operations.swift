@@ -73,9 +73,11 @@ extension IOMMUHardware {
     }
 
     /// What the unit makes of the requests of `rid` with `pasid` (`nil`: untagged), from its root register on.
-    public func resolve(_ rid: UInt16, pasid: PASID?, memory: MemoryView) -> Resolution {
+    ///
+    /// - Parameter asListed: go on where ``listing(memory:budget:)`` does although the device may not use the PASID (VT-d).
+    public func resolve(_ rid: UInt16, pasid: PASID?, memory: MemoryView, asListed: Bool = false) -> Resolution {
         switch self {
-        case .vtd(let unit): unit.resolve(rid, pasid: pasid, memory: memory)
+        case .vtd(let unit): unit.resolve(rid, pasid: pasid, memory: memory, asListed: asListed)
         case .amd(let unit): unit.resolve(rid, pasid: pasid, memory: memory)
         }
     }
@@ -101,18 +103,20 @@ extension IOMMUHardware {
     }
 
     /// The lookup entries that the hardware reads for `rid` and `pasid`, root first, up to the one at which it stops.
-    public func steps(_ rid: UInt16, pasid: PASID?, memory: MemoryView) -> [LookupStep] {
+    ///
+    /// - Parameter asListed: as for ``resolve(_:pasid:memory:asListed:)``.
+    public func steps(_ rid: UInt16, pasid: PASID?, memory: MemoryView, asListed: Bool = false) -> [LookupStep] {
         switch self {
-        case .vtd(let unit): unit.steps(rid, pasid: pasid, memory: memory)
+        case .vtd(let unit): unit.steps(rid, pasid: pasid, memory: memory, asListed: asListed)
         case .amd(let unit): unit.steps(rid, pasid: pasid, memory: memory)
         }
     }
 
     /// Everything that stands in the unit's lookup structures, damaged entries included.
-    public func listing(memory: MemoryView) -> LookupListing {
+    public func listing(memory: MemoryView, budget: LookupBudget = LookupBudget()) -> LookupListing {
         switch self {
-        case .vtd(let unit): unit.listing(memory: memory)
-        case .amd(let unit): unit.listing(memory: memory)
+        case .vtd(let unit): unit.listing(memory: memory, budget: budget)
+        case .amd(let unit): unit.listing(memory: memory, budget: budget)
         }
     }
 

@@ -8,8 +8,9 @@ struct TranslateVerb: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "translate", abstract: "Follow one request of a device through the recorded tables.",
         discussion: """
-            One line for each entry that the hardware reads: its address, its value (lookup entries: low word, then \
-            high word) and what it means; the last line is the result. Exit code 1 when the request reaches no \
+            One line for each entry that the hardware reads: its address, its value (lookup entries: the lowest word \
+            first; in a table without the zero words at the end of long ones) and what it means; the last line is the \
+            result. Exit code 1 when the request reaches no \
             address: the hardware faults, or a page that it needs is not recorded.
             """)
 
@@ -53,8 +54,10 @@ struct TranslateVerb: ParsableCommand {
         return trace.steps.map(row) + [end]
     }
 
-    private static func row(_ step: TranslationTrace.Step) -> [Cell] {
-        let value = step.words.map { hex($0) }.joined(separator: " ")
+    private static func row(_ step: TranslationTrace.Step) -> [Cell] { row(step, step.words[...]) }
+
+    private static func row(_ step: TranslationTrace.Step, _ words: ArraySlice<UInt64>) -> [Cell] {
+        let value = words.map { hex($0) }.joined(separator: " ")
         return [.text(step.kind.description), Cell(step.address), .text(value), .text(step.meaning)]
     }
 
@@ -62,7 +65,10 @@ struct TranslateVerb: ParsableCommand {
     private func printTable(_ trace: TranslationTrace) throws {
         let sink = OutputSink(descriptor: 1)
         var stream = output.stream(Self.columns, sink: sink)
-        for step in trace.steps { try stream.row(Self.row(step)) }
+        for step in trace.steps {
+            let used = step.words.lastIndex { $0 != 0 } ?? 0
+            try stream.row(Self.row(step, step.words.prefix(max(2, used + 1))))
+        }
         try stream.finish()
         let isColored = Terminal.usesColor(output.colors.color, isTerminal: sink.isTerminal)
         let style: Style = trace.ending.isSuccess ? .good : .error
@@ -82,7 +88,7 @@ struct TranslateVerb: ParsableCommand {
             ("address", JSONText.value(Cell(trace.ending.place))),
             ("protection", JSONText.value(Cell(trace.ending.protection))),
             ("page_size", JSONText.value(Cell(trace.ending.pageBytes))),
-            ("fault", JSONText.value(Cell(trace.ending.reason?.rawValue))),
+            ("fault", JSONText.value(Cell(trace.ending.reason?.code))),
             ("message", JSONText.string(trace.ending.description)),
         ]
         let sink = OutputSink(descriptor: 1)
@@ -132,7 +138,7 @@ extension TranslationTrace.Ending {
         if case .address(_, _, let size?) = self { 1 << UInt64(size) } else { nil }
     }
 
-    var reason: VTDFaultReason? {
+    var reason: FaultReason? {
         if case .fault(let reason, _) = self { reason } else { nil }
     }
 }
