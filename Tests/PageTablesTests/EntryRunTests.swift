@@ -11,7 +11,7 @@ import Testing
         while words.count < 512 {
             let first = random.next() & ~noise
             for number in 0..<random.next() % 96 + 1 {
-                words.append((first &+ (number >> slotsLog2) << sizeLog2) & ~noise | random.next() & noise)
+                words.append((first &+ ((number >> slotsLog2) << sizeLog2)) & ~noise | random.next() & noise)
             }
         }
         return Array(words.prefix(512))
@@ -30,7 +30,7 @@ import Testing
                 var naive = from
                 while naive < to,
                     words[naive] & ~noise
-                        == words[from] & ~noise &+ (UInt64(naive - from) >> slotsLog2) << sizeLog2
+                        == words[from] & ~noise &+ ((UInt64(naive - from) >> slotsLog2) << sizeLog2)
                 { naive += 1 }
                 #expect(run.end(in: words, from: from, to: to) == naive, "round \(round), \(from)..<\(to)")
                 if slotsLog2 == 0 {

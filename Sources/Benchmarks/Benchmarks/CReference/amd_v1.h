@@ -76,7 +76,8 @@ static inline uint64_t amd_leaf_word(uint64_t address, int log2, uint8_t rights,
                                      const struct ref_config *config) {
     bool is_slot = (log2 - 12) % 9 == 0;
     uint64_t code = is_slot ? 0 : (((uint64_t)1 << (log2 - 1)) - 0x1000) | AMD_NEXT_LEVEL;
-    return address | AMD_PRESENT | code | (uint64_t)(rights & 3) << 61 | (snoop ? AMD_COHERENT : 0) | config->encryption;
+    return address | AMD_PRESENT | code | (uint64_t)(rights & 3) << 61 | (snoop ? AMD_COHERENT : 0)
+        | config->encryption;
 }
 
 static inline uint64_t amd_table_word(uint64_t address, int level, const struct ref_config *config) {

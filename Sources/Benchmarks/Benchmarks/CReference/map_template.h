@@ -19,7 +19,8 @@ static int F(refuse_leaves)(const struct ref_config *config, const struct ref_me
         if (kind == REF_NOT_PRESENT) continue;
         if (kind == REF_OK) return EADDRINUSE;
         if (kind != REF_KIND_TABLE) return EIO;
-        int error = F(refuse_leaves)(config, memory, F(table_address)(word, config), F(next_level)(word, level), visits);
+        uint64_t next = F(table_address)(word, config);
+        int error = F(refuse_leaves)(config, memory, next, F(next_level)(word, level), visits);
         if (error != 0) return error;
     }
     return 0;
@@ -209,7 +210,8 @@ NOINLINE static int F(general_map)(const struct ref_config *config, uint64_t roo
     uint64_t last = iova + (byte_count - 1), last_pa = pa + (byte_count - 1);
     // Both ends in the lower half, or both in the upper one.
     if (last < iova || ((iova ^ last) & config->beyond) != 0) return ERANGE;
-    if (!ref_contains(config, iova, F(can_sign_extend)) || !ref_contains(config, last, F(can_sign_extend))) return ERANGE;
+    if (!ref_contains(config, iova, F(can_sign_extend))) return ERANGE;
+    if (!ref_contains(config, last, F(can_sign_extend))) return ERANGE;
     if (last_pa < pa || ((pa | last_pa) & ~(config->encodable | 0xfff)) != 0) return ERANGE;
     if (snoop && !config->can_snoop) return EOPNOTSUPP;
 

@@ -13,7 +13,8 @@ F(leaf_result)(uint64_t word, uint64_t entry_address, int level, uint8_t rights,
     rights = (rights & F(rights)(word)) | F(granted);
     uint8_t missing = (is_write ? REF_WRITE | REF_USER : REF_READ | REF_USER) & ~rights;
     if (missing != 0) {
-        result.status = (missing & REF_USER) != 0 ? REF_NO_USER : (missing & REF_READ) != 0 ? REF_NO_READ : REF_NO_WRITE;
+        result.status = (missing & REF_READ) != 0 ? REF_NO_READ : REF_NO_WRITE;
+        if ((missing & REF_USER) != 0) result.status = REF_NO_USER;
         return result;
     }
     int shift = F(leaf_size_log2)(word, level, config);
@@ -28,7 +29,8 @@ NOINLINE static struct ref_translation F(general_translate)(const struct ref_con
                                                             const struct ref_memory *memory, uint64_t iova,
                                                             bool is_write) {
     if (!ref_contains(config, iova, F(can_sign_extend)))
-        return (struct ref_translation){.status = config->bias == 0 ? REF_OUT_OF_RANGE : REF_NON_CANONICAL, .level = -1};
+        return (struct ref_translation){
+            .status = config->bias == 0 ? REF_OUT_OF_RANGE : REF_NON_CANONICAL, .level = -1};
     uint64_t table = root;
     uint8_t rights = F(root_rights)(config);
     for (int level = config->top_level;;) {

@@ -1,26 +1,27 @@
-// The reference side of the benchmarks: page tables of three formats in C (VT-d 3.7 and 9.8; AMD 48882 2.2.3; SDM 3A 4.5).
+// The reference side of the benchmarks: page tables of three formats in C (VT-d 3.7 and 9.8; AMD 48882 2.2.3; SDM 3A
+// 4.5).
 //
 // What both sides do, check by check:
 //
 //   translate   input address within the configured width (sign-extended where the configuration says so); for every
 //               level: the table frame is in a segment of physical memory (largest segment first, then binary search),
 //               present, what kind of entry at that level, reserved mask of the kind; AMD v1: next level below the own
-//               one, skipped bits 0; rights of all levels and of the root's pointer ANDed and compared with the access;
-//               accessed and dirty bits asked for only when the configuration says so; the result is address, page size,
-//               level, rights and entry address, or the fault with its level and entry address.
+//               one, skipped bits 0; rights of all levels and of the root's pointer ANDed and compared with the
+//               access; accessed and dirty bits asked for only when the configuration says so; the result is address,
+//               page size, level, rights and entry address, or the fault with its level and entry address.
 //   map         range not empty, all of it 4 KiB aligned, within the input width (one half of it when sign-extended),
 //               within the output address mask; rights not empty; snooping only where an entry can force it; largest
-//               leaves that alignment, length and hardware allow (AMD v1: contiguous ones too, every slot written); for
-//               every level on the way down the checks of translate; every slot is free or a table below which nothing is
-//               mapped (else EADDRINUSE), and the arena has the frames that will be missing, before anything is written;
-//               missing tables taken from the arena, zeroed and marked in use; left-over empty tables replaced by leaves
-//               and freed; a dirty byte set for every table frame written.
+//               leaves that alignment, length and hardware allow (AMD v1: contiguous ones too, every slot written);
+//               for every level on the way down the checks of translate; every slot is free or a table below which
+//               nothing is mapped (else EADDRINUSE), and the arena has the frames that will be missing, before
+//               anything is written; missing tables taken from the arena, zeroed and marked in use; left-over empty
+//               tables replaced by leaves and freed; a dirty byte set for every table frame written.
 //               One leaf: one walk. A range: one pass that checks, one that writes; both recursive by level.
 //
-// Both are laid out the same way, so that languages are compared and not layouts: a function that asks for the format and
-// one copy per format behind it; what is nearly always asked for (tables in the largest segment, one leaf) is a loop without
-// a call in it that gives up, nothing written, on whatever is not so simple; a general path behind it does all of it. A range
-// writes its lowest tables without a call.
+// Both are laid out the same way, so that languages are compared and not layouts: a function that asks for the format
+// and one copy per format in it; what is nearly always asked for (tables in the largest segment, one leaf) is a loop
+// without a call in it that gives up, nothing written, on whatever is not so simple; a general path behind it does all
+// of it. A range writes its lowest tables without a call.
 //
 // Both run with a configuration that is only known at run time, through a call that is not inlined into the caller, and
 // with the bounds that the library has against damaged tables (`REF_VISIT_LIMIT`).
@@ -138,7 +139,8 @@ struct ref_translation ref_translate(const struct ref_config *_Nonnull config, u
 
 // 0, EINVAL, ERANGE, EOPNOTSUPP, EADDRINUSE, ENOMEM, or EIO for a damaged tree. On an error nothing has changed.
 int ref_map(const struct ref_config *_Nonnull config, uint64_t root, const struct ref_memory *_Nonnull memory,
-            struct ref_arena *_Nonnull arena, uint64_t iova, uint64_t pa, uint64_t byte_count, uint8_t rights, bool snoop);
+            struct ref_arena *_Nonnull arena, uint64_t iova, uint64_t pa, uint64_t byte_count, uint8_t rights,
+            bool snoop);
 
 // The loops that are timed: `count` calls each. The sum of the results, or of the errors.
 uint64_t ref_map_each(const struct ref_config *_Nonnull config, uint64_t root, const struct ref_memory *_Nonnull memory,
@@ -149,8 +151,8 @@ uint64_t ref_translate_each(const struct ref_config *_Nonnull config, uint64_t r
 // The sum of `count` words: what reading them costs at least.
 uint64_t ref_sum(const uint64_t *_Nonnull words, size_t count);
 
-// Maps the file at `path`, all of it and private, reads every word of the `count` pages at these offsets, and unmaps it.
-// The sum of the words; `*error` is 0 or an error number.
+// Maps the file at `path`, all of it and private, reads every word of the `count` pages at these offsets, and unmaps
+// it. The sum of the words; `*error` is 0 or an error number.
 uint64_t ref_read_pages(const char *_Nonnull path, const uint64_t *_Nonnull offsets, size_t count, int *_Nonnull error);
 
 // Writes `byte_count` bytes to `file` and waits for fdatasync. 0 or an error number.
