@@ -92,12 +92,14 @@ public struct TableArena: ~Copyable, @unchecked Sendable {
         return nil
     }
 
-    /// `count` consecutive frames full of zeros, marked dirty, from frames that were never allocated; `nil` when no range
-    /// has them. For structures that the hardware indexes as one array. Freed frame by frame.
+    /// `count` consecutive frames full of zeros, marked dirty; `nil` when no range has them. For structures that the
+    /// hardware indexes as one array. Freed frame by frame.
     ///
-    /// Frames of a range's end that are too few are kept for ``allocate(memory:)``. O(count + ranges).
+    /// Frames that were never allocated come first; those of a range's end that are too few are kept for
+    /// ``allocate(memory:)``. O(count + ranges), O(frames) once the fresh ones are used up.
     public mutating func allocate(contiguous count: Int, memory: MemoryView) -> PhysicalAddress? {
         precondition(count > 0, "at least one frame")
+        if count == 1 { return allocate(memory: memory) }
         var first = nextFresh
         for range in ranges where range.firstIndex + range.count > first {
             first = max(first, range.firstIndex)
@@ -118,6 +120,22 @@ public struct TableArena: ~Copyable, @unchecked Sendable {
                 return frame
             }
             first = range.firstIndex + range.count
+        }
+        return reallocate(contiguous: count, memory)
+    }
+
+    /// As ``allocate(contiguous:memory:)``, from any free frames.
+    private mutating func reallocate(contiguous count: Int, _ memory: MemoryView) -> PhysicalAddress? {
+        for range in ranges {
+            var free = 0
+            for index in range.firstIndex..<range.firstIndex + range.count {
+                free = used[index] == 0 ? free + 1 : 0
+                guard free == count else { continue }
+                // They stay in the list of freed ones, which is asked whether they are in use.
+                let frame = take(index - count + 1, memory)
+                for next in index - count + 2...index { _ = take(next, memory) }
+                return frame
+            }
         }
         return nil
     }

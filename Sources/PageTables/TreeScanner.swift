@@ -204,6 +204,11 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
             if same >= 0, records[Int(same)].entry == entry { return same }
             report(.reused(PhysicalAddress(page)), at: index, of: parent, value: word)
             if same >= 0 {
+                // A hostile tree may be nothing else.
+                guard tree.laterUses.count < tree.budget.runs else {
+                    tree.isComplete = false
+                    return same
+                }
                 tree.laterUses.append(.init(record: same, entry: entry))
                 return same
             }

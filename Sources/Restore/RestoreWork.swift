@@ -20,7 +20,9 @@ struct RestoreWork: ~Copyable {
     private var sessions: [SessionID] = []
     private var adopted: [DomainID: DomainID] = [:]
     private var refused: [DomainID: Refusal] = [:]
+    /// Domains that a dead engine had built: those with host tables by these, nested ones by their recorded domain.
     private var found: [TableKey: DomainID] = [:]
+    private var foundNested: [DomainID: DomainID] = [:]
     private var devices: [HandoverReport.Device] = []
     private var domains: [AttachmentKey: Restorer.AttachedDomain] = [:]
     private var foundReplaced: [AttachmentKey] = []
@@ -28,9 +30,8 @@ struct RestoreWork: ~Copyable {
     private var differences: [RequesterID: String] = [:]
 
     private struct TableKey: Hashable {
-        var unit: UnitID
+        var format: PageTableFormatKind
         var root: PhysicalAddress
-        var tag: UInt32
     }
 
     /// A domain that a dead engine had built is adopted under its token with this bit set: the token itself belongs to
@@ -285,28 +286,38 @@ struct RestoreWork: ~Copyable {
         let token = token(of: attachment.domain).map { $0 | Self.rebuiltTokenBit }
         let isNested = recorded.domains.first { $0.id == attachment.domain }?.kind == .nested
         let hostToken = isNested ? host(of: attachment.domain, engine: DomainID(0))?.token : token
-        let table = TableKey(unit: unit, root: stage.root, tag: context.cacheTag)
-        if found[table] == nil {
-            try? books.reserveTag(unit: unit, tag: context.cacheTag)
+        let table = TableKey(format: stage.configuration.format, root: stage.root)
+        let tag = Domain.CacheTag(unit: unit, cacheTag: context.cacheTag)
+        try? books.reserveTag(unit: unit, tag: context.cacheTag)
+        if let known = found[table] {
+            // The same tables behind another unit, or under the tag of another entry.
+            if !isNested { try books.addTag(tag, to: known) }
+        } else {
             found[table] = try books.adoptDomain(
                 kind: .paging, geometry: target.geometry, on: unit,
-                cacheTags: isNested ? [] : [.init(unit: unit, cacheTag: context.cacheTag)], token: hostToken,
+                cacheTags: isNested ? [] : [tag], token: hostToken,
                 session: sessions.first)
             // Only after a crash: these pages are in no record, so the tree itself says which frames are taken.
             let pages = books.engine.tablePages(of: found[table]!)
             books.hold(frames: pages.compactMap { PhysicalRange(first: $0.address, bytes: 4096) })
         }
         var domain = found[table]!
-        if isNested, case .nested(let first, _) = context.path {
+        if let known = foundNested[attachment.domain] {
+            try books.addTag(tag, to: known)
+            domain = known
+        } else if isNested, case .nested(let first, _) = context.path {
             domain = try books.adoptDomain(
                 kind: .nested,
                 geometry: .init(
                     format: first.configuration.format, root: first.root,
                     topLevel: UInt8(first.configuration.topLevel), addressBits: UInt8(first.configuration.addressBits),
                     signExtended: first.configuration.signExtended), parent: domain, on: unit,
-                cacheTags: [.init(unit: unit, cacheTag: context.cacheTag)], token: token, session: sessions.first)
+                cacheTags: [tag], token: token, session: sessions.first)
+            foundNested[attachment.domain] = domain
         }
-        try attachRestored(attachment, to: domain, entryAddress: nil, space: nil)
+        try attachRestored(
+            attachment, to: domain, entryAddress: nil,
+            space: CacheSpace(tag: context.cacheTag, pasid: context.cachePASID))
         foundReplaced.append(key)
         return Restorer.AttachedDomain(
             recorded: attachment.domain, engine: domain, token: token, isRecordedTree: false,

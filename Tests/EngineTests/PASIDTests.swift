@@ -180,4 +180,49 @@ import Testing
         #expect(ground.engine.ioases.allSatisfy { !$0.isImmutable })
         #expect(ground.engine.checkInvariants() == [])
     }
+
+    @Test(arguments: UnitFlavour.tagged, 0...3)
+    func `an attach that runs out of frames half-way leaves nothing behind`(flavour: UnitFlavour, left: Int) throws {
+        var ground = try start(flavour, spaces: 2)
+        try ground.engine.attach(one, pasid: pasid(1), to: ground.hwpts[0])
+        let view = ground.engine.machine.memory.view
+        var taken: [PhysicalAddress] = []
+        while let frame = ground.engine.arena.allocate(memory: view) { taken.append(frame) }
+        for frame in taken.suffix(left) { ground.engine.arena.free(frame) }
+        let before = ground.engine.arena.allocatedCount
+        // AMD needs two more GCR3 tables, VT-d one more PASID table.
+        let found = errno { () throws(Errno) in
+            try ground.engine.attach(one, pasid: pasid(0x8_0000), to: ground.hwpts[1])
+        }
+        let needed = flavour.isAMD ? 2 : 1
+        #expect(found == (left < needed ? .ENOMEM : nil))
+        #expect(ground.engine.arena.allocatedCount == before + (left < needed ? 0 : needed))
+        // What this test holds is nobody's.
+        #expect(ground.engine.checkInvariants().filter { !$0.hasSuffix("but nobody's") } == [])
+        for frame in taken.dropLast(left) { ground.engine.arena.free(frame) }
+        if found != nil { try ground.engine.attach(one, pasid: pasid(0x8_0000), to: ground.hwpts[1]) }
+        #expect(ground.engine.checkInvariants() == [])
+        #expect(ground.engine.machine.dma(one, pasid: pasid(0x8_0000), iova: IOVA(0x1000), access: .read) == reached(1))
+    }
+
+    @Test func `a device tag goes with its quarantine's release, and host tables never stand under it`() throws {
+        var ground = try start(.amdV2, spaces: 1)
+        let unit = TestMachine.unit
+        let before = ground.engine.cacheTagsInUse(on: unit)
+        try ground.engine.attach(one, pasid: pasid(5), to: ground.hwpts[0])
+        #expect(ground.engine.cacheTagsInUse(on: unit).count == before.count + 1)
+        try ground.engine.quarantine(one)
+        try ground.engine.release(one)
+        #expect(ground.engine.cacheTagsInUse(on: unit) == before)
+        #expect(ground.engine.checkInvariants() == [])
+        // Untagged: from guest tables, under the device's tag, to host tables, under their domain's.
+        try ground.engine.claimOwner(GroupID(3), token: 7)
+        try ground.engine.attach(one, to: ground.hwpts[0])
+        let ioas = try ground.engine.createIOAS()
+        let host = try ground.engine.createHWPT(ioas: ioas, unit: unit, format: .amdV1)
+        try ground.engine.replace(one, with: host)
+        let tags = ground.engine.domain(ground.engine.hwpt(host)!.domain)?.cacheTags.map(\.cacheTag)
+        #expect(tags == ground.engine.attachments.first { $0.key.requester == one }.flatMap(\.space).map { [$0.tag] })
+        #expect(ground.engine.checkInvariants() == [])
+    }
 }

@@ -144,4 +144,24 @@ struct ArenaTests {
             }
         }
     }
+
+    @Test func `Frames that follow each other are found again once the fresh ones are used up`() throws {
+        let (machine, ranges) = try Self.machine()
+        var arena = try TableArena(ranges: ranges, memory: machine.view)
+        for _ in 0..<40 {
+            let four = arena.allocate(contiguous: 4, memory: machine.view)
+            let single = arena.allocate(contiguous: 1, memory: machine.view)
+            let first = try #require(four)
+            let one = try #require(single)
+            #expect(one.rawValue < first.rawValue || one.rawValue >= first.rawValue + 4 << 12)
+            #expect(arena.allocatedCount == 5)
+            let given = (0..<UInt64(4)).map { arena.free(PhysicalAddress(first.rawValue + $0 << 12)) }
+            let last = arena.free(one)
+            #expect(given == [true, true, true, true] && last)
+        }
+        let all = (0..<17).compactMap { _ in arena.allocate(memory: machine.view) }
+        #expect(Set(all).count == 17)
+        let none = arena.allocate(contiguous: 2, memory: machine.view)
+        #expect(none == nil)
+    }
 }

@@ -20,9 +20,12 @@ extension LiveEngine {
             } catch {
                 return error
             }
-            guard let domain = domainTable[attachment.domain], domain.kind.hasTables else { continue }
-            guard let ioas = domain.hwpt.flatMap({ hostIOAS(of: $0) }).flatMap({ ioasTable[$0] }), ioas.isImmutable
-            else { return Refusal(.EBUSY, .preserveDomain, requester: attachment.requester) }
+            for key in attachmentKeys(of: requester) {
+                guard let domain = attachmentTable[key].flatMap({ domainTable[$0.domain] }), domain.kind.hasTables
+                else { continue }
+                guard let ioas = domain.hwpt.flatMap({ hostIOAS(of: $0) }).flatMap({ ioasTable[$0] }), ioas.isImmutable
+                else { return Refusal(.EBUSY, .preserveDomain, requester: requester, pasid: key.pasid) }
+            }
         }
         return nil
     }

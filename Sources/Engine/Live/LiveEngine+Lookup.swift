@@ -45,7 +45,10 @@ extension LiveEngine {
         of domain: DomainID, path: TranslationPath, for device: MachineDevice
     ) throws(Errno) -> UInt32 {
         guard machine.unit(device.unit)?.kind == .amdVi else { return try cacheTag(of: domain, on: device.unit) }
-        if let tag = unitTable[device.unit]?.deviceTags[device.requester] { return tag }
+        // Host tables alone stand beside no guest ones.
+        if path.first?.configuration.format != .amdV1, let tag = unitTable[device.unit]?.deviceTags[device.requester] {
+            return tag
+        }
         guard path.first?.configuration.format == .x86_64 else { return try cacheTag(of: domain, on: device.unit) }
         guard let tag = try unitTable[device.unit]?.tags.allocate() else { throw .ENODEV }
         unitTable[device.unit]!.deviceTags[device.requester] = tag

@@ -57,8 +57,8 @@ extension LiveEngine {
     }
 
     /// Switches a device's requests to another HWPT without an instant in between: one change of the lookup entry (new
-    /// root, new tag), then the invalidations. Untagged requests move with the group, those with a PASID alone. An inherited domain is freed, tag and table pages, with its last
-    /// attachment.
+    /// root, new tag), then the invalidations. Untagged requests move with the group, those with a PASID alone. An
+    /// inherited domain is freed, tag and table pages, with its last attachment.
     ///
     /// `verified`: the trees were compared and are equal; an inherited domain is not left without that, unless
     /// `attachNew` insists, which is recorded. For an ordinary attachment both are ignored.
@@ -225,6 +225,7 @@ extension LiveEngine {
             }
             try engine.attachDefault(requester)
             engine.attachmentTable[key]!.state = .released
+            engine.dropDeviceTag(of: device)
             try engine.leaveHWPT(device.group)
             let others = engine.groupTable[device.group]!.members.flatMap { engine.attachmentKeys(of: $0) }.contains {
                 engine.attachmentTable[$0]!.state.isInherited

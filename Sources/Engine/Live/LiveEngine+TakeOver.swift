@@ -84,6 +84,12 @@ extension LiveEngine {
         unitTable[device.unit]!.deviceTags[device.requester] = tag
     }
 
+    /// Notes a tag of a domain taken over. AMD's guest tables are cached under the tags of their devices instead.
+    mutating func ownTakenOver(_ tag: Domain.CacheTag, by domain: DomainID) {
+        let isDevices = domainTable[domain]!.isGuestTables && machine.unit(tag.unit)?.kind == .amdVi
+        if !isDevices { own(tag, by: domain) }
+    }
+
     mutating func recordTakenOver(_ key: AttachmentKey, domain: DomainID, context: RequestContext) {
         if attachmentTable[key] == nil { addAttachment(key) }
         domainTable[attachmentTable[key]!.domain]!.users.remove(key)

@@ -142,10 +142,24 @@ public struct RestoringEngine: ~Copyable {
             domain.token = token
             domain.session = session
             engine.domainTable[id] = domain
-            // AMD's guest tables are cached under the tags of their devices.
-            let isDevices = geometry?.format == .x86_64 && engine.machine.unit(unit)?.kind == .amdVi
-            if !isDevices { for tag in cacheTags { engine.own(tag, by: id) } }
+            for tag in cacheTags { engine.ownTakenOver(tag, by: id) }
             return id
+        }
+    }
+
+    /// Notes one more tag of a domain that was taken over: another unit's, or that of another lookup entry.
+    ///
+    /// - Throws: `ENOENT` no such domain; `EINVAL`, `EEXIST` as
+    ///   ``adoptDomain(kind:holder:geometry:parent:on:cacheTags:token:session:)``.
+    public mutating func addTag(_ tag: Domain.CacheTag, to domain: DomainID) throws(Refusal) {
+        let arguments: [Event.Argument] = [
+            .init("domain", domain), .init("unit", tag.unit), .init("tag", UInt64(tag.cacheTag)),
+        ]
+        try engine.refusable("add-tag", arguments) { (engine) throws(Refusal) in
+            guard let record = engine.domainTable[domain] else { throw Refusal(.ENOENT) }
+            guard !record.cacheTags.contains(tag) else { return }
+            try engine.checkReserved([tag], isShared: record.isGuestTables)
+            engine.ownTakenOver(tag, by: domain)
         }
     }
 

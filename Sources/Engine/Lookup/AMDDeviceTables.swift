@@ -142,7 +142,9 @@ struct AMDDeviceTables: LookupTables {
             guard !isHosts, host == nil || !old.passesUntagged else { throw .EINVAL }
         }
         let mode = stage.configuration.topLevel == 4 ? 1 : 0
+        let isOurs = old.isValid && old.guestTranslation && !hasGuestsGCR3(old)
         var made: [PhysicalAddress] = []
+        var link: PhysicalAddress?
         do throws(Errno) {
             var wanted: AMDDeviceTableEntry
             // One mode and one second stage for all PASIDs of a device.
@@ -157,7 +159,6 @@ struct AMDDeviceTables: LookupTables {
             } else {
                 wanted = AMDDeviceTableEntry(passThroughWith: .readWrite, domainID: tag)
             }
-            let isOurs = old.isValid && old.guestTranslation && !hasGuestsGCR3(old)
             if isOurs {
                 setGuest(&wanted, like: old, giov: pasid == nil || old.guestIOProtection, mode: mode)
             } else {
@@ -167,25 +168,30 @@ struct AMDDeviceTables: LookupTables {
                     gcr3Root: PhysicalAddress(root.rawValue | encryption), glx: Self.levels(device) - 1,
                     giov: pasid == nil || !old.passesUntagged, guestPagingMode: mode)
             }
-            let place = try gcr3Entry(wanted, pasid ?? PASID(0)!, arena: &arena, &made)
+            let place = try gcr3Entry(wanted, pasid ?? PASID(0)!, arena: &arena, &made, &link)
             words.publish(
                 [AMDGCR3Entry(pointer: PhysicalAddress(stage.root.rawValue | encryption)).rawValue], at: place)
             publish(&wanted, keeping: old, at: address)
             return place
         } catch {
+            // Nothing in the tables that are in use may lead to what goes back.
+            if isOurs, let link { words.withdraw(1, at: link) }
             for frame in made { arena.free(frame) }
             throw error
         }
     }
 
-    /// The place for `pasid` in level 1, the tables above it made where they are missing.
+    /// The place for `pasid` in level 1, the tables above it made where they are missing; `link` is the entry that leads to
+    /// the first of them.
     private func gcr3Entry(
-        _ entry: AMDDeviceTableEntry, _ pasid: PASID, arena: inout TableArena, _ made: inout [PhysicalAddress]
+        _ entry: AMDDeviceTableEntry, _ pasid: PASID, arena: inout TableArena, _ made: inout [PhysicalAddress],
+        _ link: inout PhysicalAddress?
     ) throws(Errno) -> PhysicalAddress {
         guard AMDLookupIndex.gcr3Reaches(pasid, levels: entry.guestLevelsCode + 1) else { throw .EINVAL }
         while let last = path(entry, pasid).last {
             if last.level == 1 { return last.entry }
             let frame = try newFrame(arena: &arena, &made)
+            link = link ?? last.entry
             words.publish(
                 [AMDGCR3Entry(pointer: PhysicalAddress(frame.rawValue | encryption)).rawValue], at: last.entry)
         }

@@ -205,7 +205,8 @@ struct VTDScalableTables: LookupTables {
 
     /// Frees pages that nothing leads to any more: a damaged structure may name one page twice.
     private func free(_ pages: [PhysicalAddress], arena: inout TableArena) {
-        for page in pages where !unit.stillReaches(page, memory: words.memory) { arena.free(page) }
+        let reached = Set(unit.hardware.listing(memory: words.memory).pages.map(\.address))
+        for page in pages where !reached.contains(page) { arena.free(page) }
     }
 
     /// Takes the context table of half a bus out of the root table and frees it once no entry is left in it.

@@ -54,6 +54,9 @@ public struct Domain {
     /// The lowest tag on `unit`, or `nil` when it has none there.
     public func cacheTag(on unit: UnitID) -> UInt32? { cacheTags.first { $0.unit == unit }?.cacheTag }
 
+    /// Its tables, or those of its first stage, are a guest's kind, which AMD caches under the tags of devices.
+    var isGuestTables: Bool { (table?.stage ?? guestStage)?.configuration.format == .x86_64 }
+
     /// Carried by a handover.
     public var isPreserved: Bool { preservedCount > 0 }
 }
