@@ -57,19 +57,24 @@ enum AMDv1: PageTableFormat {
     static func kind(_ word: UInt64, level: Int, _ rules: EntryRules) -> EntryKind {
         if word & presentBit == 0 { return .notPresent }
         let code = nextLevelCode(word)
-        if code == 0 || code == sizedLeaf {
-            guard level != leaflessLevel else { return .invalid(.leafNotAllowed) }
-            if code == sizedLeaf {
-                let slot = UInt64(truncatingIfNeeded: 12 &+ 9 &* level)
-                // Larger than the slot, smaller than the whole table.
-                guard leafSizeLog2(word, level: level, rules) &- slot &- 1 < 8 else {
-                    return .invalid(.invalidPageSize)
-                }
+        // Asked for by itself, since it is what nearly every leaf has.
+        if code == 0 { return leafKind(word, level: level) }
+        if code == sizedLeaf {
+            let slot = UInt64(truncatingIfNeeded: 12 &+ 9 &* level)
+            // Larger than the slot, smaller than the whole table.
+            guard level == leaflessLevel || leafSizeLog2(word, level: level, rules) &- slot &- 1 < 8 else {
+                return .invalid(.invalidPageSize)
             }
-            return word & leafReserved == 0 ? .leaf : .invalid(.reservedBits)
+            return leafKind(word, level: level)
         }
         guard code <= UInt64(truncatingIfNeeded: level) else { return .invalid(.invalidLevel) }
         return word & rules.tableReserved == 0 ? .table : .invalid(.reservedBits)
+    }
+
+    @inline(__always)
+    private static func leafKind(_ word: UInt64, level: Int) -> EntryKind {
+        guard level != leaflessLevel else { return .invalid(.leafNotAllowed) }
+        return word & leafReserved == 0 ? .leaf : .invalid(.reservedBits)
     }
 
     @inline(__always)

@@ -20,6 +20,12 @@ struct MapRange {
         return UInt64(truncatingIfNeeded: 63 &- (sizes & (2 &<< bound &- 1)).leadingZeroBitCount)
     }
 
+    /// The largest of `sizes` that both addresses are congruent for, as a logarithm.
+    func widestLeafLog2(_ sizes: UInt64) -> UInt64 {
+        let bound = UInt64(truncatingIfNeeded: (iova ^ pa | 1 << 63).trailingZeroBitCount)
+        return UInt64(truncatingIfNeeded: 63 &- (sizes & (2 &<< bound &- 1)).leadingZeroBitCount)
+    }
+
     /// What `position` maps to.
     @inline(__always)
     func address(of position: UInt64) -> UInt64 { pa &+ (position &- iova) }

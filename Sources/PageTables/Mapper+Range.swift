@@ -145,14 +145,20 @@ extension Mapper {
         var position = first
         var index = 0
         let end = first &+ (UInt64(truncatingIfNeeded: count) &<< slot &- 1)
+        let widest = range.widestLeafLog2(sizes)
         while index < count {
             let log2 = range.leafLog2(sizes, at: position, end: end)
-            let word = Format.leafWord(
+            // Once the widest ones fit, they fit up to the end, but for what is left over.
+            let leaves = log2 == widest ? (end &- position &+ 1) &>> log2 : 1
+            var word = Format.leafWord(
                 range.address(of: position), log2: log2, rights: range.rights, options: range.options, range.rules)
             let slots = 1 &<< Int(truncatingIfNeeded: log2 &- slot)
-            writeLeaves(words + index, slots, word, 0)
-            index &+= slots
-            position &+= 1 &<< log2
+            for _ in 0..<leaves {
+                writeLeaves(words + index, slots, word, 0)
+                index &+= slots
+                word &+= 1 &<< log2
+            }
+            position &+= leaves &<< log2
         }
     }
 

@@ -57,20 +57,18 @@ enum FormatWalker<Format: PageTableFormat> {
         guard (Format.canSignExtend ? iova &+ rules.bias : iova) & rules.beyond == 0,
             memory.isPrimary(root)
         else { return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access) }
-        var level = configuration.topLevel
-        var mark = Format.mark(level: level)
-        var indices = Format.indices(of: iova, topLevel: level)
+        var shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* configuration.topLevel)
+        var mark = Format.mark(level: configuration.topLevel)
         var table = root
         var rights = Format.rootRights(rules)
-        while level != 0 {
-            let word = memory.primaryWords(ofPage: table)[Int(truncatingIfNeeded: indices &>> 55)]
+        while shift != 12 {
+            let word = memory.primaryWords(ofPage: table)[Int(truncatingIfNeeded: iova &>> shift & 511)]
             table = Format.tableAddress(word, rules)
             guard Format.isTable(word, mark: mark, rules), memory.isPrimary(table) else {
                 return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access)
             }
             rights &= Format.rights(word)
-            indices &<<= 9
-            level &-= 1
+            shift &-= 9
             mark &-= Format.markStep
         }
         let index = Int(truncatingIfNeeded: iova &>> 12 & 511)

@@ -68,7 +68,9 @@ public struct ContextCache: ~Copyable {
 
     /// Forgets all of a device, whatever the PASID.
     mutating func invalidate(_ requester: RequesterID) {
-        for index in all.indices where RequestKey(bits: all[index].key).rid == requester.rid { all[index].key = 0 }
+        for index in all.indices where all[index].key != 0 && RequestKey.rid(all[index].key) == requester.rid {
+            all[index].key = 0
+        }
     }
 
     mutating func invalidateAll() {
@@ -79,7 +81,7 @@ public struct ContextCache: ~Copyable {
     public var entries: [Entry] {
         all.filter { $0.key != 0 }.map { slot in
             Entry(
-                key: RequestKey(bits: slot.key).attachmentKey(segment: segment), space: CacheSpace(bits: slot.space),
+                key: RequestKey.attachmentKey(slot.key, segment: segment), space: CacheSpace(bits: slot.space),
                 passThrough: slot.passThrough == 0 ? nil : Protection(rawValue: slot.passThrough & ~Slot.passes))
         }.sorted { $0.key < $1.key }
     }

@@ -2,31 +2,34 @@ import IOMMUModel
 
 /// A requester and a PASID, or none, in one number. A unit serves one segment, so that is no part of it.
 struct RequestKey {
-    /// Requester id in 15:0, PASID in 35:16, bit 62 set when there is one, bit 63 always; so never 0.
+    /// One more than the requester id in 16:0; with a PASID that in 51:32 and bit 63 set. Never 0.
     let bits: UInt64
+    /// A place in a cache: requesters one after the other, the PASIDs of each apart.
+    let place: UInt64
 
-    init(bits: UInt64) { self.bits = bits }
-
+    /// Without a PASID.
     @inline(__always)
-    init(_ rid: UInt16, _ pasid: PASID?) {
-        let untagged = 1 &<< 63 | UInt64(rid)
-        guard let pasid else {
-            bits = untagged
-            return
-        }
-        bits = untagged | 1 &<< 62 | UInt64(pasid.rawValue) &<< 16
+    init(_ rid: UInt16) {
+        bits = UInt64(rid) &+ 1
+        place = UInt64(rid)
     }
 
-    init(_ key: AttachmentKey) { self.init(key.requester.rid, key.pasid) }
-
-    var rid: UInt16 { UInt16(truncatingIfNeeded: bits) }
-
-    /// A place in a cache: requesters one after the other, the PASIDs of each apart.
     @inline(__always)
-    var place: UInt64 { bits &+ (bits &>> 16) &* 0x9e5 }
+    init(_ rid: UInt16, _ pasid: PASID) {
+        bits = 1 &<< 63 | UInt64(pasid.rawValue) &<< 32 | UInt64(rid) &+ 1
+        place = UInt64(rid) &+ (UInt64(pasid.rawValue) &+ 1) &* 0x9e5
+    }
 
-    func attachmentKey(segment: UInt32) -> AttachmentKey {
-        let pasid = bits &>> 62 & 1 == 0 ? nil : PASID(UInt32(truncatingIfNeeded: bits &>> 16) & PASID.maximum)
-        return AttachmentKey(RequesterID(segment: segment, rid: rid), pasid)
+    init(_ key: AttachmentKey) {
+        self = key.pasid.map { RequestKey(key.requester.rid, $0) } ?? RequestKey(key.requester.rid)
+    }
+
+    /// The requester id in ``bits``, which are not 0.
+    static func rid(_ bits: UInt64) -> UInt16 { UInt16(truncatingIfNeeded: bits &- 1) }
+
+    /// Whose ``bits`` these are, on `segment`.
+    static func attachmentKey(_ bits: UInt64, segment: UInt32) -> AttachmentKey {
+        let pasid = bits &>> 63 == 0 ? nil : PASID(UInt32(truncatingIfNeeded: bits &>> 32) & PASID.maximum)
+        return AttachmentKey(RequesterID(segment: segment, rid: rid(bits)), pasid)
     }
 }

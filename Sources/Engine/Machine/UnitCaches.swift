@@ -20,11 +20,11 @@ struct UnitCaches: ~Copyable {
         contexts = ContextCache(segment: segment)
     }
 
-    /// The answer of context cache and IOTLB; `nil` when they do not hold it. No call, no allocation, no reference counted.
+    /// The answer of context cache and IOTLB; `nil` when they do not hold it: never for the interrupt window. No call, no allocation, no reference counted.
     @inline(__always)
     mutating func hit(_ key: RequestKey, iova: IOVA, access: Access) -> PhysicalAddress? {
         let needs = IOTLB.Rights.needs(access)
-        guard isTranslating, !IOMMUHardware.isInInterruptWindow(iova), let context = contexts.lookup(key),
+        guard isTranslating, let context = contexts.lookup(key),
             let entry = iotlb.lookup(context.pointee.lookupSpace, salt: UInt64(context.pointee.salt), page: iova.page),
             entry.pointee.payload & needs == needs
         else { return nil }

@@ -17,9 +17,12 @@ extension UnitHardware {
         case .translated(let translation, let context):
             caches.pointee.counters.translated &+= 1
             contextCache.fill(.init(key: key, space: context.cacheSpace, passThrough: nil))
-            iotlb.fill(
-                context.cacheSpace, iova: iova, pa: translation.pa,
-                rights: IOTLB.Rights.of(translation, isDirty: access == .write), source: RequestKey(key))
+            // In the interrupt window it depends on the PASID, which is no part of every key, whether there is a walk.
+            if !IOMMUHardware.isInInterruptWindow(iova) {
+                iotlb.fill(
+                    context.cacheSpace, iova: iova, pa: translation.pa,
+                    rights: IOTLB.Rights.of(translation, isDirty: access == .write), source: RequestKey(key))
+            }
             return .address(translation.pa)
         case .untranslated(let address, let context):
             caches.pointee.counters.translated &+= 1
@@ -59,7 +62,7 @@ extension UnitHardware {
         }
         for entry in iotlb.entries {
             let access: Access = entry.protection.contains(.read) ? .read : .write
-            let source = RequestKey(bits: entry.source).attachmentKey(segment: segment)
+            let source = RequestKey.attachmentKey(entry.source, segment: segment)
             if case .translated(let translation, let context) = hardware.observe(
                 source.requester.rid, pasid: source.pasid, iova: entry.iova, access: access, memory: memory),
                 translation.pa == entry.pa, translation.protection == entry.protection,

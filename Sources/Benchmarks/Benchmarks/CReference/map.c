@@ -54,6 +54,12 @@ static inline int leaf_log2(const struct range *range, uint64_t sizes, uint64_t 
     return 63 - __builtin_clzll(sizes & (((uint64_t)2 << bound) - 1));
 }
 
+// The k of the largest of `sizes` that both addresses are congruent for.
+static inline int widest_leaf_log2(const struct range *range, uint64_t sizes) {
+    int bound = __builtin_ctzll((range->iova ^ range->pa) | (uint64_t)1 << 63);
+    return 63 - __builtin_clzll(sizes & (((uint64_t)2 << bound) - 1));
+}
+
 // Consecutive leaves of one table page.
 static inline void write_leaves(uint64_t *words, uint64_t count, uint64_t word, uint64_t step) {
     for (uint64_t index = 0; index < count; index++, word += step) words[index] = word;

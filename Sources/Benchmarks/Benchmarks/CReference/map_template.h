@@ -91,14 +91,15 @@ static int F(map_one)(const struct ref_config *config, uint64_t root, const stru
 static void F(write_contiguous_leaves)(const struct range *range, uint64_t *words, uint64_t count, uint64_t position,
                                        int slot) {
     const uint64_t end = position + (count << slot) - 1, sizes = range->config->page_sizes & (uint64_t)0x1ff << slot;
+    const int widest = widest_leaf_log2(range, sizes);
     while (count > 0) {
         int log2 = leaf_log2(range, sizes, position, end);
-        uint64_t slots = (uint64_t)1 << (log2 - slot);
-        write_leaves(words, slots, F(leaf_word)(address_of(range, position), log2, range->rights, range->snoop,
-                                                range->config), 0);
-        words += slots;
-        count -= slots;
-        position += (uint64_t)1 << log2;
+        // Once the widest ones fit, they fit up to the end, but for what is left over.
+        uint64_t leaves = log2 == widest ? (end - position + 1) >> log2 : 1, slots = (uint64_t)1 << (log2 - slot);
+        uint64_t word = F(leaf_word)(address_of(range, position), log2, range->rights, range->snoop, range->config);
+        count -= leaves * slots;
+        position += leaves << log2;
+        for (; leaves > 0; leaves--, words += slots, word += (uint64_t)1 << log2) write_leaves(words, slots, word, 0);
     }
 }
 
