@@ -30,24 +30,34 @@ public struct ContextCache: ~Copyable {
         static let passes: UInt8 = 0x80
     }
 
+    /// How many contexts it holds, a power of two.
+    private static var slotCount: Int { 1 << 10 }
+
     private let segment: UInt32
     private let slots: UnsafeMutablePointer<Slot>
-    private let mask: UInt64
+    /// ``Hardware/IOMMUHardware/translationEnabled`` of the unit: what the cache holds counts for nothing without it.
+    var isTranslating: Bool {
+        didSet {
+            for index in all.indices where isTranslating != oldValue { publish(slots + index) }
+        }
+    }
+    /// Where accesses without a PASID look instead of here.
+    var places: RequesterPlaces?
 
-    /// A cache of `2^slotsLog2` contexts of requesters on `segment`.
-    init(segment: UInt32, slotsLog2: Int = 10) {
+    /// An empty cache for requesters on `segment`.
+    init(segment: UInt32, isTranslating: Bool) {
         self.segment = segment
-        mask = (1 << UInt64(slotsLog2)) - 1
-        slots = .allocate(capacity: 1 << slotsLog2)
-        slots.initialize(repeating: Slot(), count: 1 << slotsLog2)
+        self.isTranslating = isTranslating
+        slots = .allocate(capacity: Self.slotCount)
+        slots.initialize(repeating: Slot(), count: Self.slotCount)
     }
 
     deinit { slots.deallocate() }
 
-    private var all: UnsafeMutableBufferPointer<Slot> { .init(start: slots, count: Int(mask) + 1) }
+    private var all: UnsafeMutableBufferPointer<Slot> { .init(start: slots, count: Self.slotCount) }
 
     @inline(__always) private func slot(_ key: RequestKey) -> UnsafeMutablePointer<Slot> {
-        slots + Int(truncatingIfNeeded: key.place & mask)
+        slots + Int(truncatingIfNeeded: key.place) & (Self.slotCount &- 1)
     }
 
     /// The entry of `key`, or `nil`.
@@ -58,23 +68,42 @@ public struct ContextCache: ~Copyable {
 
     mutating func fill(_ entry: Entry) {
         let key = RequestKey(entry.key)
-        slot(key).pointee = Slot(
+        let slot = slot(key)
+        forget(slot)
+        slot.pointee = Slot(
             key: key.bits, lookupSpace: entry.passThrough == nil ? entry.space.bits : 0, space: entry.space.bits,
             salt: UInt32(truncatingIfNeeded: entry.space.salt),
             passThrough: entry.passThrough.map { Slot.passes | $0.rawValue } ?? 0)
+        publish(slot)
     }
 
-    mutating func invalidate(_ key: AttachmentKey) { lookup(RequestKey(key))?.pointee.key = 0 }
+    /// Says in ``places`` what `slot` holds.
+    private func publish(_ slot: UnsafeMutablePointer<Slot>) {
+        guard let places, slot.pointee.key != 0, !RequestKey.hasPASID(slot.pointee.key) else { return }
+        let rid = RequestKey.rid(slot.pointee.key)
+        places[rid].lookupSpace = isTranslating ? slot.pointee.lookupSpace : 0
+        places[rid].salt = UInt64(slot.pointee.salt)
+    }
+
+    private func forget(_ slot: UnsafeMutablePointer<Slot>) {
+        slot.pointee.lookupSpace = 0
+        publish(slot)
+        slot.pointee.key = 0
+    }
+
+    mutating func invalidate(_ key: AttachmentKey) {
+        if let slot = lookup(RequestKey(key)) { forget(slot) }
+    }
 
     /// Forgets all of a device, whatever the PASID.
     mutating func invalidate(_ requester: RequesterID) {
         for index in all.indices where all[index].key != 0 && RequestKey.rid(all[index].key) == requester.rid {
-            all[index].key = 0
+            forget(slots + index)
         }
     }
 
     mutating func invalidateAll() {
-        for index in all.indices { all[index].key = 0 }
+        for index in all.indices { forget(slots + index) }
     }
 
     /// Every cached entry, sorted by requester and PASID.

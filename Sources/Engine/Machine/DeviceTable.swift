@@ -1,26 +1,14 @@
-import Glibc
 import IOMMUModel
 
 /// The devices of a machine by requester id: an access must not wait for hashing.
-///
-/// One array of all requester ids per segment, of which the host gives only the pages that hold a device.
-final class DeviceTable {
-    /// One requester id.
-    private struct Place {
-        /// The caches of the unit that its accesses go through; `nil`: it puts none on the bus.
-        var caches: UnsafeMutablePointer<UnitCaches>?
-        /// One more than the device's index; 0: there is no device.
-        var number: Int
-    }
-
-    private struct Segment {
-        let number: UInt32
-        let places: UnsafeMutablePointer<Place>
-    }
-
-    /// Nearly always the only one.
-    private let first: Segment
-    private let later: [Segment]
+@usableFromInline
+struct DeviceTable: ~Copyable {
+    /// The segment of ``firstPlaces``: nearly always the only one.
+    @usableFromInline let firstSegment: UInt32
+    /// Those of `segments[0]`, which keeps them.
+    @usableFromInline let firstPlaces: UnsafeMutablePointer<RequesterPlaces.Place>
+    /// At least one; sorted by number.
+    private let segments: [RequesterPlaces]
 
     /// `devices` sorted by requester id; none puts anything on the bus yet.
     init(_ devices: [MachineDevice]) throws(MachineError) {
@@ -28,45 +16,36 @@ final class DeviceTable {
             throw .duplicateDevice(devices[index].requester)
         }
         let numbers = Set(devices.map(\.requester.segment)).sorted()
-        let segments = (numbers.isEmpty ? [0] : numbers).map { number in
-            guard let memory = calloc(1 << 16, MemoryLayout<Place>.stride) else {
-                preconditionFailure("out of host memory")
-            }
-            return Segment(number: number, places: memory.assumingMemoryBound(to: Place.self))
+        segments = (numbers.isEmpty ? [0] : numbers).map { RequesterPlaces(segment: $0) }
+        firstSegment = segments[0].segment
+        firstPlaces = segments[0].base
+        for (index, device) in devices.enumerated() {
+            places(ofSegment: device.requester.segment)?[device.requester.rid].number = index + 1
         }
-        first = segments[0]
-        later = Array(segments.dropFirst())
-        for (index, device) in devices.enumerated() { place(device.requester)?.pointee.number = index + 1 }
     }
 
-    deinit {
-        for segment in [first] + later { free(segment.places) }
-    }
-
-    private func place(_ requester: RequesterID) -> UnsafeMutablePointer<Place>? {
-        let segment = requester.segment == first.number ? first : later.first { $0.number == requester.segment }
-        return segment.map { $0.places + Int(requester.rid) }
-    }
+    /// The places of a segment; `nil` when it has no device. O(segments).
+    func places(ofSegment segment: UInt32) -> RequesterPlaces? { segments.first { $0.segment == segment } }
 
     /// The device's index, or `nil`.
     func index(of requester: RequesterID) -> Int? {
-        guard let number = place(requester)?.pointee.number, number > 0 else { return nil }
+        guard let number = place(of: requester)?.number, number > 0 else { return nil }
         return number - 1
     }
 
-    /// The caches that the accesses of `requester` go through; `nil` when there are none. O(segments).
-    func caches(of requester: RequesterID) -> UnsafeMutablePointer<UnitCaches>? {
-        place(requester)?.pointee.caches
+    /// What is known of `requester`; `nil` when its segment has no device. O(segments).
+    func place(of requester: RequesterID) -> RequesterPlaces.Place? {
+        places(ofSegment: requester.segment)?[requester.rid]
     }
 
-    /// As ``caches(of:)``, but `nil` also for a requester that is not on the first segment: no call.
-    @inline(__always)
-    func firstSegmentCaches(of requester: RequesterID) -> UnsafeMutablePointer<UnitCaches>? {
-        requester.segment == first.number ? first.places[Int(requester.rid)].caches : nil
+    /// As ``place(of:)``, but `nil` also for a requester that is not on the first segment: no call.
+    @inlinable
+    func firstSegmentPlace(of requester: RequesterID) -> UnsafeMutablePointer<RequesterPlaces.Place>? {
+        requester.segment == firstSegment ? firstPlaces + Int(requester.rid) : nil
     }
 
     /// Says what the accesses of `requester`, a device, go through from now on.
     func set(_ requester: RequesterID, caches: UnsafeMutablePointer<UnitCaches>?) {
-        place(requester)?.pointee.caches = caches
+        places(ofSegment: requester.segment)?[requester.rid].caches = caches
     }
 }

@@ -9,11 +9,11 @@ public struct IOTLB: ~Copyable {
     /// One cached translation of a 4 KiB page.
     public struct Entry: Sendable, Hashable {
         /// Number of the input page; more than there are when empty.
-        var page: UInt64 = .max
+        @usableFromInline var page: UInt64 = .max
         /// ``CacheSpace/bits``; 0 when empty.
-        var spaceBits: UInt64 = 0
+        @usableFromInline var spaceBits: UInt64 = 0
         /// Physical page in 63:12, ``Rights`` in 3:0.
-        var payload: UInt64 = 0
+        @usableFromInline var payload: UInt64 = 0
         /// ``RequestKey/bits`` of who filled it: where a fresh walk has to start.
         var source: UInt64 = 0
 
@@ -28,13 +28,12 @@ public struct IOTLB: ~Copyable {
     }
 
     /// What an access needs of an entry and what an entry allows, so that one AND compares them.
+    @usableFromInline
     enum Rights {
-        /// ``Protection``.
-        static let protection: UInt64 = 3
         /// The leaf's dirty bit is known to be set: a write through one where it is not must walk, to set it.
-        static let dirty: UInt64 = 4
+        @inlinable static var dirty: UInt64 { 4 }
         /// Instructions may be fetched.
-        static let execute: UInt64 = 8
+        @inlinable static var execute: UInt64 { 8 }
 
         /// What `translation` allows; `isDirty`: its leaf has its dirty bit.
         static func of(_ translation: Translation, isDirty: Bool) -> UInt64 {
@@ -42,7 +41,7 @@ public struct IOTLB: ~Copyable {
         }
 
         /// What `access` needs.
-        @inline(__always) static func needs(_ access: Access) -> UInt64 {
+        @inlinable static func needs(_ access: Access) -> UInt64 {
             switch access {
             case .read: 1
             case .write: 2 | dirty
@@ -51,27 +50,28 @@ public struct IOTLB: ~Copyable {
         }
     }
 
-    private let slots: UnsafeMutablePointer<Entry>
-    private let mask: UInt64
+    /// How many pages it holds, a power of two.
+    @inlinable static var slotCount: Int { 1 << 12 }
 
-    /// A cache of `2^slotsLog2` pages.
-    init(slotsLog2: Int = 12) {
-        mask = (1 << UInt64(slotsLog2)) - 1
-        slots = .allocate(capacity: 1 << slotsLog2)
-        slots.initialize(repeating: Entry(), count: 1 << slotsLog2)
+    @usableFromInline let slots: UnsafeMutablePointer<Entry>
+
+    /// An empty cache.
+    init() {
+        slots = .allocate(capacity: Self.slotCount)
+        slots.initialize(repeating: Entry(), count: Self.slotCount)
     }
 
     deinit { slots.deallocate() }
 
-    private var all: UnsafeMutableBufferPointer<Entry> { .init(start: slots, count: Int(mask) + 1) }
+    private var all: UnsafeMutableBufferPointer<Entry> { .init(start: slots, count: Self.slotCount) }
 
-    @inline(__always) private func slot(_ page: UInt64, salt: UInt64) -> UnsafeMutablePointer<Entry> {
-        slots + Int(truncatingIfNeeded: (page &+ salt) & mask)
+    @inlinable func slot(_ page: UInt64, salt: UInt64) -> UnsafeMutablePointer<Entry> {
+        slots + Int(truncatingIfNeeded: page &+ salt) & (Self.slotCount &- 1)
     }
 
     /// The cached translation of the page numbered `page` in the space of `bits`, whose ``CacheSpace/salt`` is `salt`
     /// (its low half suffices).
-    @inline(__always) func lookup(_ bits: UInt64, salt: UInt64, page: UInt64) -> UnsafeMutablePointer<Entry>? {
+    @inlinable func lookup(_ bits: UInt64, salt: UInt64, page: UInt64) -> UnsafeMutablePointer<Entry>? {
         let slot = slot(page, salt: salt)
         return slot.pointee.page == page && slot.pointee.spaceBits == bits ? slot : nil
     }
@@ -89,7 +89,7 @@ public struct IOTLB: ~Copyable {
 
     /// Forgets every page of `space` that `range` touches; `nil`: all of the space.
     mutating func invalidate(_ space: CacheSpace, range: IOVARange?) {
-        if let range, range.last.page - range.first.page <= mask / 4 {
+        if let range, range.last.page - range.first.page <= Self.slotCount / 4 {
             for page in range.first.page...range.last.page {
                 lookup(space.bits, salt: space.salt, page: page)?.pointee = Entry()
             }

@@ -25,7 +25,7 @@ public final class Machine {
     let unitOfDevice: [Int]
 
     /// Finds a device, and what its accesses go through, by requester id.
-    let deviceTable: DeviceTable
+    @usableFromInline let deviceTable: DeviceTable
     private var unitIndex: [UnitID: Int] = [:]
     private var regionIndex: [GroupID: [ReservedRegion]] = [:]
 
@@ -57,6 +57,7 @@ public final class Machine {
         }
         self.unitOfDevice = unitOfDevice
         deviceTable = try DeviceTable(self.devices)
+        for unit in self.units { unit.contextCache.places = deviceTable.places(ofSegment: unit.segment) }
         for (device, unit) in zip(self.devices, unitOfDevice) where device.busMaster {
             deviceTable.set(device.requester, caches: self.units[unit].caches)
         }

@@ -27,9 +27,12 @@ struct RequestKey {
     /// The requester id in ``bits``, which are not 0.
     static func rid(_ bits: UInt64) -> UInt16 { UInt16(truncatingIfNeeded: bits &- 1) }
 
+    /// Whether ``bits`` are those of requests with a PASID.
+    static func hasPASID(_ bits: UInt64) -> Bool { bits &>> 63 != 0 }
+
     /// Whose ``bits`` these are, on `segment`.
     static func attachmentKey(_ bits: UInt64, segment: UInt32) -> AttachmentKey {
-        let pasid = bits &>> 63 == 0 ? nil : PASID(UInt32(truncatingIfNeeded: bits &>> 32) & PASID.maximum)
+        let pasid = !hasPASID(bits) ? nil : PASID(UInt32(truncatingIfNeeded: bits &>> 32) & PASID.maximum)
         return AttachmentKey(RequesterID(segment: segment, rid: rid(bits)), pasid)
     }
 }

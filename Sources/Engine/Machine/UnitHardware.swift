@@ -22,7 +22,7 @@ public final class UnitHardware {
     /// Registers, and how a request is resolved from the root register on; no cache in it. A new root register takes
     /// effect at once; the global invalidation that must follow is the engine's.
     public internal(set) var hardware: IOMMUHardware {
-        didSet { caches.pointee.isTranslating = hardware.translationEnabled }
+        didSet { contextCache.isTranslating = hardware.translationEnabled }
     }
     private let carried: [UnitDescription.Register]
     /// Valid while the unit lives.
