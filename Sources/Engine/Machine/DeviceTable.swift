@@ -35,7 +35,8 @@ struct DeviceTable: ~Copyable {
 
     /// What is known of `requester`; `nil` when its segment has no device. O(segments).
     func place(of requester: RequesterID) -> RequesterPlaces.Place? {
-        places(ofSegment: requester.segment)?[requester.rid]
+        if let place = firstSegmentPlace(of: requester) { return place.pointee }
+        return places(ofSegment: requester.segment)?[requester.rid]
     }
 
     /// As ``place(of:)``, but `nil` also for a requester that is not on the first segment: no call.

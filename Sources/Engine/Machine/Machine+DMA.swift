@@ -23,6 +23,7 @@ extension Machine {
         return caches.pointee.hit(place.pointee.lookupSpace, salt: place.pointee.salt, iova: iova, access: access)
     }
 
+    /// As the untagged half of ``dma(_:pasid:iova:access:)``; a call, since it is too much code for every caller.
     @usableFromInline
     func taggedDMA(_ requester: RequesterID, _ pasid: PASID, iova: IOVA, access: Access) -> DMAOutcome {
         let key = RequestKey(requester.rid, pasid)
@@ -34,6 +35,7 @@ extension Machine {
         return miss(AttachmentKey(requester, pasid), iova: iova, access: access)
     }
 
+    /// What ``hit(_:iova:access:)`` has no answer to.
     @inline(never) @usableFromInline
     func miss(_ requester: RequesterID, iova: IOVA, access: Access) -> DMAOutcome {
         miss(AttachmentKey(requester), iova: iova, access: access)
