@@ -20,7 +20,8 @@ let package = Package(
     ],
     targets: [
         .target(name: "IOMMUModel"),
-        .target(name: "PageTables", dependencies: ["IOMMUModel"]),
+        .systemLibrary(name: "CVector"),
+        .target(name: "PageTables", dependencies: ["CVector", "IOMMUModel"]),
         .target(name: "Hardware", dependencies: ["PageTables"]),
         .target(name: "Snapshot", dependencies: ["IOMMUModel"]),
         .target(name: "Import", dependencies: ["Hardware", "PageTables", "Snapshot"]),

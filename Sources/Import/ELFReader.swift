@@ -20,6 +20,7 @@ struct ELFReader {
     /// The little-endian number of `count` bytes at `offset`; `nil` when it is not wholly in the file.
     private func number(_ offset: UInt64, _ count: UInt64) -> UInt64? {
         guard offset <= size, count <= size - offset else { return nil }
+        if count == 8 { return UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: Int(offset), as: UInt64.self)) }
         var value: UInt64 = 0
         for index in 0..<count { value |= UInt64(bytes[Int(offset + index)]) << (8 * index) }
         return value
@@ -41,7 +42,7 @@ struct ELFReader {
 
     /// Where the program headers are, wholly inside the file, and how many.
     func programHeaders() throws(ImportError) -> (offset: UInt64, count: UInt64) {
-        guard bytes.count >= 4, bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46]) else { throw .notELF(path: path) }
+        guard number(0, 4) == 0x464c_457f else { throw .notELF(path: path) }
         guard size >= Self.headerBytes else {
             throw error(0, "ELF header", found: "\(size) bytes", expected: "\(Self.headerBytes)")
         }

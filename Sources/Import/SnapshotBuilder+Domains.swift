@@ -39,21 +39,21 @@ extension SnapshotBuilder {
     /// Records domains, attachments, tables and the areas that they translate.
     mutating func addDomains() {
         var known: [DomainKey: DomainID] = [:]
-        var work = Work(pages: options.pageBudget, runs: options.runBudget)
+        var tables: [Tables] = []
         let holders = vfioGroups()
         for attached in attached {
             var parent: DomainID?
             if let context = attached.context, case .nested(_, let host) = context.path {
                 parent = domain(DomainKey(host, attached.unit), &known) { builder, id in
-                    builder.addDomain(id, .paging, host, nil, attached, &work)
+                    builder.addDomain(id, .paging, host, nil, attached, &tables)
                 }
             }
             let id = domain(DomainKey(attached), &known) { builder, id in
                 switch attached.context?.path {
-                case .passThrough: builder.addDomain(id, .identity, nil, nil, attached, &work)
-                case .nested(let first, _): builder.addDomain(id, .nested, first, parent, attached, &work)
-                case .single(let stage): builder.addDomain(id, .paging, stage, nil, attached, &work)
-                case nil: builder.addDomain(id, .paging, nil, nil, attached, &work)
+                case .passThrough: builder.addDomain(id, .identity, nil, nil, attached, &tables)
+                case .nested(let first, _): builder.addDomain(id, .nested, first, parent, attached, &tables)
+                case .single(let stage): builder.addDomain(id, .paging, stage, nil, attached, &tables)
+                case nil: builder.addDomain(id, .paging, nil, nil, attached, &tables)
                 }
             }
             snapshot.attachments.append(
@@ -67,6 +67,7 @@ extension SnapshotBuilder {
                 }
             }
         }
+        addTables(tables)
         if !snapshot.areas.isEmpty {
             snapshot.backings = [
                 BackingRecord(
@@ -89,10 +90,12 @@ extension SnapshotBuilder {
 
     private static let physicalBacking = BackingID(1)
 
-    /// What is left of the budgets.
-    private struct Work {
-        var pages: Int
-        var runs: Int
+    /// Tables to be read.
+    private struct Tables {
+        let stage: TranslationStage
+        let unit: Int
+        let domain: DomainID
+        let ioas: IOASID
     }
 
     /// The functions whose group has a VFIO owner: their domains are iommufd's, all others the kernel's own.
@@ -105,7 +108,7 @@ extension SnapshotBuilder {
     /// an entry that the hardware refuses.
     private mutating func addDomain(
         _ id: DomainID, _ kind: DomainKind, _ stage: TranslationStage?, _ parent: DomainID?, _ attached: Attached,
-        _ work: inout Work
+        _ tables: inout [Tables]
     ) {
         snapshot.domains.append(DomainRecord(id: id, kind: kind, holder: .core, parent: parent))
         snapshot.domainUnits.append(
@@ -120,34 +123,25 @@ extension SnapshotBuilder {
         snapshot.hwpts.append(HWPTRecord(id: HWPTID(number), ioas: ioas, domain: id, token: UInt64(number)))
         guard kind == .paging else { return }
         snapshot.ioases.append(IOASRecord(id: ioas, areaOrigin: .derived, isImmutable: false))
-        if let stage { addTables(stage, unit: attached.unit, domain: id, ioas: ioas, &work) }
+        if let stage { tables.append(Tables(stage: stage, unit: attached.unit, domain: id, ioas: ioas)) }
     }
 
-    private mutating func addTables(
-        _ stage: TranslationStage, unit: Int, domain: DomainID, ioas: IOASID, _ work: inout Work
-    ) {
-        let view = image.memory.view
-        // Defects are found again from the recorded pages: they are not kept here.
-        let tree = Walker.scan(
-            stage, memory: view, budget: ScanBudget(pages: work.pages, runs: work.runs, defects: 0))
-        work.pages -= tree.nodeCount
-        let evidence = LevelEvidence(tree, memory: view)
-        if evidence.isConvincing { mappedTables[unit, default: []].formUnion(evidence.tables) }
-        var pages = PageSet()
-        for node in tree.sortedNodes {
-            guard let words = view.page(at: node.page) else { continue }
-            pages.append(address: node.page, level: UInt8(node.level), words: words)
+    /// Reads and records `tables`, and the areas that they translate.
+    private mutating func addTables(_ tables: [Tables]) {
+        let scans = TableScan.all(
+            tables.map(\.stage), memory: image.memory.view,
+            budget: .init(pages: options.pageBudget, runs: options.runBudget))
+        snapshot.areas.reserveCapacity(scans.reduce(0) { $0 + $1.areas.count })
+        for (tables, scan) in zip(tables, scans) {
+            mappedTables[tables.unit, default: []].formUnion(scan.mappedTables)
+            snapshot.tablePages.append(DomainPages(domain: tables.domain, pages: scan.pages))
+            for run in scan.areas {
+                snapshot.areas.append(
+                    AreaRecord(
+                        ioas: tables.ioas, range: run.range, backing: Self.physicalBacking, offset: run.pa.rawValue,
+                        protection: run.protection))
+            }
         }
-        snapshot.tablePages.append(DomainPages(domain: domain, pages: pages))
-        var runs = tree.runCursor()
-        while let (run, _) = runs.next() {
-            snapshot.areas.append(
-                AreaRecord(
-                    ioas: ioas, range: run.range, backing: Self.physicalBacking, offset: run.pa.rawValue,
-                    protection: run.protection))
-        }
-        // Visited, not told: where one tree exhausts the budget, the next ones get none, however little it maps.
-        work.runs -= runs.visited
     }
 }
 

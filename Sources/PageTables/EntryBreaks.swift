@@ -1,50 +1,78 @@
-/// Where in one table the words do not go on from one to the next: a bit per word, found for all words at once.
+/// Where in one table the words do not go on from one to the next, found for all words at once.
 ///
 /// For tables of many short runs. Each end of a run is a branch that nobody foresees, and behind it the processor waits for
 /// memory that it has not asked for; here it reads the whole table without a branch.
 struct EntryBreaks: ~Copyable {
-    /// Bit `k` of word `n`: word `64 n + k` of the table does not continue the one before it.
-    private let bits: UnsafeMutablePointer<UInt64>
+    /// The words that do not continue the one before them, ascending, then 512. Room for what is written ahead.
+    private let places: UnsafeMutablePointer<UInt16>
+    private static var capacity: Int { 512 + 8 }
 
     init() {
-        bits = .allocate(capacity: 8)
-        bits.initialize(repeating: 0, count: 8)
+        places = .allocate(capacity: Self.capacity)
+        places.initialize(repeating: 512, count: Self.capacity)
     }
 
-    deinit { bits.deallocate() }
+    deinit { places.deallocate() }
 
-    /// Takes in the table at `table`, where a word continues another one that is `size` less under `mask`.
+    /// The words that do not continue the one before them, word 0 first, then 512.
+    @inline(__always)
+    subscript(number: Int) -> Int { Int(places[number]) }
+
+    /// Takes in the table at `table`, where a word continues another one that is `size` less under `mask`. (What grows out
+    /// of the mask's highest bits counts as going on.)
     @inline(never)
     mutating func find(in table: UnsafePointer<UInt64>, mask: UInt64, size: UInt64) {
-        let (masks, sizes) = (SIMD8(repeating: mask), SIMD8(repeating: size))
-        var found: UInt64 = 0
-        for chunk in 0..<64 {
-            // The first word of all continues none: for the first eight, the look is at words 1 to 8.
-            let place = UnsafeRawPointer(table + max(chunk &* 8, 1))
-            let words = place.loadUnaligned(as: SIMD8<UInt64>.self) & masks
-            let before = place.loadUnaligned(fromByteOffset: -8, as: SIMD8<UInt64>.self) & masks
-            let flags = SIMD8<UInt64>(repeating: .max)
-                .replacing(with: SIMD8(repeating: 0), where: words .== before &+ sizes)
-            let bytes = unsafeBitCast(SIMD8<UInt8>(truncatingIfNeeded: flags), to: UInt64.self)
-            // Bit `k` of byte `k`, and the sum of all bytes in the last one.
-            let eight = ((bytes & 0x8040_2010_0804_0201) &* 0x0101_0101_0101_0101) &>> 56
-            found |= chunk == 0 ? eight &<< 1 | 1 : eight &<< UInt64(truncatingIfNeeded: chunk &* 8 & 63)
-            if chunk & 7 == 7 {
-                bits[chunk &>> 3] = found
-                found = 0
+        var count = 0
+        for group in 0..<8 {
+            let words = table + group &* 64
+            var found: UInt64 = 0
+            for chunk in 0..<4 {
+                let bits = Self.breaks(words + chunk &* 16, isFirst: group | chunk == 0, mask: mask, size: size)
+                found |= UInt64(bits) &<< UInt64(truncatingIfNeeded: chunk &* 16)
             }
+            count = append(found, first: group &* 64, at: count)
         }
+        places[count] = 512
     }
 
-    /// The first word behind word `index` that does not continue the one before it; 512 when there is none.
+    /// Of sixteen words; the first of all has none before it.
     @inline(__always)
-    func next(after index: Int) -> Int {
-        var place = index &+ 1
-        while place < 512 {
-            let rest = bits[place &>> 6] &>> UInt64(truncatingIfNeeded: place & 63)
-            if rest != 0 { return place &+ rest.trailingZeroBitCount }
-            place = (place | 63) &+ 1
+    private static func breaks(
+        _ words: UnsafePointer<UInt64>, isFirst: Bool, mask: UInt64, size: UInt64
+    ) -> UInt32 {
+        let sizes = SIMD2(repeating: size)
+        if isFirst {
+            return 1
+                | SixteenWords.differing(words, mask: mask) { pair in
+                    let before = pair == 0 ? SIMD2(words[0], words[0]) : Self.before(words, pair)
+                    return before &+ sizes
+                }
         }
-        return 512
+        return SixteenWords.differing(words, mask: mask) { Self.before(words, $0) &+ sizes }
+    }
+
+    /// The words before those of `pair`.
+    @inline(__always)
+    private static func before(_ words: UnsafePointer<UInt64>, _ pair: Int) -> SIMD2<UInt64> {
+        UnsafeRawPointer(words).loadUnaligned(fromByteOffset: pair &* 16 &- 8, as: SIMD2<UInt64>.self)
+    }
+
+    /// Lists the bits of `found`, bit 0 as `first`. Four are written whether they are there or not: how many there are
+    /// nobody foresees either.
+    @inline(__always)
+    private mutating func append(_ found: UInt64, first: Int, at count: Int) -> Int {
+        var rest = found
+        var place = count
+        for _ in 0..<4 {
+            places[place] = UInt16(truncatingIfNeeded: first &+ rest.trailingZeroBitCount)
+            place &+= rest == 0 ? 0 : 1
+            rest &= rest &- 1
+        }
+        while rest != 0 {
+            places[place] = UInt16(truncatingIfNeeded: first &+ rest.trailingZeroBitCount)
+            place &+= 1
+            rest &= rest &- 1
+        }
+        return place
     }
 }

@@ -1,13 +1,12 @@
 /// The runs that tables of one level can have, made once per level.
-///
-/// In memory also for another reason: a compiler that knows the lanes of an ``EntryRun`` takes its vectors apart.
 struct EntryRuns: ~Copyable {
     private let runs: UnsafeMutablePointer<EntryRun>
     private var level = -1
 
     private static var zero: Int { 9 }
     private static var alike: Int { 10 }
-    private static var count: Int { 11 }
+    private static var progression: Int { 11 }
+    private static var count: Int { 12 }
 
     init() {
         runs = .allocate(capacity: Self.count)
@@ -25,6 +24,7 @@ struct EntryRuns: ~Copyable {
         let mask = Format.runMask(level: level, rules)
         runs[0] = EntryRun(mask: mask, sizeLog2: slot)
         runs[Self.alike] = .constant(mask: mask)
+        runs[Self.progression] = EntryRun(mask: ~0, sizeLog2: slot)
         guard Format.hasContiguousLeaves else { return }
         for slotsLog2 in 1...8 {
             let slots = UInt64(slotsLog2)
@@ -42,6 +42,9 @@ struct EntryRuns: ~Copyable {
     /// Slots that translate alike.
     @inline(__always)
     var alike: EntryRun { runs[Self.alike] }
+    /// Words that go on as ``leaves`` do in all their bits.
+    @inline(__always)
+    var progression: EntryRun { runs[Self.progression] }
     /// Words that are 0.
     @inline(__always)
     var zeros: EntryRun { runs[Self.zero] }

@@ -6,7 +6,7 @@ import IOMMUModel
 /// A walk that begins too low takes the entries above the lowest tables for leaves. What those map are tables, and so
 /// are nearly all of them; a real leaf maps a page that looks like a table only by chance.
 public struct LevelEvidence: Sendable, Hashable {
-    /// The leaves that were looked at: the first ``sampleSize`` of the tables at level 0.
+    /// The leaves that were looked at: the first ``sampleSize`` of the tables at level 0, fewer where those settle it.
     public private(set) var leaves = 0
     /// Those whose word is that of a large leaf, one level up (VT-d second stage: PS, and the address is 2 MiB aligned;
     /// drivers write no PS at level 0, where the hardware ignores it).
@@ -55,7 +55,9 @@ public struct LevelEvidence: Sendable, Hashable {
                     tableLeaves += 1
                     pages.insert(address.rawValue)
                 }
-                if leaves == Self.sampleSize {
+                let sound = leaves - largeLeaves - tableLeaves
+                // With more than a quarter of the sample sound, the rest cannot convince any more.
+                if leaves == Self.sampleSize || sound * 4 > Self.sampleSize {
                     tables = pages.sorted().map { PhysicalAddress($0) }
                     return
                 }

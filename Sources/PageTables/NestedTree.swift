@@ -71,7 +71,8 @@ struct NestedPieces: PieceSource {
     private let second: TranslationStage
     private let memory: MemoryView
     /// What is left of the first stage's piece under way.
-    private var rest: TableTree.Piece?
+    private var rest = TableTree.Piece()
+    private var hasRest = false
     private var left: Int
     private var exceededAt: IOVA?
 
@@ -84,28 +85,28 @@ struct NestedPieces: PieceSource {
         left = tree.first.budget.runs
     }
 
-    mutating func next() -> TableTree.Piece? {
-        while exceededAt == nil, var piece = rest ?? upper.next() {
+    mutating func next(_ piece: inout TableTree.Piece) -> Bool {
+        while exceededAt == nil, hasRest || upper.next(&rest) {
             guard left > 0 else {
-                exceededAt = IOVA(piece.first)
-                return nil
+                exceededAt = IOVA(rest.first)
+                return false
             }
             left -= 1
+            piece = rest
             let span = span(at: piece.pa)
             let offset = min(piece.last &- piece.first, span.last &- piece.pa)
-            rest = piece
-            rest?.first &+= offset &+ 1
-            rest?.pa &+= offset &+ 1
-            if piece.first &+ offset == piece.last { rest = nil }
+            hasRest = piece.first &+ offset != piece.last
+            rest.first &+= offset &+ 1
+            rest.pa &+= offset &+ 1
             guard let lower = span.translation else { continue }
             piece.rights &= lower.protection.rawValue
             if piece.rights == 0 { continue }
             piece.last = piece.first &+ offset
             piece.pa = lower.pa.rawValue
             piece.pageSizeLog2 = min(piece.pageSizeLog2, lower.pageSizeLog2)
-            return piece
+            return true
         }
-        return nil
+        return false
     }
 
     /// What the second stage makes of `guest`, and up to where it certainly is the same entry.

@@ -28,7 +28,8 @@ extension TableTree {
 
 /// A source of pieces, ascending by input address.
 protocol PieceSource {
-    mutating func next() -> TableTree.Piece?
+    /// Writes the next piece to `piece`; false at the end, and then nothing is said of `piece`.
+    mutating func next(_ piece: inout TableTree.Piece) -> Bool
     /// Set once the budget is spent: nothing from this input address on is told.
     var budgetExceededAt: IOVA? { get }
 }
@@ -39,8 +40,10 @@ extension TableTree.PieceCursor: PieceSource {}
 struct RunMerger<Pieces: PieceSource> {
     private(set) var pieces: Pieces
     private let splittingPageSizes: Bool
-    /// A piece that was read and begins the next run.
-    private var pending: TableTree.Piece?
+    /// The piece read last.
+    private var piece = TableTree.Piece()
+    /// It begins the next run.
+    private var isPending = false
 
     init(_ pieces: Pieces, splittingPageSizes: Bool) {
         self.pieces = pieces
@@ -48,23 +51,20 @@ struct RunMerger<Pieces: PieceSource> {
     }
 
     mutating func next() -> (run: TranslatedRun, pageSizeLog2: Int)? {
-        guard var run = pending ?? pieces.next() else { return nil }
-        let first = run
-        pending = nil
-        while let piece = pieces.next() {
-            guard piece.rights == run.rights, piece.first == run.last &+ 1,
-                piece.pa == first.pa &+ (piece.first &- first.first),
-                !splittingPageSizes || piece.pageSizeLog2 == first.pageSizeLog2
+        guard isPending || pieces.next(&piece) else { return nil }
+        let (first, pa, rights, pageSizeLog2) = (piece.first, piece.pa, piece.rights, piece.pageSizeLog2)
+        var last = piece.last
+        isPending = false
+        while pieces.next(&piece) {
+            guard piece.rights == rights, piece.first == last &+ 1, piece.pa == pa &+ (piece.first &- first),
+                !splittingPageSizes || piece.pageSizeLog2 == pageSizeLog2
             else {
-                pending = piece
+                isPending = true
                 break
             }
-            run.last = piece.last
+            last = piece.last
         }
-        let range = IOVARange(first: IOVA(first.first), last: IOVA(run.last))!
-        return (
-            TranslatedRun(range: range, pa: PhysicalAddress(first.pa), protection: .init(rawValue: first.rights)),
-            first.pageSizeLog2
-        )
+        let range = IOVARange(first: IOVA(first), last: IOVA(last))!
+        return (TranslatedRun(range: range, pa: PhysicalAddress(pa), protection: .init(rawValue: rights)), pageSizeLog2)
     }
 }

@@ -4,14 +4,14 @@ extension TableTree {
     /// Leaves of one size in one table page that continue each other.
     struct Piece {
         /// An input address, as ``last`` is.
-        var first: UInt64
+        var first: UInt64 = 0
         /// Clipped to the input width.
-        var last: UInt64
-        var pa: UInt64
-        var count: Int
-        var pageSizeLog2: Int
+        var last: UInt64 = 0
+        var pa: UInt64 = 0
+        var count = 0
+        var pageSizeLog2 = 12
         /// What a device gets by all entries on the way, ANDed; never none.
-        var rights: UInt8
+        var rights: UInt8 = 0
 
         /// Of each of the ``count`` leaves.
         var size: UInt64 { 1 &<< UInt64(truncatingIfNeeded: pageSizeLog2) }
@@ -28,8 +28,9 @@ extension TableTree {
         private let lastLinear: UInt64
         /// Where the next piece comes from.
         private var current = Place(item: 0, end: 0, base: 0, shift: 12, rights: 0)
-        /// The tables above it; levels fall by at least one, so it never grows past the number of levels.
-        private var above: [Place] = []
+        /// The tables above it, `depth` of them, the root first: levels fall by at least one.
+        private var above = InlineArray<5, Place>(repeating: Place(item: 0, end: 0, base: 0, shift: 12, rights: 0))
+        private var depth = 0
         private var left: Int
         /// Entries and runs of leaves looked at so far: what ``ScanBudget/runs`` counts.
         var visited: Int { tree.budget.runs &- left }
@@ -55,7 +56,6 @@ extension TableTree {
             lastLinear = rules.lastLinear
             left = tree.budget.runs
             guard let root = tree.records.first, root.hasLeaf else { return }
-            above.reserveCapacity(tree.configuration.topLevel + 1)
             current = Self.place(root, base: 0, rights: rules.rootRights)
         }
 
@@ -65,18 +65,19 @@ extension TableTree {
                 shift: UInt64(12 + 9 * Int(record.level)), rights: rights)
         }
 
-        /// The next piece; `nil` at the end, and when the budget is spent.
-        mutating func next() -> Piece? {
+        /// Writes the next piece to `piece`; false at the end, and when the budget is spent.
+        mutating func next(_ piece: inout Piece) -> Bool {
             defer { withExtendedLifetime(tree) {} }
             while true {
                 guard current.item < current.end else {
-                    guard let upper = above.popLast() else { return nil }
-                    current = upper
+                    guard depth > 0 else { return false }
+                    depth &-= 1
+                    current = above[depth]
                     continue
                 }
                 let item = items[current.item]
                 current.item &+= 1
-                let first = current.base &+ UInt64(item.index) &<< current.shift
+                let first = current.base &+ item.index &<< current.shift
                 guard first <= lastLinear else { return end() }
                 // What gives nothing costs as much: a damaged tree may hold nothing else.
                 guard spend(at: first) else { return end() }
@@ -84,17 +85,22 @@ extension TableTree {
                 let granted = EntryRights.deviceProtection(rights)
                 if granted == 0 { continue }
                 if item.isTable {
-                    let record = records[Int(truncatingIfNeeded: item.value)]
+                    let record = records[item.record]
                     guard record.hasLeaf else { continue }
-                    above.append(current)
+                    above[depth] = current
+                    depth &+= 1
                     current = Self.place(record, base: first, rights: rights)
                     continue
                 }
-                let byteCount = UInt64(item.count) &<< current.shift
-                return Piece(
-                    first: iova(first), last: iova(min(first &+ (byteCount &- 1), lastLinear)), pa: item.value,
-                    count: Int(truncatingIfNeeded: byteCount &>> UInt64(item.sizeLog2)),
-                    pageSizeLog2: Int(item.sizeLog2), rights: granted)
+                let byteCount = item.count &<< current.shift
+                let leaf = item.leaf(slotLog2: current.shift)
+                piece.first = iova(first)
+                piece.last = iova(min(first &+ (byteCount &- 1), lastLinear))
+                piece.pa = leaf.address
+                piece.count = Int(truncatingIfNeeded: byteCount &>> leaf.sizeLog2)
+                piece.pageSizeLog2 = Int(truncatingIfNeeded: leaf.sizeLog2)
+                piece.rights = granted
+                return true
             }
         }
 
@@ -113,10 +119,10 @@ extension TableTree {
         }
 
         /// Nothing more is told.
-        private mutating func end() -> Piece? {
-            above.removeAll()
+        private mutating func end() -> Bool {
+            depth = 0
             current.end = 0
-            return nil
+            return false
         }
     }
 }

@@ -59,7 +59,8 @@ extension TableTree {
     public func forEachLeaf(_ body: (TranslatedLeaf) -> Bool) -> EnumerationEnd {
         var told = 0
         var cursor = PieceCursor(self)
-        while let piece = cursor.next() {
+        var piece = Piece()
+        while cursor.next(&piece) {
             for number in 0..<piece.count {
                 let iova = piece.first &+ UInt64(number) &* piece.size
                 if iova > piece.last { break }

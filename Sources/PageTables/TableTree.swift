@@ -65,20 +65,6 @@ public struct TableTree: Sendable {
         var hasLeaf: Bool
     }
 
-    /// A run of leaves inside one table page, or one entry that points to a table.
-    struct Item: Sendable {
-        /// Leaves: what the first slot maps to. Table: the index of its record.
-        var value: UInt64
-        var index: UInt16
-        /// Slots; each contiguous leaf of a run has several.
-        var count: UInt16
-        /// ``EntryRights``.
-        var rights: UInt8
-        /// Leaves: the logarithm of the size of each.
-        var sizeLog2: UInt8
-        var isTable: Bool
-    }
-
     struct LaterUse: Sendable {
         var record: Int32
         var entry: UInt64

@@ -1,6 +1,6 @@
 import IOMMUModel
 
-extension TreeScanner {
+extension TreeScanner where Notes: ~Copyable {
     /// Lists a defect of the word at `index` of the table `record`.
     mutating func report(_ kind: TableDefect.Kind, at index: Int, of record: TableTree.Record, value: UInt64) {
         let shift = UInt64(12 + 9 * Int(record.level))

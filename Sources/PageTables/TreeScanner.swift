@@ -1,7 +1,7 @@
 import IOMMUModel
 
 /// One scan, specialised per format.
-struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
+struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes & ~Copyable>: ~Copyable {
     /// All but records and items, which grow in ``records`` and ``items``.
     var tree: TableTree
     private var records = GrowingBuffer<TableTree.Record>()
@@ -15,6 +15,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
     /// Tables that may still be read, pages counted once per level.
     private var pagesLeft: Int
     private var hasReportedPageBudget = false
+    private var notes = Notes()
 
     init(_ stage: TranslationStage, pages: Pages, memory: MemoryView, budget: ScanBudget) {
         tree = TableTree(configuration: stage.configuration, root: stage.root.pageBase, budget: budget)
@@ -25,12 +26,12 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
         pagesLeft = min(budget.pages, Int(Int32.max))
     }
 
-    consuming func scan() -> TableTree {
+    consuming func scan(_ visit: (ScannedTable) -> Void) -> TableTree {
         addRoot()
         // Records are appended while the loop runs; children come after their parents.
         var next = 0
         while next < records.count {
-            read(next)
+            read(next, visit)
             next &+= 1
         }
         markLeaves()
@@ -74,17 +75,19 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
     }
 
     /// Decodes the 512 words of one table into items. The words are in memory: that was checked when it was added.
-    private mutating func read(_ number: Int) {
+    private mutating func read(_ number: Int, _ visit: (ScannedTable) -> Void) {
         let record = records[number]
         guard let words = memory.words(ofPage: record.page) else { return }
         let level = Int(record.level)
         let shift = UInt64(truncatingIfNeeded: 12 &+ 9 &* level)
         // Entries beyond the input width are never reached; a table that reaches beyond it has only one use.
         let end = Int(truncatingIfNeeded: min(511, (rules.lastLinear &- record.first) &>> shift)) &+ 1
-        let size: UInt64 = 1 &<< shift
         runs.prepare(Format.self, level: level, rules)
-        let leaves = runs.leaves
-        var runCount = 0
+        notes.begin(level: level)
+        var search = LeafSearch(words: words, end: end, shift: shift)
+        // All but the address of the last leaf that nothing was wrong with; nothing is that yet.
+        let pages = rules.addressMask & ~0 &<< shift
+        var model: (bits: UInt64, rights: UInt8) = (.max, 0)
         let place = items.reserve(512)
         var judged = 0
         var used = 0
@@ -93,51 +96,51 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
             let word = words[index]
             if word == 0 {
                 index = runs.zeros.end(in: words, from: index, to: end)
+                notes.append(end: index)
+                continue
+            }
+            let first = index
+            if word & ~pages == model.bits {
+                index = leafEnd(&search, from: index, hasGroups: judged > 0)
+                place[used] = .leaves(word & pages, index: first, count: index &- first, rights: model.rights)
+                used &+= 1
                 continue
             }
             let kind = Format.kind(word, level: level, rules)
-            let first = index
             let lints = Format.lints(word, kind, level: level, rules)
+            let rights = Format.rights(word) | Format.grantedRights
             switch kind {
             case .leaf:
                 let log2 = Format.leafSizeLog2(word, level: level, rules)
                 let address = Format.leafAddress(word, level: level, rules)
-                var value = address
-                var isWhole = false
                 if Format.hasContiguousLeaves, log2 != shift {
+                    notes.giveUp()
                     // Damaged ones are judged item by item, as the hardware does.
+                    let isWhole: Bool
                     (index, isWhole) = readGroups(words, at: index, to: end, record, log2: log2, judged: &judged)
-                    value |= UInt64(truncatingIfNeeded: first) &<< shift & ((1 &<< log2) &- 1)
+                    let offset = UInt64(truncatingIfNeeded: first) &<< shift & ((1 &<< log2) &- 1)
+                    place[used] =
+                        isWhole
+                        ? .sizedLeaves(address, sizeLog2: log2, index: first, count: index &- first, rights: rights)
+                        : .leaves(address | offset, index: first, count: index &- first, rights: rights)
                 } else {
-                    if runCount == 0 {
-                        index = leaves.end(in: words, from: index, to: end, canHaveGroups: false)
-                    } else {
-                        if runCount == 1 {
-                            breaks.find(in: words, mask: Format.runMask(level: level, rules), size: size)
-                        }
-                        index = min(breaks.next(after: index), end)
-                    }
-                    runCount &+= 1
-                    // An address that grew past the last legal one turned into reserved bits.
-                    let legal = (rules.addressMask &- address) &>> shift &+ 1
-                    if UInt64(truncatingIfNeeded: index &- first) > legal { index = first &+ Int(legal) }
+                    index = leafEnd(&search, from: index, hasGroups: judged > 0)
+                    place[used] = .leaves(address, index: first, count: index &- first, rights: rights)
+                    if lints.isEmpty { model = (word & ~pages, rights) }
                 }
-                place[used] = .init(
-                    value: value, index: UInt16(truncatingIfNeeded: first),
-                    count: UInt16(truncatingIfNeeded: index &- first),
-                    rights: Format.rights(word) | Format.grantedRights,
-                    sizeLog2: UInt8(truncatingIfNeeded: isWhole ? log2 : shift), isTable: false)
                 used &+= 1
             case .table:
+                notes.giveUp()
                 if let child = child(word, of: record, index: index) {
-                    place[used] = .init(
-                        value: UInt64(child), index: UInt16(truncatingIfNeeded: index), count: 1,
-                        rights: Format.rights(word) | Format.grantedRights, sizeLog2: 0, isTable: true)
+                    place[used] = .table(child, index: index, rights: rights)
                     used &+= 1
                 }
                 index &+= 1
-            case .notPresent: index &+= 1
+            case .notPresent:
+                notes.giveUp()
+                index &+= 1
             case .invalid(let fault):
+                notes.giveUp()
                 report(TableDefect.Kind(fault), at: index, of: record, value: word)
                 index &+= 1
             }
@@ -149,6 +152,53 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
         records.base[number].firstItem = items.count
         records.base[number].itemCount = UInt16(truncatingIfNeeded: used)
         items.add(used)
+        visit(ScannedTable(page: record.page, level: level, words: words, ends: notes.ends))
+    }
+
+    /// The search for the ends of runs of leaves, one slot each, in one table.
+    private struct LeafSearch {
+        let words: UnsafePointer<UInt64>
+        let end: Int
+        let shift: UInt64
+        /// The runs looked for one by one so far, then one more.
+        var count = 0
+        /// Of ``breaks``.
+        var nextBreak = 0
+    }
+
+    /// Where the run that begins at `first` ends. The table has leaves of several slots if `hasGroups`.
+    @inline(__always)
+    private mutating func leafEnd(_ search: inout LeafSearch, from first: Int, hasGroups: Bool) -> Int {
+        // So many are looked for one by one: a table may be a single one, or of leaves in several slots.
+        let alone = Format.hasContiguousLeaves ? 2 : 1
+        let level = Int(truncatingIfNeeded: (search.shift &- 12) / 9)
+        let mask = Format.runMask(level: level, rules)
+        var end = first
+        repeat {
+            let from = end
+            if search.count < alone || Format.hasContiguousLeaves && hasGroups {
+                let run = notes.isNoting ? runs.progression : runs.leaves
+                end = run.end(in: search.words, from: from, to: search.end, canHaveGroups: false)
+            } else {
+                if search.count == alone {
+                    breaks.find(
+                        in: search.words, mask: notes.isNoting ? ~0 : mask, size: 1 &<< search.shift)
+                    search.count &+= 1
+                }
+                while breaks[search.nextBreak] <= from { search.nextBreak &+= 1 }
+                end = min(breaks[search.nextBreak], search.end)
+            }
+            notes.append(end: end)
+            // A progression ends where a bit changes that the run does not ask for.
+        } while notes.isNoting && end < search.end
+            && (search.words[end] ^ (search.words[first] &+ UInt64(truncatingIfNeeded: end &- first) &<< search.shift))
+                & mask == 0
+        if search.count < alone { search.count &+= 1 }
+        // An address that grew past the last legal one turned into reserved bits.
+        let address = search.words[first] & rules.addressMask
+        let legal = (rules.lastAddress(from: address) &- address) &>> search.shift &+ 1
+        if UInt64(truncatingIfNeeded: end &- first) > legal { end = first &+ Int(legal) }
+        return end
     }
 
     /// Reads on from an item, at `index`, of a contiguous leaf of `2^log2` bytes: where those end that translate like it,
@@ -259,7 +309,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages>: ~Copyable {
             record.level == 0
             ? record.itemCount > 0
             : UnsafeBufferPointer(start: first, count: Int(record.itemCount)).contains {
-                !$0.isTable || records[Int($0.value)].hasLeaf
+                !$0.isTable || records[$0.record].hasLeaf
             }
     }
 }

@@ -30,55 +30,6 @@ public enum PageRuns {
         case trailingBytes(Int)
     }
 
-    /// Appends the page of 512 words at `words`. O(512).
-    public static func encode(_ words: UnsafePointer<UInt64>, into bytes: inout [UInt8]) {
-        let start = bytes.count
-        bytes.append(runMark)
-        var index = 0
-        while index < wordCount {
-            let first = words[index]
-            var count = 1
-            if first == 0 {
-                count = WordRun(stride: 0).length(words + index, limit: wordCount - index)
-                appendVarint(UInt64(count) << 2, to: &bytes)
-            } else if index + 1 == wordCount {
-                appendVarint(1 << 2 | 1, to: &bytes)
-                appendVarint(first, to: &bytes)
-            } else {
-                let stride = words[index + 1] &- first
-                // A run must not swallow the zero that begins the unused rest, nor start at a lone word before one.
-                if words[index + 1] == 0 {
-                    appendVarint(1 << 2 | 1, to: &bytes)
-                    appendVarint(first, to: &bytes)
-                } else {
-                    count = WordRun(stride: stride).length(words + index, limit: wordCount - index)
-                    // Two unequal neighbours are no progression yet: tell the first alone when the second starts one.
-                    if count == 2, index + 2 < wordCount, stride != 0, stride != 4096 { count = 1 }
-                    if count == 1 || stride == 0 {
-                        appendVarint(UInt64(count) << 2 | 1, to: &bytes)
-                        appendVarint(first, to: &bytes)
-                    } else if stride == 4096 {
-                        appendVarint(UInt64(count) << 2 | 3, to: &bytes)
-                        appendVarint(first, to: &bytes)
-                    } else {
-                        appendVarint(UInt64(count) << 2 | 2, to: &bytes)
-                        appendVarint(first, to: &bytes)
-                        appendVarint(zigzag(stride), to: &bytes)
-                    }
-                }
-            }
-            index += count
-            if bytes.count - start > rawThreshold {
-                bytes.removeSubrange(start...)
-                bytes.append(rawMark)
-                UnsafeRawBufferPointer(start: words, count: 4096).withMemoryRebound(to: UInt64.self) { buffer in
-                    for word in buffer { withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) } }
-                }
-                return
-            }
-        }
-    }
-
     /// Writes the 512 words of a page that ``validate(_:)`` accepted. Never reads past `encoded`, never writes past 512
     /// words; on malformed input the rest is zero.
     public static func decode(_ encoded: UnsafeRawBufferPointer, into words: UnsafeMutablePointer<UInt64>) {
@@ -167,20 +118,6 @@ public enum PageRuns {
                 stride = 4096
             }
         }
-    }
-
-    static func zigzag(_ stride: UInt64) -> UInt64 {
-        (stride << 1) ^ UInt64(bitPattern: Int64(bitPattern: stride) >> 63)
-    }
-
-    @inline(__always)
-    static func appendVarint(_ value: UInt64, to bytes: inout [UInt8]) {
-        var rest = value
-        while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        bytes.append(UInt8(truncatingIfNeeded: rest))
     }
 
     @inline(__always)

@@ -25,6 +25,12 @@ public struct PageSet: Sendable, Hashable {
     /// No pages.
     public init() {}
 
+    /// What a ``PageSetBuilder`` has collected: `entries` in order, and `bytes` in theirs.
+    init(entries: [Entry], bytes: [UInt8]) {
+        self.entries = entries
+        self.bytes = bytes
+    }
+
     /// The number of pages, a page at two levels counted twice.
     public var count: Int { entries.count }
 

@@ -9,16 +9,20 @@ extension Example {
         let value = bytes.withUnsafeBytes { PageRuns.readVarint($0, &cursor) }
         try expect(value, try word("value"), "value")
         try expect(cursor, bytes.count, "bytes read")
-        var encoded: [UInt8] = []
-        PageRuns.appendVarint(try word("value"), to: &encoded)
-        try expectBytes(encoded)
+        try expectBytes(Self.varint(try word("value")))
     }
 
     func verifyZigzag() throws {
         try expectNames(["stride"])
-        var encoded: [UInt8] = []
-        PageRuns.appendVarint(PageRuns.zigzag(try word("stride")), to: &encoded)
-        try expectBytes(encoded)
+        try expectBytes(Self.varint(PageRuns.zigzag(try word("stride"))))
+    }
+
+    private static func varint(_ value: UInt64) -> [UInt8] {
+        Array(unsafeUninitializedCapacity: 10) { buffer, count in
+            var writer = RunWriter(buffer)
+            writer.append(value)
+            count = writer.count
+        }
     }
 
     /// The words of the page that the fields tell.

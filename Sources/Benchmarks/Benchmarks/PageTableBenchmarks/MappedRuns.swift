@@ -5,11 +5,12 @@ import Measurement
 public enum MappedRuns: String {
     /// Each GiB is one run: every table is full of one run.
     case dense
-    /// Runs of 1 to 64 pages to anywhere: some 16 a table, as in reference/measurements.md.
+    /// Runs of 1 to 64 pages to anywhere: some 16 a table, all in 4 KiB pages.
     case fragmented
+    /// As fragmented, but as aligned as chance has it: of a format with leaves of several slots, every other run has some.
+    case mixed
 
-    /// The runs that fill `gibibytes` GiB from input address 0 on, ascending; all in 4 KiB pages unless a format has leaves
-    /// of several slots.
+    /// The runs that fill `gibibytes` GiB from input address 0 on, ascending.
     func runs(gibibytes: UInt64) -> [(iova: UInt64, pa: UInt64, byteCount: UInt64)] {
         let end = gibibytes << 30
         switch self {
@@ -17,14 +18,16 @@ public enum MappedRuns: String {
             // Never aligned to more than 4 KiB, and never where the run before ends.
             let stride: UInt64 = 1 << 30 | 1 << 24
             return (0..<gibibytes).map { number in (number << 30, 0x2_0000_1000 + number * stride, 1 << 30) }
-        case .fragmented:
+        case .fragmented, .mixed:
             var random = SplitMix(seed: 0x5eed)
             var runs: [(iova: UInt64, pa: UInt64, byteCount: UInt64)] = []
             var iova: UInt64 = 0
             while iova < end {
                 let byteCount = min((random.next() % 64 + 1) << 12, end - iova)
                 var pa = (random.next() % (1 << 30)) << 12
-                if let last = runs.last, last.pa + last.byteCount == pa { pa += 4096 }
+                // Never aligned to more than 4 KiB together.
+                if self == .fragmented { pa = pa & ~0x1000 | ~iova & 0x1000 }
+                if let last = runs.last, last.pa + last.byteCount == pa { pa += 8192 }
                 runs.append((iova, pa, byteCount))
                 iova += byteCount
             }

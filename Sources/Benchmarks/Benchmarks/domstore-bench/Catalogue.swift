@@ -37,6 +37,7 @@ struct Catalogue {
                 named("walk-dense") { try .walk($0, .dense) },
                 named("walk-fragmented") { try .walk($0, .fragmented) },
             ]
+            + (format == .amd ? [named("walk-mixed") { try .walk($0, .mixed) }] : [])
     }
 }
 

@@ -1,0 +1,22 @@
+import IOMMUModel
+
+/// One table, in memory, as a scan comes by it. Valid only then.
+public struct ScannedTable {
+    /// Where it is in the host's memory, 4 KiB aligned.
+    public let page: PhysicalAddress
+    /// That it is used at; 0 maps 4 KiB.
+    public let level: Int
+    /// All 512.
+    public let words: UnsafePointer<UInt64>
+    /// Where the longest runs end that the words are: of zeros, and of other words each of which is 4,096 more than the one
+    /// before. Ascending, the last one 512; empty when the words are something else besides, or level is not 0.
+    public let ends: UnsafeBufferPointer<UInt16>
+
+    @inline(__always)
+    init(page: UInt64, level: Int, words: UnsafePointer<UInt64>, ends: UnsafeBufferPointer<UInt16>) {
+        self.page = PhysicalAddress(page)
+        self.level = level
+        self.words = words
+        self.ends = ends
+    }
+}
