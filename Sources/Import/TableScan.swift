@@ -14,7 +14,7 @@ struct TableScan: Sendable {
     /// of levels that they do not have.
     let mappedTables: [PhysicalAddress]
     private let budget: Budget
-    private let spent: Budget
+    let spent: Budget
 
     /// What may be done for one domain, or all.
     struct Budget: Hashable {
