@@ -22,17 +22,25 @@ struct EntryBreaks: ~Copyable {
     /// of the mask's highest bits counts as going on.)
     @inline(never)
     mutating func find(in table: UnsafePointer<UInt64>, mask: UInt64, size: UInt64) {
-        var count = 0
-        for group in 0..<8 {
-            let words = table + group &* 64
-            var found: UInt64 = 0
-            for chunk in 0..<4 {
-                let bits = Self.breaks(words + chunk &* 16, isFirst: group | chunk == 0, mask: mask, size: size)
-                found |= UInt64(bits) &<< UInt64(truncatingIfNeeded: chunk &* 16)
-            }
-            count = append(found, first: group &* 64, at: count)
+        var count = append(Self.breaks64(table, isFirst: true, mask: mask, size: size), first: 0, at: 0)
+        for group in 1..<8 {
+            let bits = Self.breaks64(table + group &* 64, isFirst: false, mask: mask, size: size)
+            count = append(bits, first: group &* 64, at: count)
         }
         places[count] = 512
+    }
+
+    /// Of 64 words.
+    @inline(__always)
+    private static func breaks64(
+        _ words: UnsafePointer<UInt64>, isFirst: Bool, mask: UInt64, size: UInt64
+    ) -> UInt64 {
+        // By constants: a loop would shift by what it counts.
+        let a = UInt64(breaks(words, isFirst: isFirst, mask: mask, size: size))
+        let b = UInt64(breaks(words + 16, isFirst: false, mask: mask, size: size)) &<< 16
+        let c = UInt64(breaks(words + 32, isFirst: false, mask: mask, size: size)) &<< 32
+        let d = UInt64(breaks(words + 48, isFirst: false, mask: mask, size: size)) &<< 48
+        return a | b | c | d
     }
 
     /// Of sixteen words; the first of all has none before it.

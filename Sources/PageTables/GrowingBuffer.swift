@@ -37,10 +37,11 @@ struct GrowingBuffer<Element: BitwiseCopyable>: ~Copyable {
 
     @inline(never)
     private mutating func grow(_ number: Int) {
-        // Fourfold: what is not written takes no memory, but what was copied has taken it twice.
-        capacity = max(capacity * 4, count + number)
+        // Fourfold, and more once it is large: what is not written takes no memory, but what was copied has taken it twice.
+        let isLarge = capacity * MemoryLayout<Element>.stride >= Self.hugeBytes / 4
+        capacity = max(capacity * (isLarge ? 16 : 4), count + number)
         let byteCount = capacity * MemoryLayout<Element>.stride
-        guard byteCount >= Self.hugeBytes * 2 else {
+        guard byteCount >= Self.hugeBytes else {
             base = Self.memory(base, capacity)
             return
         }

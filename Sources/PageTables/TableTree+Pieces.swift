@@ -8,12 +8,11 @@ extension TableTree {
         /// Clipped to the input width.
         var last: UInt64 = 0
         var pa: UInt64 = 0
-        var count = 0
         var pageSizeLog2 = 12
         /// What a device gets by all entries on the way, ANDed; never none.
         var rights: UInt8 = 0
 
-        /// Of each of the ``count`` leaves.
+        /// Of each leaf.
         var size: UInt64 { 1 &<< UInt64(truncatingIfNeeded: pageSizeLog2) }
     }
 
@@ -97,7 +96,6 @@ extension TableTree {
                 piece.first = iova(first)
                 piece.last = iova(min(first &+ (byteCount &- 1), lastLinear))
                 piece.pa = leaf.address
-                piece.count = Int(truncatingIfNeeded: byteCount &>> leaf.sizeLog2)
                 piece.pageSizeLog2 = Int(truncatingIfNeeded: leaf.sizeLog2)
                 piece.rights = granted
                 return true

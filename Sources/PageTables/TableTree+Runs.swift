@@ -61,13 +61,12 @@ extension TableTree {
         var cursor = PieceCursor(self)
         var piece = Piece()
         while cursor.next(&piece) {
-            for number in 0..<piece.count {
-                let iova = piece.first &+ UInt64(number) &* piece.size
-                if iova > piece.last { break }
+            for number in 0...(piece.last &- piece.first) &>> UInt64(truncatingIfNeeded: piece.pageSizeLog2) {
+                let iova = piece.first &+ number &* piece.size
                 if told == budget.runs { return .budgetExceeded(at: IOVA(iova)) }
                 told &+= 1
                 let leaf = TranslatedLeaf(
-                    iova: IOVA(iova), pa: PhysicalAddress(piece.pa &+ UInt64(number) &* piece.size),
+                    iova: IOVA(iova), pa: PhysicalAddress(piece.pa &+ number &* piece.size),
                     pageSizeLog2: piece.pageSizeLog2, protection: .init(rawValue: piece.rights))
                 guard body(leaf) else { return .stopped }
             }

@@ -84,7 +84,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
         let end = Int(truncatingIfNeeded: min(511, (rules.lastLinear &- record.first) &>> shift)) &+ 1
         runs.prepare(Format.self, level: level, rules)
         notes.begin(level: level)
-        var search = LeafSearch(words: words, end: end, shift: shift)
+        var search = LeafSearch(words: words, end: end, shift: shift, mask: Format.runMask(level: level, rules))
         // All but the address of the last leaf that nothing was wrong with; nothing is that yet.
         let pages = rules.addressMask & ~0 &<< shift
         var model: (bits: UInt64, rights: UInt8) = (.max, 0)
@@ -101,6 +101,8 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
             }
             let first = index
             if word & ~pages == model.bits {
+                readLeaves(&search, from: &index, pages: pages, model, to: place, &used)
+                if index > first { continue }
                 index = leafEnd(&search, from: index, hasGroups: judged > 0)
                 place[used] = .leaves(word & pages, index: first, count: index &- first, rights: model.rights)
                 used &+= 1
@@ -160,10 +162,47 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
         let words: UnsafePointer<UInt64>
         let end: Int
         let shift: UInt64
-        /// The runs looked for one by one so far, then one more.
+        /// The bits in which the words of a run agree.
+        let mask: UInt64
+        /// The runs looked for one by one.
         var count = 0
+        /// ``breaks`` are those of this table.
+        var hasBreaks = false
         /// Of ``breaks``.
         var nextBreak = 0
+
+        /// True when the run that begins at `first`, and holds all words before `index`, goes on there.
+        @inline(__always)
+        func continues(_ index: Int, from first: Int) -> Bool {
+            let expected = words[first] &+ UInt64(truncatingIfNeeded: index &- first) &<< shift
+            return (words[index] ^ expected) & mask == 0
+        }
+    }
+
+    /// Writes the runs from `index` on, as long as their words are like `model`, ``breaks`` say where they end, and nothing
+    /// else is to be asked: where most of the time goes in tables of many runs.
+    @inline(__always)
+    private mutating func readLeaves(
+        _ search: inout LeafSearch, from index: inout Int, pages: UInt64, _ model: (bits: UInt64, rights: UInt8),
+        to place: UnsafeMutablePointer<TableTree.Item>, _ used: inout Int
+    ) {
+        // Larger leaves could step over the C-bit.
+        guard search.hasBreaks, search.shift <= 30 else { return }
+        while breaks[search.nextBreak] <= index { search.nextBreak &+= 1 }
+        while index < search.end {
+            let word = search.words[index]
+            let end = min(breaks[search.nextBreak], search.end)
+            let last = word & pages &+ UInt64(truncatingIfNeeded: end &- index &- 1) &<< search.shift
+            guard word & ~pages == model.bits, last & ~pages == 0 else { return }
+            if notes.isNoting {
+                if end < search.end, search.continues(end, from: index) { return }
+                notes.append(end: end)
+            }
+            place[used] = .leaves(word & pages, index: index, count: end &- index, rights: model.rights)
+            used &+= 1
+            search.nextBreak &+= 1
+            index = end
+        }
     }
 
     /// Where the run that begins at `first` ends. The table has leaves of several slots if `hasGroups`.
@@ -171,29 +210,24 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
     private mutating func leafEnd(_ search: inout LeafSearch, from first: Int, hasGroups: Bool) -> Int {
         // So many are looked for one by one: a table may be a single one, or of leaves in several slots.
         let alone = Format.hasContiguousLeaves ? 2 : 1
-        let level = Int(truncatingIfNeeded: (search.shift &- 12) / 9)
-        let mask = Format.runMask(level: level, rules)
+        if search.count == alone, !search.hasBreaks, !hasGroups {
+            let mask = notes.isNoting ? ~0 : search.mask
+            breaks.find(in: search.words, mask: mask, size: 1 &<< search.shift)
+            search.hasBreaks = true
+        }
         var end = first
         repeat {
-            let from = end
-            if search.count < alone || Format.hasContiguousLeaves && hasGroups {
-                let run = notes.isNoting ? runs.progression : runs.leaves
-                end = run.end(in: search.words, from: from, to: search.end, canHaveGroups: false)
-            } else {
-                if search.count == alone {
-                    breaks.find(
-                        in: search.words, mask: notes.isNoting ? ~0 : mask, size: 1 &<< search.shift)
-                    search.count &+= 1
-                }
-                while breaks[search.nextBreak] <= from { search.nextBreak &+= 1 }
+            if search.hasBreaks {
+                while breaks[search.nextBreak] <= end { search.nextBreak &+= 1 }
                 end = min(breaks[search.nextBreak], search.end)
+            } else {
+                let run = notes.isNoting ? runs.progression : runs.leaves
+                end = run.end(in: search.words, from: end, to: search.end, canHaveGroups: false)
+                if search.count < alone { search.count &+= 1 }
             }
             notes.append(end: end)
             // A progression ends where a bit changes that the run does not ask for.
-        } while notes.isNoting && end < search.end
-            && (search.words[end] ^ (search.words[first] &+ UInt64(truncatingIfNeeded: end &- first) &<< search.shift))
-                & mask == 0
-        if search.count < alone { search.count &+= 1 }
+        } while notes.isNoting && end < search.end && search.continues(end, from: first)
         // An address that grew past the last legal one turned into reserved bits.
         let address = search.words[first] & rules.addressMask
         let legal = (rules.lastAddress(from: address) &- address) &>> search.shift &+ 1
