@@ -17,11 +17,14 @@ struct TableScan: Sendable {
     let spent: Budget
 
     /// What may be done for one domain, or all.
-    struct Budget: Hashable {
-        /// Tables read.
+    struct Budget: Equatable {
+        /// Tables read, and ``mappedTables``.
         var pages: Int
         /// Pieces visited, not areas told: where one tree exhausts it, the next ones get none, however little it maps.
         var runs: Int
+
+        /// As many pages as one ``PageSet`` holds, however they look.
+        static let mostPages = Int(UInt32.max) / 4097
 
         static func -= (left: inout Budget, spent: Budget) {
             left.pages -= spent.pages
@@ -45,10 +48,10 @@ struct TableScan: Sendable {
         while let (run, _) = runs.next() { areas.append(run) }
         self.areas = areas
         self.budget = budget
-        spent = Budget(pages: tree.nodeCount, runs: runs.visited)
+        spent = Budget(pages: tree.nodeCount + mappedTables.count, runs: runs.visited)
     }
 
-    /// True when a scan with `budget` would have come to the same.
+    /// True when a scan with `budget` would have come to the same; false when that is not known.
     private func isValid(for budget: Budget) -> Bool {
         if budget == self.budget { return true }
         let least = Budget(pages: min(budget.pages, self.budget.pages), runs: min(budget.runs, self.budget.runs))
@@ -59,10 +62,15 @@ struct TableScan: Sendable {
     /// worth it; what comes out is the same.
     static func all(_ stages: [TranslationStage], memory: MemoryView, budget: Budget) -> [TableScan] {
         var scans: [TableScan] = []
-        var left = budget
-        while scans.count < stages.count, budget.pages &- left.pages < concurrencyThreshold {
-            scans.append(TableScan(stages[scans.count], memory: memory, budget: left))
-            left -= scans[scans.count - 1].spent
+        var left = Budget(pages: min(budget.pages, Budget.mostPages), runs: budget.runs)
+        var alone = concurrencyThreshold
+        while scans.count < stages.count, alone > 0 {
+            let probe = Budget(pages: min(left.pages, alone), runs: left.runs)
+            let scan = TableScan(stages[scans.count], memory: memory, budget: probe)
+            guard scan.isValid(for: left) else { break }
+            scans.append(scan)
+            left -= scan.spent
+            alone -= scan.spent.pages
         }
         let rest = stages[scans.count...]
         for (stage, scan) in zip(rest, concurrent(rest, memory: memory, budget: left)) {
@@ -75,13 +83,15 @@ struct TableScan: Sendable {
 
     /// So many tables are read in the time that a thread takes to start.
     private static let concurrencyThreshold = 1024
+    /// More wait for memory.
+    private static let mostThreads = 8
 
-    /// Each with what is left of `budget` when it begins: together they never take more than as many times the budget as there
-    /// are threads.
+    /// Each with its thread's share of what is left of `budget`, which it then gives back: together they never take more.
     private static func concurrent(
         _ stages: ArraySlice<TranslationStage>, memory: MemoryView, budget: Budget
     ) -> [TableScan] {
         guard !stages.isEmpty else { return [] }
+        let threads = max(1, min(stages.count, sysconf(Int32(_SC_NPROCESSORS_ONLN)), mostThreads))
         let next = Atomic(0)
         let left = Mutex(budget)
         return [TableScan?](unsafeUninitializedCapacity: stages.count) { results, count in
@@ -89,14 +99,21 @@ struct TableScan: Sendable {
             count = stages.count
             // Each thread writes the elements that it drew.
             nonisolated(unsafe) let results = results
-            let threads = min(stages.count, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
             DispatchQueue.concurrentPerform(iterations: threads) { _ in
                 while true {
                     let number = next.add(1, ordering: .relaxed).oldValue
                     guard number < stages.count else { return }
-                    let budget = left.withLock { Budget(pages: max(0, $0.pages), runs: max(0, $0.runs)) }
-                    let scan = TableScan(stages[stages.startIndex + number], memory: memory, budget: budget)
-                    left.withLock { $0 -= scan.spent }
+                    let share = left.withLock { left in
+                        let share = Budget(
+                            pages: max(0, min(left.pages, budget.pages / threads)),
+                            runs: max(0, min(left.runs, budget.runs / threads)))
+                        left -= share
+                        return share
+                    }
+                    let scan = TableScan(stages[stages.startIndex + number], memory: memory, budget: share)
+                    left.withLock {
+                        $0 -= Budget(pages: scan.spent.pages - share.pages, runs: scan.spent.runs - share.runs)
+                    }
                     results[number] = scan
                 }
             }

@@ -19,7 +19,7 @@ struct EntryBreaks: ~Copyable {
     subscript(number: Int) -> Int { Int(places[number]) }
 
     /// Takes in the table at `table`, where a word continues another one that is `size` less under `mask`. (What grows out
-    /// of the mask's highest bits counts as going on.)
+    /// of the mask, at its end or into a hole such as the C-bit, counts as going on: that is the caller's to find.)
     @inline(never)
     mutating func find(in table: UnsafePointer<UInt64>, mask: UInt64, size: UInt64) {
         var count = append(Self.breaks64(table, isFirst: true, mask: mask, size: size), first: 0, at: 0)

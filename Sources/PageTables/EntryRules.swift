@@ -50,7 +50,7 @@ struct EntryRules: Sendable, Hashable {
 
     /// The last address up to which addresses grow from `address` without a bit that is none of theirs.
     func lastAddress(from address: UInt64) -> UInt64 {
-        address < encryption ? addressMask & (encryption &- 1) : addressMask
+        encryption == 0 ? addressMask : (address | (encryption &- 1)) & addressMask
     }
 
     /// The fault of an access to `iova`, which is no input address.

@@ -37,9 +37,10 @@ struct GrowingBuffer<Element: BitwiseCopyable>: ~Copyable {
 
     @inline(never)
     private mutating func grow(_ number: Int) {
-        // Fourfold, and more once it is large: what is not written takes no memory, but what was copied has taken it twice.
-        let isLarge = capacity * MemoryLayout<Element>.stride >= Self.hugeBytes / 4
-        capacity = max(capacity * (isLarge ? 16 : 4), count + number)
+        // What is not written takes no memory, but what was copied has taken it twice.
+        let old = capacity * MemoryLayout<Element>.stride
+        let factor = old < Self.hugeBytes / 4 ? 4 : old <= Self.hugeBytes * 8 ? 16 : 2
+        capacity = max(capacity * factor, count + number)
         let byteCount = capacity * MemoryLayout<Element>.stride
         guard byteCount >= Self.hugeBytes else {
             base = Self.memory(base, capacity)

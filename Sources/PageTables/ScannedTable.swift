@@ -9,7 +9,8 @@ public struct ScannedTable {
     /// All 512.
     public let words: UnsafePointer<UInt64>
     /// Where the longest runs end that the words are: of zeros, and of other words each of which is 4,096 more than the one
-    /// before. Ascending, the last one 512; empty when the words are something else besides, or level is not 0.
+    /// before. Ascending, the last one 512; empty when there is something else in the table, a contiguous leaf included, when
+    /// the input width ends inside it, and above level 0.
     public let ends: UnsafeBufferPointer<UInt16>
 
     @inline(__always)

@@ -2,8 +2,6 @@ import CVector
 
 /// Sixteen words of a table, and which of them are what is expected: without a branch, two words an instruction.
 enum SixteenWords {
-    static var count: Int { 16 }
-
     /// Bit `k`: word `k` at `words` is not, under `mask`, what `expected` answers for the pair of words that it is in:
     /// pair `k / 2`, 0 to 7.
     @inline(__always)

@@ -84,10 +84,12 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
         let end = Int(truncatingIfNeeded: min(511, (rules.lastLinear &- record.first) &>> shift)) &+ 1
         runs.prepare(Format.self, level: level, rules)
         notes.begin(level: level)
-        var search = LeafSearch(words: words, end: end, shift: shift, mask: Format.runMask(level: level, rules))
-        // All but the address of the last leaf that nothing was wrong with; nothing is that yet.
+        var search = LeafSearch(
+            words: words, end: end, shift: shift, mask: Format.runMask(level: level, rules), isExact: notes.isNoting)
+        // All but the address of the last leaf that nothing was wrong with. No word is like the first one: it has the
+        // address's bits, or none.
         let pages = rules.addressMask & ~0 &<< shift
-        var model: (bits: UInt64, rights: UInt8) = (.max, 0)
+        var model: (bits: UInt64, rights: UInt8) = (pages, 0)
         let place = items.reserve(512)
         var judged = 0
         var used = 0
@@ -168,6 +170,8 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
         var count = 0
         /// ``breaks`` are those of this table.
         var hasBreaks = false
+        /// Progressions are looked for, which are parts of runs.
+        let isExact: Bool
         /// Of ``breaks``.
         var nextBreak = 0
 
@@ -186,15 +190,15 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
         _ search: inout LeafSearch, from index: inout Int, pages: UInt64, _ model: (bits: UInt64, rights: UInt8),
         to place: UnsafeMutablePointer<TableTree.Item>, _ used: inout Int
     ) {
-        // Larger leaves could step over the C-bit.
-        guard search.hasBreaks, search.shift <= 30 else { return }
+        // A run of larger leaves could step over the C-bit, which is 32 at least.
+        guard search.hasBreaks, search.shift <= 21 else { return }
         while breaks[search.nextBreak] <= index { search.nextBreak &+= 1 }
         while index < search.end {
             let word = search.words[index]
             let end = min(breaks[search.nextBreak], search.end)
             let last = word & pages &+ UInt64(truncatingIfNeeded: end &- index &- 1) &<< search.shift
             guard word & ~pages == model.bits, last & ~pages == 0 else { return }
-            if notes.isNoting {
+            if search.isExact {
                 if end < search.end, search.continues(end, from: index) { return }
                 notes.append(end: end)
             }
@@ -211,8 +215,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
         // So many are looked for one by one: a table may be a single one, or of leaves in several slots.
         let alone = Format.hasContiguousLeaves ? 2 : 1
         if search.count == alone, !search.hasBreaks, !hasGroups {
-            let mask = notes.isNoting ? ~0 : search.mask
-            breaks.find(in: search.words, mask: mask, size: 1 &<< search.shift)
+            breaks.find(in: search.words, mask: search.isExact ? ~0 : search.mask, size: 1 &<< search.shift)
             search.hasBreaks = true
         }
         var end = first
@@ -221,17 +224,20 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
                 while breaks[search.nextBreak] <= end { search.nextBreak &+= 1 }
                 end = min(breaks[search.nextBreak], search.end)
             } else {
-                let run = notes.isNoting ? runs.progression : runs.leaves
+                let run = search.isExact ? runs.progression : runs.leaves
                 end = run.end(in: search.words, from: end, to: search.end, canHaveGroups: false)
                 if search.count < alone { search.count &+= 1 }
             }
             notes.append(end: end)
             // A progression ends where a bit changes that the run does not ask for.
-        } while notes.isNoting && end < search.end && search.continues(end, from: first)
+        } while search.isExact && end < search.end && search.continues(end, from: first)
         // An address that grew past the last legal one turned into reserved bits.
         let address = search.words[first] & rules.addressMask
         let legal = (rules.lastAddress(from: address) &- address) &>> search.shift &+ 1
-        if UInt64(truncatingIfNeeded: end &- first) > legal { end = first &+ Int(legal) }
+        if UInt64(truncatingIfNeeded: end &- first) > legal {
+            end = first &+ Int(legal)
+            search.nextBreak = 0
+        }
         return end
     }
 

@@ -1,5 +1,5 @@
 extension PageRuns {
-    /// Appends the page of 512 words at `words`. O(512), O(runs) with `ends`.
+    /// Appends the page of 512 words at `words`. O(512), with `ends` mostly O(runs).
     ///
     /// `ends` says where the longest runs of zeros end, and those of other words each of which is 4,096 more than the one
     /// before: ascending, the last one 512; or it is empty. It changes nothing but the time.

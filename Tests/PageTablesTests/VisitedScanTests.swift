@@ -43,6 +43,86 @@ struct VisitedScanTests {
         for visit in visits where !visit.ends.isEmpty { #expect(visit.ends == visit.naive) }
     }
 
+    /// Level 0 through a chain of tables: where it is, and the stage.
+    private static func lowest(_ shape: Shape, _ machine: TestMemory) -> (
+        page: PhysicalAddress, stage: TranslationStage
+    ) {
+        let top = shape.configuration.topLevel
+        for level in (1...top).reversed() {
+            machine.set(machine.page(top - level), 0, shape.table(machine.page(top - level + 1), level: level))
+        }
+        return (machine.page(top), TranslationStage(configuration: shape.configuration, root: machine.base))
+    }
+
+    @Test(arguments: [32, 39, 46, 47, 48, 52], 1...6 as ClosedRange<UInt64>)
+    func `addresses around the C-bit and the last one are told as the hardware takes them`(
+        width: Int, seed: UInt64
+    ) throws {
+        var random = SplitMix(seed: seed &* 131 &+ UInt64(width))
+        for encryptionBit in [nil, 32, 40, 47] {
+            for shape in Shape.all(haw: width, encryptionBit: encryptionBit) {
+                let machine = try TestMemory(pages: 8)
+                let (page, stage) = Self.lowest(shape, machine)
+                let leaf = shape.leaf(0, 12) & ~(1 << UInt64(encryptionBit ?? 0) & 0xf_ffff_ffff_f000)
+                // Runs that come to a bit, and pass it.
+                let borders = [UInt64(width), UInt64(encryptionBit ?? 30), 52, 33].map { UInt64(1) << $0 }
+                var index = 0
+                while index < 512 {
+                    let border = borders[Int(random.next() % 4)] &* (random.next() % 4)
+                    var address = border &- random.next() % 12 << 12
+                    for _ in 0...random.next() % 24 where index < 512 {
+                        var word = leaf | address & 0xf_ffff_ffff_f000
+                        // With and without the C-bit, used and not, something else now and then.
+                        if let encryptionBit, random.next() % 2 == 0 { word ^= 1 << UInt64(encryptionBit) }
+                        if random.next() % 40 == 0 { word = [0, .max, word ^ 1, 4][Int(random.next() % 4)] }
+                        machine.set(page, index, word)
+                        index += 1
+                        address &+= random.next() % 30 == 0 ? 8192 : 4096
+                    }
+                }
+                let naive = NaiveTree(shape.configuration, root: machine.base, memory: machine.memory)
+                let (visited, visits) = Self.visits(stage, machine.view)
+                let plain = Walker.scan(stage, memory: machine.view)
+                #expect(plain.runs() == naive.runs, "\(shape.testDescription), C-bit \(encryptionBit ?? 0)")
+                #expect(visited.runs() == naive.runs, "\(shape.testDescription), C-bit \(encryptionBit ?? 0)")
+                #expect(visited.defects == plain.defects)
+                for visit in visits where !visit.ends.isEmpty { #expect(visit.ends == visit.naive) }
+            }
+        }
+    }
+
+    @Test(arguments: [32, 39, 46, 48, 52])
+    func `words of all ones are what they are at every level`(width: Int) throws {
+        for shape in Shape.all(haw: width) + [Shape.wideAMD] {
+            for level in 0...shape.configuration.topLevel {
+                let machine = try TestMemory(pages: 8)
+                _ = Self.lowest(shape, machine)
+                machine.set(machine.page(shape.configuration.topLevel - level), 1, .max)
+                let naive = NaiveTree(shape.configuration, root: machine.base, memory: machine.memory)
+                let tree = Walker.scan(
+                    .init(configuration: shape.configuration, root: machine.base), memory: machine.view)
+                #expect(
+                    tree.defects.count == naive.defects.count && tree.runs() == naive.runs,
+                    "\(shape.testDescription), level \(level)")
+            }
+        }
+    }
+
+    @Test func `bits that the hardware ignores make no runs once progressions are given up`() throws {
+        let shape = Shape("vtdss 39", .init(topLevel: 2))
+        let machine = try TestMemory(pages: 8)
+        let (page, stage) = Self.lowest(shape, machine)
+        machine.set(page, 0, 0x10_0003)
+        machine.set(page, 1, 0x20_0003)
+        machine.set(page, 2, 4)
+        for index in 3..<512 { machine.set(page, index, UInt64(index % 2) << 52 | UInt64(index) << 12 | 3) }
+        var cursor = Self.visits(stage, machine.view).0.runCursor()
+        var runs = 0
+        while cursor.next() != nil { runs += 1 }
+        // Two levels of tables, and the runs.
+        #expect(runs == 3 && cursor.visited == 2 + 3)
+    }
+
     @Test(arguments: Shape.all, 1...8 as ClosedRange<UInt64>)
     func `tables of single leaves are told with the ends of their progressions`(shape: Shape, seed: UInt64) throws {
         let shape = shape.with(haw: 40, accessedDirty: true)

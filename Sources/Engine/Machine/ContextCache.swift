@@ -38,7 +38,8 @@ public struct ContextCache: ~Copyable {
     /// ``Hardware/IOMMUHardware/translationEnabled`` of the unit: what the cache holds counts for nothing without it.
     var isTranslating: Bool {
         didSet {
-            for index in all.indices where isTranslating != oldValue { publish(slots + index) }
+            guard isTranslating != oldValue else { return }
+            for index in all.indices { publish(slots + index) }
         }
     }
     /// Where accesses without a PASID look instead of here.

@@ -17,6 +17,7 @@ extension Machine {
     /// The answer of the caches of the first segment's units to a request without a PASID; `nil` when they have none.
     @inlinable
     func hit(_ requester: RequesterID, iova: IOVA, access: Access) -> PhysicalAddress? {
+        defer { withExtendedLifetime(self) {} }
         guard let place = deviceTable.firstSegmentPlace(of: requester), let caches = place.pointee.caches else {
             return nil
         }
