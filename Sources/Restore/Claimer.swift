@@ -159,32 +159,47 @@ public struct Claimer: ~Copyable {
         public var freedPages = 0
     }
 
-    /// Switches all requests whose trees are equal to their new HWPT; the inherited domain goes with its last one. What is
-    /// refused stays where it is, and the others go on.
+    /// Switches all requests whose trees are equal to their new HWPT, those that share host tables together; the inherited
+    /// domain goes with its last one. What is refused stays where it is, and the others go on.
     public mutating func replace(
         _ engine: inout LiveEngine, crash: CrashHook = { _ in }
     ) throws(Errno) -> Replaced {
         var result = Replaced()
-        for key in pending {
-            guard let domain = attached[key], let hwpt = rebuilt[domain.recorded] else {
+        var settled: Set<AttachmentKey> = []
+        for key in pending where !settled.contains(key) {
+            guard let domain = attached[key], rebuilt[domain.recorded] != nil else {
                 try engine.keepIdentity(key.requester)
                 result.passedThrough.append(key)
                 continue
             }
+            let keys = engine.requestsSharingHost(with: key)
+            settled.formUnion(keys)
             let host = domain.tables.engine
             let before = engine.tablePages(of: host).count
             do throws(Errno) {
-                try engine.replace(
-                    key.requester, pasid: key.pasid, with: hwpt, verified: equal.contains(host))
+                try replace(keys, verified: equal.contains(host), &engine)
             } catch {
-                result.refused.append((key, error))
+                result.refused += keys.map { ($0, error) }
                 continue
             }
             if engine.domain(host) == nil { result.freedPages += before }
-            result.replaced.append(key)
-            if result.replaced.count == 1 { crash(.inReplace) }
+            let isFirst = result.replaced.isEmpty
+            result.replaced += keys
+            if isFirst { crash(.inReplace) }
         }
         return result
+    }
+
+    private func replace(_ keys: [AttachmentKey], verified: Bool, _ engine: inout LiveEngine) throws(Errno) {
+        var targets: [PASID?: HWPTID] = [:]
+        for key in keys {
+            guard let hwpt = attached[key].flatMap({ rebuilt[$0.recorded] }) else { throw .EINVAL }
+            targets[key.pasid] = hwpt
+        }
+        guard keys.count == 1, let (pasid, hwpt) = targets.first else {
+            return try engine.replace(keys[0].requester, with: targets, verified: verified)
+        }
+        try engine.replace(keys[0].requester, pasid: pasid, with: hwpt, verified: verified)
     }
 
     /// Ends every session: all or nothing.

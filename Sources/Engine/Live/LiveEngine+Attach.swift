@@ -88,6 +88,13 @@ extension LiveEngine {
         guard let old = attachmentTable[key]?.domain else { throw .ENODEV }
         guard old != domain else { return }
         try pointEntry(key, at: domain)
+        noteMoved(key, to: domain)
+    }
+
+    /// The books of a move.
+    mutating func noteMoved(_ key: AttachmentKey, to domain: DomainID) {
+        let old = attachmentTable[key]!.domain
+        guard old != domain else { return }
         attachmentTable[key]!.domain = domain
         removeUser(key, of: old)
         domainTable[domain]!.users.insert(key)

@@ -91,6 +91,19 @@ extension LiveEngine {
         dropDeviceTag(of: device)
     }
 
+    /// Points the one entry that names host tables for all of `device`'s requests at `host` (AMD), and forgets what the
+    /// caches hold by it. On failure nothing has changed.
+    ///
+    /// - Throws: as ``LookupTables/rehost(_:to:)``.
+    func rehost(_ device: MachineDevice, to host: TranslationStage) throws(Errno) {
+        guard let unit = machine.unit(device.unit) else { throw .ENODEV }
+        try unit.lookupTables(memory: machine.memory.view).rehost(device, to: host)
+        unit.invalidateContexts(of: device.requester)
+        for key in attachmentKeys(of: device.requester) {
+            if let space = attachmentTable[key]?.space { unit.invalidate(space) }
+        }
+    }
+
     /// What the lookup entry says now of the requests of `key`, also where their device may not use PASIDs at all (VT-d's
     /// PASIDE is 0); `nil` when it refuses them, or that cannot be known.
     public func resolved(_ key: AttachmentKey) -> RequestContext? {

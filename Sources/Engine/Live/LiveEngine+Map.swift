@@ -7,7 +7,7 @@ extension LiveEngine {
     ///
     /// - Throws: `ENOENT` no such IOAS or backing, `EBUSY` immutable, `EOVERFLOW` the range wraps, `EINVAL` not whole
     ///   pages, no protection, outside the backing, outside the allowed ranges or in a reserved one, an address wider
-    ///   than a unit's, `EEXIST` an area is there already, `ENOMEM` no table frames.
+    ///   than a unit's, tables of more levels than a unit walks (AMD v1), `EEXIST` an area is there already, `ENOMEM` no table frames.
     public mutating func map(
         ioas: IOASID, iova: IOVA, byteCount: UInt64, backing: BackingID, offset: UInt64 = 0, protection: Protection
     ) throws(Errno) {
@@ -38,31 +38,76 @@ extension LiveEngine {
         of ioas: IOAS, range: IOVARange, at address: PhysicalAddress, protection: Protection
     ) throws(Errno) {
         let view = machine.memory.view
-        var done: [DomainID] = []
-        for hwpt in ioas.hwpts {
-            guard let domain = hwptTable[hwpt]?.domain, let root = domainTable[domain]?.table?.root else { continue }
-            do {
-                try domainTable[domain]!.table!.map(
-                    iova: range.first, pa: address, byteCount: range.lastOffset + 1, protection: protection,
-                    memory: view, arena: &arena)
-            } catch {
-                for domain in done { unmapTables(of: domain, range: range) }
-                // An address that the unit cannot name is a wrong argument here (ERANGE is the mapper's word for it).
-                throw error.errno == .ERANGE ? .EINVAL : error.errno
+        var done: [(domain: DomainID, before: PageTable)] = []
+        do throws(Errno) {
+            for hwpt in ioas.hwpts {
+                guard let domain = hwptTable[hwpt]?.domain, let before = domainTable[domain]?.table else { continue }
+                do {
+                    try domainTable[domain]!.table!.map(
+                        iova: range.first, pa: address, byteCount: range.lastOffset + 1, protection: protection,
+                        memory: view, arena: &arena)
+                } catch {
+                    // An address that the unit cannot name is a wrong argument here (ERANGE is the mapper's word for it).
+                    throw error.errno == .ERANGE ? .EINVAL : error.errno
+                }
+                done.append((domain, before))
             }
-            done.append(domain)
-            if domainTable[domain]?.table?.root != root { try publishGrownRoot(of: domain) }
+            for (domain, before) in done where domainTable[domain]!.table!.root != before.root {
+                try publishGrownRoot(of: domain)
+            }
+        } catch {
+            for (domain, before) in done.reversed() { undoMap(of: domain, range: range, before: before) }
+            throw error
         }
     }
 
-    /// Points every entry of `domain`, and of the guests below it, at the root that its tables have grown (AMD v1): the
-    /// old root goes on to be right for the addresses that it reaches.
-    private mutating func publishGrownRoot(of domain: DomainID) throws(Errno) {
+    /// Points every entry of `domain`, and of the guests below it, at the root that its tables have grown (AMD v1).
+    ///
+    /// - Throws: `EINVAL` a unit cannot walk tables of that many levels.
+    private func publishGrownRoot(of domain: DomainID) throws(Errno) {
+        guard let stage = domainTable[domain]?.table?.stage else { return }
+        let devices = devices(through: domain)
+        for device in devices where machine.unit(device.unit)?.canWalk(stage) != true { throw .EINVAL }
+        for device in devices { try rehost(device, to: stage) }
+    }
+
+    /// The devices whose entries name the tables of `domain`, ascending.
+    private func devices(through domain: DomainID) -> [MachineDevice] {
         let children = domainTable.values.filter { $0.parent == domain }.map(\.id)
-        for key in ([domain] + children).flatMap({ domainTable[$0]!.users }).sorted()
-        where attachmentTable[key]?.state != .quarantined {
-            try pointEntry(key, at: attachmentTable[key]!.domain)
+        let users = ([domain] + children).flatMap { domainTable[$0]!.users }
+        return Set(users.filter { attachmentTable[$0]?.state != .quarantined }.map(\.requester)).sorted()
+            .compactMap { machine.device($0) }
+    }
+
+    /// Takes `range` out of the tables of `domain` again, and the roots that it made them grow. O(tables) where they grew.
+    private mutating func undoMap(of domain: DomainID, range: IOVARange, before: PageTable) {
+        unmapTables(of: domain, range: range)
+        let grown = domainTable[domain]!.table!
+        guard grown.root != before.root else { return }
+        let nodes = allNodes(grown)
+        var former = before
+        if nodes.contains(where: { $0.page == before.root && $0.level == before.configuration.topLevel }) {
+            let kept = Set(allNodes(before).map(\.page))
+            for node in nodes where !kept.contains(node.page) { arena.free(node.page) }
+        } else {
+            // The root mapped nothing, and a leaf of a larger size took its place.
+            grown.destroy(memory: machine.memory.view, arena: &arena)
+            do {
+                former = try PageTable.create(before.configuration, arena: &arena, memory: machine.memory.view)
+            } catch {
+                preconditionFailure("the frame of the grown root is free")
+            }
         }
+        domainTable[domain]!.table = former
+        // Where an entry cannot be changed it was not changed before.
+        for device in devices(through: domain) { try? rehost(device, to: former.stage) }
+    }
+
+    private func allNodes(_ table: PageTable) -> [TableTree.Node] {
+        Walker.scan(
+            table.configuration, root: table.root, memory: machine.memory.view,
+            budget: ScanBudget(pages: .max, defects: 0)
+        ).nodes
     }
 
     /// Removes a range from one domain's tables and from the caches of every unit that has a tag of it.

@@ -1,6 +1,6 @@
 import IOMMUModel
 
-/// What happens to an inherited domain after the restore: claim, adopt, replace, release, finish.
+/// What happens to an inherited domain after the restore: claim, adopt, release, finish.
 extension LiveEngine {
     /// VFIO takes DMA ownership of a restored device through its session (D6 → D7). A second claim through the same
     /// session is answered as the first.
@@ -53,67 +53,6 @@ extension LiveEngine {
             engine.domainTable[domain.id]!.holder = .iommufd
             for key in claimed { engine.attachmentTable[key]!.state = .adopted }
             return id
-        }
-    }
-
-    /// Switches a device's requests to another HWPT without an instant in between: one change of the lookup entry (new
-    /// root, new tag), then the invalidations. Untagged requests move with the group, those with a PASID alone. An
-    /// inherited domain is freed, tag and table pages, with its last attachment.
-    ///
-    /// `verified`: the trees were compared and are equal; an inherited domain is not left without that, unless
-    /// `attachNew` insists, which is recorded. For an ordinary attachment both are ignored.
-    ///
-    /// - Throws: as ``attach(_:pasid:to:)``; `EINVAL` also not attached, not verified, an inherited domain that is not
-    ///   adopted, or a group that inherited several; `EBUSY` not claimed yet.
-    public mutating func replace(
-        _ requester: RequesterID, pasid: PASID? = nil, with hwpt: HWPTID, verified: Bool = false,
-        attachNew: Bool = false
-    ) throws(Errno) {
-        var arguments = Event.Argument.device(requester, pasid) + [.init("hwpt", hwpt)]
-        if verified { arguments.append(.init("verified", "1")) }
-        if attachNew { arguments.append(.init("attach-new", "1")) }
-        try operation("replace", arguments) { (engine) throws(Errno) in
-            guard let group = engine.group(of: requester) else { throw .ENODEV }
-            guard let target = engine.hwptTable[hwpt] else { throw .ENOENT }
-            try engine.requireMutable(ioasOf: hwpt)
-            let keys = pasid == nil ? group.members.map { AttachmentKey($0) } : [AttachmentKey(requester, pasid)]
-            let inherited = keys.filter { engine.attachmentTable[$0]?.state.isInherited == true }
-            guard !inherited.isEmpty else {
-                try engine.requireMutable(group)
-                if pasid != nil {
-                    guard group.owner == .vfio, engine.attachmentTable[keys[0]] != nil else { throw .EINVAL }
-                    try engine.move(keys[0], to: target.domain)
-                    return
-                }
-                guard group.owner == .vfio, group.attached.contains(requester) else { throw .EINVAL }
-                if group.hwpt != hwpt { try engine.switchGroup(group, to: hwpt) }
-                return
-            }
-            try engine.requireReplaceable(inherited)
-            guard verified || attachNew else { throw .EINVAL }
-            if pasid == nil {
-                try engine.switchGroup(group, to: hwpt)
-                engine.groupTable[group.id]!.attached = inherited.map(\.requester)
-            } else {
-                try engine.move(keys[0], to: target.domain)
-            }
-            for key in inherited {
-                engine.attachmentTable[key]!.state = .replaced
-                engine.attachmentTable[key]!.isReplacedUnverified = !verified
-            }
-        }
-    }
-
-    private func requireReplaceable(_ keys: [AttachmentKey]) throws(Errno) {
-        // A group moves as a whole, and only one tree was compared.
-        guard Set(keys.compactMap { attachmentTable[$0]?.domain }).count == 1 else { throw .EINVAL }
-        for key in keys {
-            guard let attachment = attachmentTable[key] else { throw .ENODEV }
-            switch (attachment.state, domainTable[attachment.domain]?.kind) {
-            case (.adopted, _), (.claimed, .identity): continue
-            case (.claimed, _): throw .EINVAL
-            default: throw .EBUSY
-            }
         }
     }
 

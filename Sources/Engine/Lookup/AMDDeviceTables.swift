@@ -110,7 +110,11 @@ struct AMDDeviceTables: LookupTables {
         case .passThrough(let rights):
             guard pasid == nil else { throw .EINVAL }
             wanted = AMDDeviceTableEntry(passThroughWith: rights, domainID: tag)
-            if try keepsGuest(old) { setGuest(&wanted, like: old, giov: false) }
+            if try keepsGuest(old) {
+                // Guests' tables would be walked without the host's below them.
+                guard old.mode == 0 else { throw .EINVAL }
+                setGuest(&wanted, like: old, giov: false)
+            }
         case .single(let stage) where stage.configuration.format == .amdV1:
             // Host tables beside guest ones are the second stage of a nested translation.
             guard pasid == nil, try !keepsGuest(old), unit.canWalk(stage) else { throw .EINVAL }
@@ -126,6 +130,16 @@ struct AMDDeviceTables: LookupTables {
         publish(&wanted, keeping: old, at: address)
         for frame in frames { arena.free(frame) }
         return address
+    }
+
+    func rehost(_ device: MachineDevice, to host: TranslationStage) throws(Errno) {
+        guard host.configuration.format == .amdV1,
+            let (address, old) = entry(device.requester.rid), old.isValid, old.mode != 0
+        else { throw .EINVAL }
+        var wanted = old
+        wanted.setHost(
+            v1Root: PhysicalAddress(host.root.rawValue | encryption), mode: host.configuration.topLevel + 1)
+        words.publish(wanted.words, at: address)
     }
 
     /// Points the GCR3 entry of `pasid` at `stage`, making the GCR3 table of the device with its first entry.
@@ -238,42 +252,53 @@ struct AMDDeviceTables: LookupTables {
         guard entry.isValid, entry.guestTranslation else { return false }
         guard !hasGuestsGCR3(entry) else { throw .EOPNOTSUPP }
         let own = path(entry, pasid).last.flatMap { $0.level == 1 ? $0.entry : nil }
-        return gcr3Leaves(entry).contains { $0 != own }
+        return hasGuestTables(entry, besides: own)
     }
 
-    /// Every valid entry of level 1, ascending by PASID. O(tables).
-    private func gcr3Leaves(_ entry: AMDDeviceTableEntry) -> [PhysicalAddress] {
-        tables(entry).filter { $0.level == 1 }.flatMap { table -> [PhysicalAddress] in
-            guard let page = words.memory.page(at: table.page) else { return [] }
-            return (0..<512).filter { AMDGCR3Entry(rawValue: page[$0]).isValid }
-                .map { table.page.advanced(UInt64($0) * AMDGCR3Entry.byteCount) }
+    /// True when some entry of level 1, other than that at `own`, is valid. O(GCR3 tables), and O(levels) where the first
+    /// of them are in use.
+    private func hasGuestTables(_ entry: AMDDeviceTableEntry, besides own: PhysicalAddress? = nil) -> Bool {
+        containsTable(entry) { level, page, words in
+            level == 1
+                && (0..<512).contains {
+                    AMDGCR3Entry(rawValue: words[$0]).isValid
+                        && page.advanced(UInt64($0) * AMDGCR3Entry.byteCount) != own
+                }
         }
     }
 
-    private func gcr3Pages(_ entry: AMDDeviceTableEntry) -> [PhysicalAddress] { tables(entry).map(\.page) }
+    /// The GCR3 tables of an entry.
+    private func gcr3Pages(_ entry: AMDDeviceTableEntry) -> [PhysicalAddress] {
+        var pages: [PhysicalAddress] = []
+        _ = containsTable(entry) { _, page, _ in
+            pages.append(page)
+            return false
+        }
+        return pages
+    }
 
-    /// The GCR3 tables of an entry, root first, each (page, level) once.
-    private func tables(_ entry: AMDDeviceTableEntry) -> [(level: Int, page: PhysicalAddress)] {
-        guard entry.isValid, entry.guestTranslation, !hasGuestsGCR3(entry), entry.guestLevelsCode < 3 else { return [] }
-        var all = [(level: entry.guestLevelsCode + 1, page: plain(entry.gcr3Root))]
-        var next = 0
-        while next < all.count {
-            let table = all[next]
-            next += 1
-            guard let page = words.memory.page(at: table.page) else {
-                next -= 1
-                all.remove(at: next)
-                continue
-            }
-            guard table.level > 1 else { continue }
-            for index in 0..<512 {
-                let below = AMDGCR3Entry(rawValue: page[index])
+    /// Asks `isWanted` about the GCR3 tables of an entry, each (level, page) once, down to the first PASIDs first, until it
+    /// answers true. O(tables).
+    private func containsTable(
+        _ entry: AMDDeviceTableEntry,
+        where isWanted: (_ level: Int, _ page: PhysicalAddress, _ words: UnsafeMutablePointer<UInt64>) -> Bool
+    ) -> Bool {
+        guard entry.isValid, entry.guestTranslation, !hasGuestsGCR3(entry), entry.guestLevelsCode < 3 else {
+            return false
+        }
+        var seen: [Set<PhysicalAddress>] = Array(repeating: [], count: 3)
+        var pending = [(level: entry.guestLevelsCode + 1, page: plain(entry.gcr3Root))]
+        while let (level, page) = pending.popLast() {
+            guard seen[level - 1].insert(page).inserted, let table = words.memory.page(at: page) else { continue }
+            if isWanted(level, page, table) { return true }
+            guard level > 1 else { continue }
+            for index in (0..<512).reversed() {
+                let below = AMDGCR3Entry(rawValue: table[index])
                 guard below.isValid, !below.hasViolation else { continue }
-                let child = (level: table.level - 1, page: plain(below.pointer))
-                if !all.contains(where: { $0 == child }) { all.append(child) }
+                pending.append((level - 1, plain(below.pointer)))
             }
         }
-        return all
+        return false
     }
 
     func clear(_ device: MachineDevice, _ pasid: PASID?, arena: inout TableArena) -> PhysicalAddress? {
@@ -293,7 +318,7 @@ struct AMDDeviceTables: LookupTables {
             words.withdraw(1, at: last.entry)
         }
         guard let (_, now) = entry(device.requester.rid) else { return nil }
-        if !gcr3Leaves(now).isEmpty {
+        if hasGuestTables(now) {
             dropEmptyTables(now, pasid ?? PASID(0)!, arena: &arena)
             return entryAddress(device, pasid)
         }

@@ -26,6 +26,12 @@ protocol LookupTables {
         _ entry: LookupEntry, for device: MachineDevice, _ pasid: PASID?, arena: inout TableArena
     ) throws(Errno) -> PhysicalAddress
 
+    /// Points the one entry that names host tables for all of `device`'s requests at `host`, by one store; all else in it
+    /// stays. That the unit can walk `host` is the caller's to know.
+    ///
+    /// - Throws: `EINVAL` there is no such entry (VT-d: each PASID has its own), or `host` is none of its tables.
+    func rehost(_ device: MachineDevice, to host: TranslationStage) throws(Errno)
+
     /// Blocks the requests of `device` with `pasid`; tables that hold nothing any more are freed.
     ///
     /// - Returns: where the entry stands that blocks, `nil` when there is none.
@@ -43,6 +49,10 @@ protocol LookupTables {
 
     /// Takes out of the structures what leads to no table in memory, and frees what holds no entry (after a take-over).
     func dropLeftovers(arena: inout TableArena)
+}
+
+extension LookupTables {
+    func rehost(_ device: MachineDevice, to host: TranslationStage) throws(Errno) { throw .EINVAL }
 }
 
 extension UnitHardware {

@@ -57,6 +57,15 @@ extension AMDDeviceTableEntry {
         word2 |= Self.guestPagingMode.encoded(UInt64(guestPagingMode))
     }
 
+    /// Puts other host tables in place of those that are there; all else stays.
+    ///
+    /// The same demands as those of ``init(v1Root:mode:domainID:protection:deviceTLB:hostAccessedDirty:)``.
+    public mutating func setHost(v1Root root: PhysicalAddress, mode: Int) {
+        precondition((1...6).contains(mode), "v1 tables have one to six levels")
+        word0 &= ~(Self.modeField.mask | Self.hostPTRoot.mask)
+        word0 |= Self.modeField.encoded(UInt64(mode)) | Self.hostPTRoot.encoded(root.rawValue)
+    }
+
     private static func valid(_ protection: Protection) -> UInt64 {
         v.encoded(1) | tv.encoded(1) | ir.encoded(protection.contains(.read) ? 1 : 0)
             | iw.encoded(protection.contains(.write) ? 1 : 0)
