@@ -140,11 +140,15 @@ import Testing
         #expect(ground.engine.checkInvariants() == [])
     }
 
-    @Test func `host tables that one unit cannot walk so far do not grow at all`() throws {
+    /// The device behind that unit is on the same tables, or on those of another HWPT of the space, which are published
+    /// when the first ones are already.
+    @Test(arguments: [false, true])
+    func `host tables that one unit cannot walk so far do not grow at all`(hasOwnTables: Bool) throws {
         var ground = try start()
         try attachAll(one, &ground)
         try ground.engine.attach(two, to: ground.host)
-        try ground.engine.attach(small, to: ground.host)
+        let last = hasOwnTables ? try ground.engine.createHWPT(ioas: ground.ioas, unit: TestMachine.unit) : ground.host
+        try ground.engine.attach(small, to: last)
         let devices = [one, two, small]
         let entries = try devices.map { try deviceEntry($0, ground.machine) }
         let table = ground.table()
