@@ -51,7 +51,8 @@ extension HandoverRun {
         return report
     }
 
-    /// The machine of a scenario: nothing but frames for tables and the handover page is really held.
+    /// The machine of a scenario: nothing but frames for tables, the handover page and the pages that guests write is
+    /// really held.
     private func machine(of scenario: ScenarioFile) throws -> Machine {
         let plan = scenario.machine
         let files = plan.memoryFiles.compactMap { PhysicalRange(first: $0.base, bytes: $0.byteCount) }
@@ -60,7 +61,8 @@ extension HandoverRun {
             throw ScenarioError.noFrames(needed: plan.tablePages + 1, found: finder.count)
         }
         return try Machine.described(
-            memory: try memory(arena + [page]), ramRanges: plan.ram, arenaRanges: arena, handoverPage: page.first,
+            memory: try memory(arena + [page] + scenario.writtenPages), ramRanges: plan.ram, arenaRanges: arena,
+            handoverPage: page.first,
             units: plan.units.map { unit in
                 // As after a reset: no tables, translation off.
                 let idle = unit.kind == .amdVi ? ["control", "devtab"] : ["gsts", "rtaddr"]
@@ -80,6 +82,18 @@ extension HandoverRun {
                     device.reserved.map { ReservedRegion(group: device.group, kind: $0.kind, range: $0.range) }
                 }
             ).sorted { ($0.group, $0.range) < ($1.group, $1.range) })
+    }
+}
+
+extension ScenarioFile {
+    /// The pages of memory files that steps write.
+    fileprivate var writtenPages: [PhysicalRange] {
+        let bases = Dictionary(machine.memoryFiles.map { ($0.id, $0.base) }) { first, _ in first }
+        let pages = steps.compactMap { step -> PhysicalAddress? in
+            guard case .write(let file, let offset, _) = step.operation else { return nil }
+            return bases[file]?.offset(by: offset)?.pageBase
+        }
+        return Set(pages).sorted().compactMap { PhysicalRange(first: $0, bytes: 4096) }
     }
 }
 

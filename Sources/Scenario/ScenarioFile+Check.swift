@@ -19,6 +19,9 @@ extension ScenarioFile {
             func missing(_ kind: String, _ id: some CustomStringConvertible) -> String {
                 "found \(kind) \(id), which no step before makes"
             }
+            func unknownFile(_ file: BackingID) -> String {
+                "found file \(file); expected one of the machine's memory files"
+            }
             var what: String?
             switch step.operation {
             case .createIOAS(let id):
@@ -27,13 +30,18 @@ extension ScenarioFile {
                 if !ioases.contains(ioas) { what = missing("ioas", ioas) }
                 if !machine.units.contains(where: { $0.id == unit }) { what = "found unit \(unit), which is not there" }
                 if !hwpts.insert(id).inserted { what = "found hwpt \(id) twice; expected an id of its own" }
+            case .createNestedHWPT(let id, let parent, let unit, _):
+                if !hwpts.contains(parent) { what = missing("hwpt", parent) }
+                if !machine.units.contains(where: { $0.id == unit }) { what = "found unit \(unit), which is not there" }
+                if !hwpts.insert(id).inserted { what = "found hwpt \(id) twice; expected an id of its own" }
             case .claim(let device), .attachIdentity(let device), .detach(let device, _): what = unknown(device)
             case .dma(let device, _, _, _, _): what = unknown(device)
             case .attach(let device, _, let hwpt):
                 what = unknown(device) ?? (hwpts.contains(hwpt) ? nil : missing("hwpt", hwpt))
             case .map(let ioas, _, _, let file, _, _):
                 if !ioases.contains(ioas) { what = missing("ioas", ioas) }
-                if !files.contains(file) { what = "found file \(file); expected one of the machine's memory files" }
+                if !files.contains(file) { what = unknownFile(file) }
+            case .write(let file, _, _): if !files.contains(file) { what = unknownFile(file) }
             case .unmap(let ioas, _, _): if !ioases.contains(ioas) { what = missing("ioas", ioas) }
             case .mark(let hwpt, _): if !hwpts.contains(hwpt) { what = missing("hwpt", hwpt) }
             }

@@ -65,6 +65,8 @@ struct ScenarioRunner {
         case .createIOAS(let id): ioases[id] = try engine.createIOAS()
         case .createHWPT(let id, let ioas, let unit, let bits, let format):
             hwpts[id] = try engine.createHWPT(ioas: try known(ioas), unit: unit, addressBits: bits, format: format)
+        case .createNestedHWPT(let id, let parent, let unit, let root):
+            hwpts[id] = try engine.createNestedHWPT(parent: try known(parent), unit: unit, root: root)
         case .claim(let requester):
             guard let group = engine.group(of: requester) else { throw .ENODEV }
             try engine.claimOwner(group.id, token: Self.ownerToken)
@@ -80,6 +82,12 @@ struct ScenarioRunner {
         case .unmap(let ioas, let iova, let bytes):
             _ = try engine.unmap(ioas: try known(ioas), iova: iova, byteCount: bytes)
         case .mark(let hwpt, let token): try engine.mark(try known(hwpt), token: token)
+        case .write(let file, let offset, let value):
+            guard let backing = files[file].flatMap({ id in engine.backings.first { $0.id == id } }) else {
+                throw .ENOENT
+            }
+            guard offset & 7 == 0, let address = backing.address(offset: offset, bytes: 8) else { throw .EINVAL }
+            guard engine.machine.memory.setWord(value, at: address) else { throw .EFAULT }
         case .dma(let requester, let pasid, let iova, let access, let landing):
             let outcome = engine.machine.dma(requester, pasid: pasid, iova: iova, access: access)
             switch (landing, outcome) {

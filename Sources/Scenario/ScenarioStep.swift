@@ -6,6 +6,8 @@ struct ScenarioStep: Sendable, Decodable {
     enum Operation: Sendable {
         case createIOAS(IOASID)
         case createHWPT(HWPTID, ioas: IOASID, unit: UnitID, addressBits: Int?, format: PageTableFormatKind?)
+        /// For a guest's tables at the guest's address `root`; below them those of `parent`.
+        case createNestedHWPT(HWPTID, parent: HWPTID, unit: UnitID, root: PhysicalAddress)
         case claim(RequesterID)
         case attach(RequesterID, PASID?, hwpt: HWPTID)
         case attachIdentity(RequesterID)
@@ -13,6 +15,8 @@ struct ScenarioStep: Sendable, Decodable {
         case map(IOASID, iova: IOVA, bytes: UInt64, file: BackingID, offset: UInt64, Protection)
         case unmap(IOASID, iova: IOVA, bytes: UInt64)
         case mark(HWPTID, token: UInt64)
+        /// The guest whose memory the file is writes a 64-bit word.
+        case write(BackingID, offset: UInt64, value: UInt64)
         case dma(RequesterID, PASID?, iova: IOVA, Access, lands: Landing)
     }
 
@@ -31,8 +35,8 @@ struct ScenarioStep: Sendable, Decodable {
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case `do`
-        case device, pasid, hwpt, ioas, unit, bits, format, iova, bytes, file, offset, protection, token, access,
-            address, fault, expect
+        case device, pasid, hwpt, parent, root, ioas, unit, bits, format, iova, bytes, file, offset, value, protection,
+            token, access, address, fault, expect
     }
 
     init(from decoder: any Decoder) throws {
@@ -69,6 +73,10 @@ struct ScenarioStep: Sendable, Decodable {
             operation = .createHWPT(
                 HWPTID(try id(.hwpt)), ioas: IOASID(try id(.ioas)), unit: UnitID(try id(.unit)), addressBits: bits,
                 format: format)
+        case "create-nested-hwpt":
+            operation = .createNestedHWPT(
+                HWPTID(try id(.hwpt)), parent: HWPTID(try id(.parent)), unit: UnitID(try id(.unit)),
+                root: PhysicalAddress(try number(.root)))
         case "claim": operation = .claim(try device())
         case "attach": operation = .attach(try device(), try pasid(), hwpt: HWPTID(try id(.hwpt)))
         case "attach-identity": operation = .attachIdentity(try device())
@@ -82,6 +90,9 @@ struct ScenarioStep: Sendable, Decodable {
         case "unmap":
             operation = .unmap(IOASID(try id(.ioas)), iova: IOVA(try number(.iova)), bytes: try number(.bytes))
         case "mark": operation = .mark(HWPTID(try id(.hwpt)), token: try number(.token))
+        case "write":
+            operation = .write(
+                BackingID(try id(.file)), offset: try number(.offset), value: try number(.value))
         case "dma":
             used.insert(.access)
             let landing: Landing
@@ -107,6 +118,7 @@ struct ScenarioStep: Sendable, Decodable {
 
     /// The operations by name, for messages and the published schema.
     static let operationNames = [
-        "create-ioas", "create-hwpt", "claim", "attach", "attach-identity", "detach", "map", "unmap", "mark", "dma",
+        "create-ioas", "create-hwpt", "create-nested-hwpt", "claim", "attach", "attach-identity", "detach", "map",
+        "unmap", "mark", "write", "dma",
     ].joined(separator: ", ")
 }

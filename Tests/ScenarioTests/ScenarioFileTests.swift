@@ -61,6 +61,15 @@ struct ScenarioFileTests {
                 "\"do\": \"claim\",\n      \"device\": \"0000:00:04.0\"",
                 "\"do\": \"claim\",\n      \"device\": \"0000:00:05.0\"", "expected a device of the machine"
             ),
+            (
+                "\"steps\": [", "\"steps\": [{\"do\": \"write\", \"file\": 9, \"offset\": 0, \"value\": 1},",
+                "steps[0]: found file 9; expected one of the machine's memory files"
+            ),
+            (
+                "\"steps\": [",
+                "\"steps\": [{\"do\": \"create-nested-hwpt\", \"hwpt\": 9, \"parent\": 8, \"unit\": 1, \"root\": 0},",
+                "steps[0]: found hwpt 8, which no step before makes"
+            ),
             ("\"quarantined\": []", "\"quarantined\": [\"0000:00:05.0\"]", "expect: found 0000:00:05.0"),
             (
                 "\"steps\": [",

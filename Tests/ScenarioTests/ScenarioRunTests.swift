@@ -80,7 +80,7 @@ struct ScenarioRunTests {
         "All PASIDs of a device are carried, or none",
         arguments: [
             ("pasids", ["0000:00:09.0", "0000:41:00.0"], 8), ("amd-mixed", ["0000:00:03.0"], 4),
-            ("pasid-refused", ["0000:41:00.0"], 1),
+            ("amd-nested", ["0000:00:03.0"], 2), ("pasid-refused", ["0000:41:00.0"], 1),
         ] as [(String, [String], Int)])
     func pasids(name: String, carried: [String], count: Int) throws {
         let report = try Self.run("\(name).json")

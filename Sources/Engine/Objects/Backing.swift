@@ -28,7 +28,7 @@ public struct Backing: Sendable, Hashable {
     var isPreservable: Bool { isSealed || isAssumed }
 
     /// The physical address of `offset`, when `bytes` bytes from there on lie in the backing.
-    func address(offset: UInt64, bytes: UInt64) -> PhysicalAddress? {
+    public func address(offset: UInt64, bytes: UInt64) -> PhysicalAddress? {
         let (end, overflow) = offset.addingReportingOverflow(bytes)
         guard !overflow, kind == .physical || end <= byteCount else { return nil }
         return base.offset(by: offset)
