@@ -15,6 +15,8 @@ struct RebuiltTreeTests {
     enum Sharing: CaseIterable, Sendable {
         /// Two VT-d units: the domain has a tag on each.
         case intelUnits
+        /// The same for a nested domain.
+        case intelNested
         /// Two AMD units, likewise.
         case amdUnits
         /// Two devices behind an AMD unit, whose PASIDs go through guests' tables: each device has a tag.
@@ -22,8 +24,9 @@ struct RebuiltTreeTests {
         /// The same over host tables, the two PASIDs of one device through one nested domain.
         case amdNested
 
-        var isAMD: Bool { self != .intelUnits }
-        var unitCount: UInt32 { self == .intelUnits || self == .amdUnits ? 2 : 1 }
+        var isAMD: Bool { self != .intelUnits && self != .intelNested }
+        var isNested: Bool { self == .intelNested || self == .amdNested }
+        var unitCount: UInt32 { self == .amdDevices || self == .amdNested ? 1 : 2 }
     }
 
     private static let devices = ["00:03.0", "00:04.0"].map { RequesterID($0)! }
@@ -67,7 +70,7 @@ struct RebuiltTreeTests {
     /// The requests that share the domain.
     private static func keys(_ sharing: Sharing) -> [AttachmentKey] {
         switch sharing {
-        case .intelUnits, .amdUnits: devices.map { AttachmentKey($0) }
+        case .intelUnits, .intelNested, .amdUnits: devices.map { AttachmentKey($0) }
         case .amdDevices: devices.map { AttachmentKey($0, tag) }
         case .amdNested: [tag, other].map { AttachmentKey(devices[0], $0) } + [AttachmentKey(devices[1], tag)]
         }
@@ -88,8 +91,8 @@ struct RebuiltTreeTests {
             try engine.mark(hwpt, token: token)
             return hwpt
         }
-        var shared = try space(sharing == .amdNested ? 0 : iova, 1, &engine)
-        if sharing == .amdNested {
+        var shared = try space(sharing.isNested ? 0 : iova, 1, &engine)
+        if sharing.isNested {
             for (page, index, word) in [
                 (0, 0, 0x1000), (0x1000, 0, 0x2000), (0x2000, 2, 0x3000), (0x3000, 0, 0x8000),
             ] as [(UInt64, UInt64, UInt64)] {
@@ -116,7 +119,7 @@ struct RebuiltTreeTests {
     private static func expectReached(
         _ sharing: Sharing, _ machine: Machine, sourceLocation: SourceLocation = #_sourceLocation
     ) {
-        let offset: UInt64 = sharing == .amdNested ? 0x8123 : 0x123
+        let offset: UInt64 = sharing.isNested ? 0x8123 : 0x123
         for key in keys(sharing) {
             let outcome = machine.dma(key.requester, pasid: key.pasid, iova: IOVA(iova + 0x123), access: .read)
             #expect(outcome == .address(PhysicalAddress(buffer + offset)), "\(key)", sourceLocation: sourceLocation)
