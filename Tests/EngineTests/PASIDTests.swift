@@ -205,6 +205,36 @@ import Testing
         #expect(ground.engine.machine.dma(one, pasid: pasid(0x8_0000), iova: IOVA(0x1000), access: .read) == reached(1))
     }
 
+    @Test(arguments: UnitFlavour.tagged)
+    func `a device's first attach that runs out of frames half-way leaves nothing behind`(flavour: UnitFlavour) throws {
+        var ground = try start(flavour, spaces: 1)
+        let unused = ground.engine.arena.allocatedCount
+        try ground.engine.attach(one, pasid: pasid(1), to: ground.hwpts[0])
+        let needed = ground.engine.arena.allocatedCount - unused
+        try ground.engine.detach(one, pasid: pasid(1))
+        let tags = ground.engine.cacheTagsInUse(on: TestMachine.unit)
+        let view = ground.engine.machine.memory.view
+        var taken: [PhysicalAddress] = []
+        while let frame = ground.engine.arena.allocate(memory: view) { taken.append(frame) }
+        taken.sort()
+        // AMD: three GCR3 tables; VT-d: a context table, a directory of 32 pages, a PASID table.
+        #expect(needed == (flavour.isAMD ? 3 : 34))
+        for left in 0..<needed {
+            let before = ground.engine.arena.allocatedCount
+            #expect(
+                errno { () throws(Errno) in try ground.engine.attach(one, pasid: pasid(1), to: ground.hwpts[0]) }
+                    == .ENOMEM)
+            #expect(ground.engine.arena.allocatedCount == before, "\(left)")
+            #expect(ground.engine.cacheTagsInUse(on: TestMachine.unit) == tags)
+            #expect(ground.engine.checkInvariants().filter { !$0.hasSuffix("but nobody's") } == [])
+            ground.engine.arena.free(taken.removeLast())
+        }
+        try ground.engine.attach(one, pasid: pasid(1), to: ground.hwpts[0])
+        for frame in taken { ground.engine.arena.free(frame) }
+        #expect(ground.engine.checkInvariants() == [])
+        #expect(ground.engine.machine.dma(one, pasid: pasid(1), iova: IOVA(0x1000), access: .read) == reached(0))
+    }
+
     @Test func `a device tag goes with its quarantine's release, and host tables never stand under it`() throws {
         var ground = try start(.amdV2, spaces: 1)
         let unit = TestMachine.unit
