@@ -15,12 +15,12 @@ public struct Checker: Sendable {
         public var findingsPerRule: Int
         /// Work per tree of page tables.
         public var scan: ScanBudget
-        /// Work for all trees together: damaged lookup structures can name thousands that are all as large as may be.
+        /// Work for all trees together.
         public var allScans: ScanBudget
         /// All as given; nothing is checked.
         public init(
             findingsPerRule: Int = 10_000, scan: ScanBudget = ScanBudget(),
-            allScans: ScanBudget = ScanBudget(pages: 1 << 24, runs: 1 << 28, defects: 1 << 20)
+            allScans: ScanBudget = .allTrees
         ) {
             self.findingsPerRule = findingsPerRule
             self.scan = scan

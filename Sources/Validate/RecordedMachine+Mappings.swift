@@ -16,6 +16,14 @@ extension RecordedMachine {
     private enum Tree {
         case single(TableTree)
         case nested(NestedTree)
+
+        /// Of two stages the first.
+        var tables: TableTree {
+            switch self {
+            case .single(let tree): tree
+            case .nested(let tree): tree.first
+            }
+        }
     }
 
     /// Every device and PASID that the hardware translates for, sorted.
@@ -48,21 +56,33 @@ extension RecordedMachine {
     /// device has one run (less that window) over the whole host address width. Nested translation is told through both
     /// stages, where the guest's tables are recorded. Devices that share tables share one scan.
     ///
+    /// Bounded: `budget` for each tree and each telling of it, `total` for all together, beyond which the last tree may go
+    /// by its own. (Of two stages the runs told count, and the pieces of the first.) What they leave out is said.
+    ///
     /// - Parameters:
     ///   - device: only this one.
     ///   - pasid: only this one, `.some(nil)` for untagged.
+    @discardableResult
     public func forEachMapping(
         device: RequesterID? = nil, pasid: PASID?? = nil, budget: ScanBudget = ScanBudget(),
-        _ body: (RecordedMapping) -> Bool
-    ) {
+        total: ScanBudget = .allTrees, _ body: (RecordedMapping) -> Bool
+    ) -> MappingsEnd {
         let all = ways().filter {
             (device == nil || $0.device == device) && (pasid == nil || .some($0.pasid) == pasid)
         }
         var users: [TranslationPath: Int] = [:]
         for way in all { users[way.path, default: 0] += 1 }
         var trees: [TranslationPath: Tree] = [:]
-        for way in all {
+        var left = total
+        var short: [Way] = []
+        for (number, way) in all.enumerated() {
+            guard left.pages > 0, left.runs > 0 else {
+                short += all[number...]
+                break
+            }
+            var told = 0
             func tell(_ run: TranslatedRun) -> Bool {
+                told += 1
                 for part in way.unit.withoutInterrupts(run, isTagged: way.pasid != nil) {
                     let mapping = RecordedMapping(
                         device: way.device, pasid: way.pasid, range: part.range, pa: part.pa,
@@ -72,21 +92,35 @@ extension RecordedMachine {
                 return true
             }
             if case .passThrough(let protection) = way.path {
-                guard let run = way.unit.passThroughRun(protection) else { continue }
-                if !tell(run) { return }
+                left.runs -= 1
+                if let run = way.unit.passThroughRun(protection), !tell(run) { return .stopped }
                 continue
             }
-            guard let tree = trees[way.path] ?? scan(way.path, budget) else { continue }
+            let known = trees[way.path]
+            guard let tree = known ?? scan(way.path, budget.limited(to: left)) else { continue }
+            if known == nil { left.pages -= tree.tables.nodeCount }
             // Kept only while another device still needs it.
             users[way.path, default: 1] -= 1
             trees[way.path] = users[way.path] == 0 ? nil : tree
-            let end =
-                switch tree {
-                case .single(let tree): tree.forEachRun(tell)
-                case .nested(let tree): tree.forEachRun(memory: memory.view, tell)
+            let isWhole: Bool
+            switch tree {
+            case .single(let tree):
+                var cursor = tree.runCursor()
+                while let (run, _) = cursor.next() {
+                    guard tell(run) else { return .stopped }
                 }
-            if end == .stopped { return }
+                left.runs -= cursor.visited
+                isWhole = cursor.budgetExceededAt == nil
+            case .nested(let tree):
+                let end = tree.forEachRun(memory: memory.view, tell)
+                if end == .stopped { return .stopped }
+                isWhole = end == .complete
+                left.runs -= isWhole ? told + tree.first.pieceCount : tree.first.budget.runs
+            }
+            if !isWhole || !tree.tables.isComplete { short.append(way) }
         }
+        guard let first = short.first else { return .complete }
+        return .budgetExceeded(device: first.device, pasid: first.pasid, requests: short.count)
     }
 
     private func scan(_ path: TranslationPath, _ budget: ScanBudget) -> Tree? {
@@ -98,7 +132,7 @@ extension RecordedMachine {
         }
     }
 
-    /// The runs of ``forEachMapping(device:pasid:budget:_:)`` in an array.
+    /// The runs of ``forEachMapping(device:pasid:budget:total:_:)`` in an array, as far as its budgets go.
     public func mappings(device: RequesterID? = nil, pasid: PASID?? = nil) -> [RecordedMapping] {
         var all: [RecordedMapping] = []
         forEachMapping(device: device, pasid: pasid) { mapping in
@@ -137,6 +171,15 @@ extension RecordedUnit {
             }
         }
         return parts
+    }
+}
+
+extension TableTree {
+    /// What an enumeration visits.
+    fileprivate var pieceCount: Int {
+        var cursor = runCursor()
+        while cursor.next() != nil {}
+        return cursor.visited
     }
 }
 

@@ -6,7 +6,7 @@ extension RecordedMachine {
     /// Follows one request through the recorded pages; `nil` when no unit serves the device's segment. Writes nothing.
     ///
     /// A PASID whose entry is there although the device may not use it (VT-d: PASIDE is 0) is followed all the same, as
-    /// ``forEachMapping(device:pasid:budget:_:)`` tells its mappings; a note at the context entry says what the
+    /// ``forEachMapping(device:pasid:budget:total:_:)`` tells its mappings; a note at the context entry says what the
     /// hardware answers.
     public func trace(
         device: RequesterID, pasid: PASID? = nil, iova: IOVA, access: Access = .read

@@ -146,4 +146,38 @@ struct HostileImageTests {
         #expect(try leftOut(ScanBudget(pages: 5, runs: 1 << 20, defects: 1000)).count == 1)
         #expect(try leftOut(ScanBudget()).isEmpty)
     }
+
+    @Test(arguments: [(HostileImage.Kind.legacy, false), (.scalable, true), (.amd, false)])
+    func `One listing of mappings has one budget for all trees, and says what it leaves out`(
+        kind: HostileImage.Kind, nested: Bool
+    ) throws {
+        let image = try HostileImage(kind)
+        image.fill(.everyPage)
+        image.enterAll(nested: nested)
+        let snapshot = try Importer.importMachine(try image.image(), options: Self.options)
+        let machine = try RecordedMachine(snapshot, lookups: Self.options.lookupBudget)
+        let ways = machine.units[0].listing?.entries.count ?? 0
+        func list(_ total: ScanBudget) -> (told: Int, end: MappingsEnd) {
+            var told = 0
+            let end = machine.forEachMapping(budget: ScanBudget(pages: 200, runs: 500), total: total) { _ in
+                told += 1
+                return true
+            }
+            return (told, end)
+        }
+        func missing(_ end: MappingsEnd) -> Int {
+            if case .budgetExceeded(_, _, let requests) = end { requests } else { 0 }
+        }
+        #expect(ways > 100)
+        let runs = list(ScanBudget(pages: .max, runs: 1000))
+        #expect(missing(runs.end) > 0 && missing(runs.end) <= ways)
+        #expect(runs.told <= 1500)
+        let pages = list(ScanBudget(pages: 50, runs: .max))
+        #expect(missing(pages.end) > 0 && missing(pages.end) <= ways)
+        // The fewer are told, the more are missing; none is without a word.
+        #expect(missing(list(ScanBudget(pages: .max, runs: 1)).end) >= ways - 1)
+        if case .budgetExceeded(let device, let pasid, _) = list(ScanBudget(pages: 0, runs: 0)).end {
+            #expect(device == snapshot.devices.map(\.requester).min() && pasid == nil)
+        }
+    }
 }

@@ -26,6 +26,8 @@ import Testing
             run(TestMachine.passing, 0xfef0_0000, (1 << 46) - 1, 0xfef0_0000, .readWrite),
         ]
         #expect(machine.mappings() == expected)
+        #expect(machine.forEachMapping { _ in true } == .complete)
+        #expect(machine.forEachMapping { _ in false } == .stopped)
         #expect(machine.mappings(device: TestMachine.second) == [expected[3]])
         #expect(machine.mappings(pasid: .some(nil)) == expected)
         #expect(machine.mappings(pasid: PASID(1)) == [])

@@ -9,7 +9,8 @@ struct MappingsVerb: ParsableCommand {
         discussion: """
             One line for each run in which IOVA and physical address both continue under the same protection, sorted \
             by device, PASID and IOVA. Read from the recorded root registers and tables, as the hardware would. \
-            Findings never suppress a run; 'check' lists them. Exit code 1 when records of the file are damaged.
+            Findings never suppress a run; 'check' lists them. Exit code 1 when records of the file are damaged, or its \
+            tables together are too large to be listed.
             """)
 
     @OptionGroup var input: StoreArguments
@@ -29,7 +30,7 @@ struct MappingsVerb: ParsableCommand {
         let machine = try RecordedMachine(snapshot)
         var stream = output.stream(Self.columns)
         var problem: OutputError?
-        machine.forEachMapping(device: device, pasid: pasid.map { $0.pasid }) { mapping in
+        let end = machine.forEachMapping(device: device, pasid: pasid.map { $0.pasid }) { mapping in
             do throws(OutputError) {
                 try stream.row(Self.row(mapping))
             } catch {
@@ -39,7 +40,17 @@ struct MappingsVerb: ParsableCommand {
         }
         if let problem { throw problem }
         try stream.finish()
+        if let what = Self.missing(end) { Talk.complain("\(input.store): \(what)") }
         try damage.report("what it held is not mapped here")
+        if case .budgetExceeded = end { throw Failure.findings }
+    }
+
+    /// What a listing that ended so lacks, in words.
+    static func missing(_ end: MappingsEnd) -> String? {
+        guard case .budgetExceeded(let device, let pasid, let requests) = end else { return nil }
+        let first = "\(device)\(pasid.map { "#\($0)" } ?? "")"
+        let whose = requests == 1 ? first : "\(requests) devices and PASIDs, \(first) first,"
+        return "the tables together are too large to be read: the mappings of \(whose) are not all listed"
     }
 
     static func row(_ mapping: RecordedMapping) -> [Cell] {
