@@ -33,21 +33,11 @@ extension LiveEngine {
     }
 
     /// Checks that the entry in memory of `key` leads to exactly `domain` and is cached under `space` (`nil`: under one of
-    /// the domain's own tags). `entry` is what was listed: it tells of requests that VT-d refuses before it looks at their
-    /// entry (PASIDE is 0).
-    func verify(
-        _ entry: LookupListing.Entry?, _ key: AttachmentKey, domain: DomainID, space: CacheSpace?
-    ) throws(Refusal) -> RequestContext {
+    /// the domain's own tags).
+    func verify(_ key: AttachmentKey, domain: DomainID, space: CacheSpace?) throws(Refusal) -> RequestContext {
         let differs = Refusal(.EINVAL, .attachmentEntryDiffers, requester: key.requester, pasid: key.pasid)
-        guard let device = machine.device(key.requester), let record = domainTable[domain] else { throw differs }
-        let context: RequestContext
-        if let found = resolved(key) {
-            context = found
-        } else if key.pasid != nil, case .context(let listed) = entry?.resolution {
-            context = listed
-        } else {
-            throw differs
-        }
+        guard let device = machine.device(key.requester), let record = domainTable[domain], let context = resolved(key)
+        else { throw differs }
         if let space {
             guard context.cacheSpace == space else { throw differs }
         } else {

@@ -21,8 +21,6 @@ public struct RestoringEngine: ~Copyable {
     public internal(set) var engine: LiveEngine
     /// What is taken over, hence what ``start()`` clears.
     public let source: Source
-    /// What stood in the lookup structures of each unit when it was taken over.
-    private var entries: [UnitID: [AttachmentKey: LookupListing.Entry]] = [:]
 
     /// Begins on a machine whose units translate already. Every device is blocked in the books, nothing is written.
     ///
@@ -42,7 +40,7 @@ public struct RestoringEngine: ~Copyable {
     /// - Throws: `ENODEV` no such unit, `EINVAL` the unit does not translate, or its root register differs, `EEXIST` taken
     ///   over already, `EFAULT` the root structure is not in memory.
     public mutating func takeOver(unit: UnitID, root: PhysicalAddress? = nil) throws(Refusal) {
-        entries[unit] = try engine.refusable("take-over-unit", [.init("unit", unit)]) { (engine) throws(Refusal) in
+        try engine.refusable("take-over-unit", [.init("unit", unit)]) { (engine) throws(Refusal) in
             guard let hardware = engine.machine.unit(unit) else { throw Refusal(.ENODEV, .unitMissing) }
             guard engine.unitTable[unit] == nil else { throw Refusal(.EEXIST) }
             guard hardware.hardware.readsTables else { throw Refusal(.EINVAL, .vtdTranslationMode) }
@@ -53,10 +51,6 @@ public struct RestoringEngine: ~Copyable {
             }
             for page in listing.pages { engine.arena.adopt(page.address) }
             engine.unitTable[unit] = LiveEngine.UnitState(tags: LiveEngine.tagAllocator(hardware))
-            return Dictionary(
-                listing.entries.map { entry in
-                    (AttachmentKey(RequesterID(segment: hardware.segment, rid: entry.rid), entry.pasid), entry)
-                }, uniquingKeysWith: { first, _ in first })
         }
     }
 
@@ -177,8 +171,6 @@ public struct RestoringEngine: ~Copyable {
     ) throws(Refusal) {
         let source = source
         let key = AttachmentKey(requester, pasid)
-        let unit = engine.machine.device(requester)?.unit
-        let entry = unit.flatMap { entries[$0]?[key] }
         let arguments = Event.Argument.device(requester, pasid) + [.init("domain", domain)]
         try engine.refusable("attach-restored", arguments) { (engine) throws(Refusal) in
             guard let device = engine.machine.device(requester) else {
@@ -192,7 +184,7 @@ public struct RestoringEngine: ~Copyable {
                     throw Refusal(.EBUSY, requester: requester, pasid: pasid)
                 }
             }
-            let context = try engine.verify(entry, key, domain: domain, space: space)
+            let context = try engine.verify(key, domain: domain, space: space)
             guard entryAddress == nil || entryAddress == context.entryAddress else {
                 throw Refusal(.EINVAL, .attachmentEntryDiffers, requester: requester, pasid: pasid)
             }

@@ -1,7 +1,7 @@
 import IOMMUModel
 
 /// Why bytes are not an IVRS table. Offsets count from the table's first byte.
-public enum IVRSError: Error, TruncationError, Sendable, Hashable {
+public enum IVRSError: Error, ACPITableError, Sendable, Hashable {
     /// The signature is another table's.
     case notIVRS
     /// The bytes end at `offset`, before the header of 48 bytes, or a field of `expected` bytes, does.
@@ -12,6 +12,10 @@ public enum IVRSError: Error, TruncationError, Sendable, Hashable {
     case value(offset: Int, found: UInt64, expected: String)
     /// The bytes do not add up to 0.
     case checksum
+}
+
+extension IVRSError {
+    static var otherTable: Self { .notIVRS }
 }
 
 extension IVRSError: CustomStringConvertible {

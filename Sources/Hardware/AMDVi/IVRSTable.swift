@@ -48,38 +48,18 @@ public struct IVRSTable: Sendable, Hashable {
 
     /// Reads the whole table, its ACPI header included. Bounded by the table's own length; never reads past `bytes`.
     public init(_ bytes: [UInt8]) throws(IVRSError) {
-        var reader = ByteReader<IVRSError>(bytes[...])
-        guard bytes.count >= 48 else { throw .truncated(offset: bytes.count, expected: 48) }
-        guard bytes.starts(with: Array("IVRS".utf8)) else { throw .notIVRS }
-        reader.skip(to: 4)
-        let length = Int(try reader.uint32())
-        guard length >= 48, length <= bytes.count else {
-            throw .length(offset: 4, found: UInt64(length), expected: "48 to \(bytes.count)")
-        }
-        let table = bytes[..<length]
-        guard table.reduce(0, &+) == 0 else { throw .checksum }
-        reader = ByteReader<IVRSError>(table)
-        reader.skip(to: 36)
-        let info = try reader.uint32()
+        let table = try ACPITable<IVRSError>(bytes, signature: "IVRS")
+        var fields = table.fields
+        let info = try fields.uint32()
         physicalAddressBits = Int(info >> 8 & 0x7f)
         virtualAddressBits = Int(info >> 15 & 0x7f)
         reportsFeatures = info & 1 != 0
-        reader.skip(to: 48)
-        while !reader.isAtEnd {
-            let start = reader.offset
-            let type = try reader.uint8()
-            _ = try reader.uint8()
-            let size = Int(try reader.uint16())
-            guard size >= 4, size <= length - start else {
-                throw .length(offset: start + 2, found: UInt64(size), expected: "4 to \(length - start)")
-            }
-            var body = ByteReader<IVRSError>(table[start..<(start + size)])
+        try table.forEachStructure(typeBytes: 1) { (type, body) throws(IVRSError) in
             switch type {
             case 0x10, 0x11, 0x40: add(try Unit(&body))
             case 0x20, 0x21, 0x22: memory.append(try MemoryDefinition(&body))
             default: break  // Nothing here depends on blocks of other types.
             }
-            reader.skip(to: start + size)
         }
     }
 

@@ -1,7 +1,7 @@
 import IOMMUModel
 
 /// Why bytes are not a DMAR table. Offsets count from the table's first byte.
-public enum DMARError: Error, TruncationError, Sendable, Hashable {
+public enum DMARError: Error, ACPITableError, Sendable, Hashable {
     /// The signature is another table's.
     case notDMAR
     /// The bytes end at `offset`, before the header of 48 bytes, or a field of `expected` bytes, does.
@@ -12,6 +12,10 @@ public enum DMARError: Error, TruncationError, Sendable, Hashable {
     case value(offset: Int, found: UInt64, expected: String)
     /// The bytes do not add up to 0.
     case checksum
+}
+
+extension DMARError {
+    static var otherTable: Self { .notDMAR }
 }
 
 extension DMARError: CustomStringConvertible {

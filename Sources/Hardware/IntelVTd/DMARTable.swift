@@ -47,37 +47,18 @@ public struct DMARTable: Sendable, Hashable {
 
     /// Reads the whole table, its ACPI header included. Bounded by the table's own length; never reads past `bytes`.
     public init(_ bytes: [UInt8]) throws(DMARError) {
-        var reader = ByteReader<DMARError>(bytes[...])
-        guard bytes.count >= 48 else { throw .truncated(offset: bytes.count, expected: 48) }
-        guard bytes.starts(with: Array("DMAR".utf8)) else { throw .notDMAR }
-        reader.skip(to: 4)
-        let length = Int(try reader.uint32())
-        guard length >= 48, length <= bytes.count else {
-            throw .length(offset: 4, found: UInt64(length), expected: "48 to \(bytes.count)")
-        }
-        let table = bytes[..<length]
-        guard table.reduce(0, &+) == 0 else { throw .checksum }
-        reader = ByteReader<DMARError>(table)
-        reader.skip(to: 36)
-        hostAddressWidth = Int(try reader.uint8()) + 1
-        flags = try reader.uint8()
-        reader.skip(to: 48)
-        while !reader.isAtEnd {
-            let start = reader.offset
-            let type = try reader.uint16()
-            let size = Int(try reader.uint16())
-            guard size >= 4, size <= length - start else {
-                throw .length(offset: start + 2, found: UInt64(size), expected: "4 to \(length - start)")
-            }
-            var body = ByteReader<DMARError>(table[start..<(start + size)])
-            body.skip(to: start + 4)
+        let table = try ACPITable<DMARError>(bytes, signature: "DMAR")
+        var fields = table.fields
+        hostAddressWidth = Int(try fields.uint8()) + 1
+        flags = try fields.uint8()
+        try table.forEachStructure(typeBytes: 2) { (type, body) throws(DMARError) in
+            body.skip(to: body.offset + 4)
             switch type {
             case 0: units.append(try Unit(&body))
             case 1: reservedMemory.append(try ReservedMemory(&body))
             case 2: rootPorts.append(try RootPorts(&body))
             default: break  // RHSA, ANDD, SATC, SIDP: nothing here depends on them.
             }
-            reader.skip(to: start + size)
         }
     }
 
