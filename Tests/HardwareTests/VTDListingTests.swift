@@ -194,7 +194,8 @@ struct VTDListingTests {
             machine.set(0x100008 + bus * 16, 0x101001)
         }
         for (pageUses, pasids, entries) in [(1 << 20, 5000, 5000), (100, 1 << 20, 99 * 64 - 1)] {
-            let listing = machine.hardware.listing(memory: machine.memory.view, pageUses: pageUses, pasids: pasids)
+            let listing = machine.hardware.listing(
+                memory: machine.memory.view, budget: LookupBudget(pageUses: pageUses, pasids: pasids))
             // One page use is the directory's first page; RID_PASID's entry is the untagged one.
             #expect(listing.entries.count(where: { $0.pasid != nil }) == entries)
             #expect(listing.defects.last?.rule == .tableBudgetExceeded)

@@ -108,6 +108,33 @@ struct HostileImageTests {
         #expect(listing.defects.count { $0.rule == .tableBudgetExceeded } == 1)
     }
 
+    @Test(arguments: HostileImage.Kind.allCases)
+    func `Every device is listed up to the budget, which is told`(kind: HostileImage.Kind) throws {
+        let image = try HostileImage(kind)
+        image.enterAll()
+        if kind == .scalable {
+            // One PASID table of one entry, so that no other budget is spent.
+            let context = VTDScalableContextEntry(
+                directory: HostileImage.page(2), directorySizeCode: 0, pasidEnabled: true)
+            for devfn in 0..<128 { image.set(1, devfn * 4, context.words) }
+            for index in 1..<512 { image.set(2, index, [0]) }
+            image.set(34, 8, Array(repeating: 0, count: 504))
+        }
+        var options = Self.options
+        options.lookupBudget.devices = 100
+        let snapshot = try Importer.importMachine(try image.image(), options: options)
+        #expect(Set(snapshot.attachments.map(\.requester)).count == 100)
+        // What was imported is within the budget: the record is not short, the image is.
+        for (devices, count) in [(100, 100), (99, 99), (1 << 16, nil)] as [(Int, Int?)] {
+            options.lookupBudget.devices = devices
+            let machine = try RecordedMachine(snapshot, lookups: options.lookupBudget)
+            let listing = try #require(machine.units[0].listing)
+            let found = Set(listing.entries.map(\.rid)).count
+            #expect(count.map { found == $0 } ?? (found > 100))
+            #expect(listing.defects.contains { $0.message.contains("too many devices") } == (count != nil))
+        }
+    }
+
     @Test func `Leaves without rights are charged to the budget of runs`() throws {
         let image = try HostileImage(.amd)
         // All entries of three levels lead to one page of leaves that give nothing.

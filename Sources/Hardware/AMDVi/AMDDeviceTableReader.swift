@@ -8,18 +8,21 @@ struct AMDDeviceTableReader {
     var listing: LookupListing
     private var gcr3: AMDGCR3Reader
     private var pages = Set<LookupListing.Page>()
+    private var devicesLeft: Int
+    private var isExhausted = false
 
     init(hardware: AMDUnitHardware, memory: MemoryView, budget: LookupBudget) {
         self.hardware = hardware
         self.memory = memory
         listing = LookupListing(root: hardware.registers.deviceTable)
+        devicesLeft = budget.devices
         gcr3 = AMDGCR3Reader(hardware: hardware, memory: memory, budget: budget)
     }
 
     mutating func run() {
         checkRegisters()
         let base = hardware.registers.deviceTable.rawValue
-        for number in 0..<hardware.registers.deviceTableBase.pageCount {
+        for number in 0..<hardware.registers.deviceTableBase.pageCount where !isExhausted {
             let page = PhysicalAddress(base &+ UInt64(number) &* 4096)
             guard let words = memory.page(at: page) else {
                 if number == 0 {
@@ -33,7 +36,7 @@ struct AMDDeviceTableReader {
                 continue
             }
             pages.insert(.init(address: page, kind: .amdDeviceTable))
-            for index in 0..<AMDLookupIndex.entriesPerPage {
+            for index in 0..<AMDLookupIndex.entriesPerPage where !isExhausted {
                 let entry = AMDDeviceTableEntry(
                     word0: words[index * 4], word1: words[index * 4 + 1], word2: words[index * 4 + 2],
                     word3: words[index * 4 + 3])
@@ -66,6 +69,7 @@ struct AMDDeviceTableReader {
     }
 
     private mutating func read(_ entry: AMDDeviceTableEntry, rid: UInt16, at address: PhysicalAddress) {
+        guard !entry.isValid || takeDevice(rid, at: address) else { return }
         checkWords(entry, rid: rid, at: address)
         guard entry.isValid else { return }
         switch hardware.device(rid, memory: memory) {
@@ -77,6 +81,20 @@ struct AMDDeviceTableReader {
             addUntagged(device, rid: rid)
             if let guest = device.guest { gcr3.list(device, guest, rid: rid, into: &listing) }
         }
+    }
+
+    /// Counts one device; false (told once) when none is left.
+    private mutating func takeDevice(_ rid: UInt16, at address: PhysicalAddress) -> Bool {
+        guard devicesLeft == 0 else {
+            devicesLeft -= 1
+            return true
+        }
+        isExhausted = true
+        listing.defects.append(
+            LookupDefect(
+                .tableBudgetExceeded, at: address, rid: rid,
+                "the device table has too many devices to be listed: what follows is not read"))
+        return false
     }
 
     private mutating func addUntagged(_ device: AMDDevice, rid: UInt16) {

@@ -5,7 +5,7 @@ extension VTDListing {
     mutating func readLegacy() {
         guard let words = rootWords() else { return }
         var firstBus: [PhysicalAddress: Int] = [:]
-        for bus in 0..<256 {
+        for bus in 0..<256 where !isExhausted {
             let root = VTDRootEntry(low: words[bus * 2], high: words[bus * 2 + 1])
             guard !root.isZero else { continue }
             let rid = UInt16(bus) << 8
@@ -40,7 +40,7 @@ extension VTDListing {
     private mutating func readLegacyContexts(
         bus: UInt16, _ table: PhysicalAddress, _ words: UnsafeMutablePointer<UInt64>, rootFault: Resolution?
     ) {
-        for devfn in 0..<256 {
+        for devfn in 0..<256 where !isExhausted {
             let entry = VTDContextEntry(low: words[devfn * 2], high: words[devfn * 2 + 1])
             guard !entry.isZero else { continue }
             let rid = bus << 8 | UInt16(devfn)
@@ -51,6 +51,7 @@ extension VTDListing {
                     "context entry")
                 continue
             }
+            guard takeDevice(at: address, rid: rid) else { return }
             checkLegacy(entry, at: address, rid: rid)
             listing.entries.append(
                 .init(

@@ -49,6 +49,7 @@ extension VTDListing {
                 .vtdContextReserved, context.words, ignoresFPD: true, entry: address, rid: rid, "context entry")
             return
         }
+        guard takeDevice(at: address, rid: rid) else { return }
         reportReserved(
             .vtdContextReserved, reserved.violations(context), isPresent: true, entry: address, rid: rid,
             "context entry")

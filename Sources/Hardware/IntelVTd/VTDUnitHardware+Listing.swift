@@ -12,18 +12,14 @@ extension VTDUnitHardware {
     /// * Rules about RTADDR and GSTS themselves are not checked here. In a mode that the unit does not read (TTM 2 or
     ///   3, or 1 without ECAP.SMTS) nothing is listed.
     ///
-    /// A shared directory or table is read once per use. Bounded: 256 root entries, 65,536 context entries, and for the
-    /// PASID structures at most ``listedPageUses`` page uses and ``listedPASIDs`` PASIDs in all; at the bound the list
-    /// ends with a `table-budget-exceeded` defect. A defect of a PASID structure's word is told once, at its first use.
+    /// A shared directory or table is read once per use. Bounded: 256 root entries, 65,536 context entries or those of
+    /// `budget`, and for the PASID structures at most ``listedPageUses`` page uses and ``listedPASIDs`` PASIDs in all; at
+    /// the bound the list ends with a `table-budget-exceeded` defect. A defect of a PASID structure's word is told once, at its first use.
     public func listing(memory: MemoryView, budget: LookupBudget = LookupBudget()) -> LookupListing {
-        listing(
-            memory: memory, pageUses: min(budget.pageUses, Self.listedPageUses),
-            pasids: min(budget.pasids, Self.listedPASIDs))
-    }
-
-    /// As ``listing(memory:budget:)``, with other bounds.
-    func listing(memory: MemoryView, pageUses: Int, pasids: Int) -> LookupListing {
-        var reader = VTDListing(self, memory: memory, pageUses: pageUses, pasids: pasids)
+        var bounds = budget
+        bounds.pageUses = min(budget.pageUses, Self.listedPageUses)
+        bounds.pasids = min(budget.pasids, Self.listedPASIDs)
+        var reader = VTDListing(self, memory: memory, budget: bounds)
         switch registers.rootTableAddress.mode {
         case .legacy: reader.readLegacy()
         case .scalable where registers.extendedCapability.scalableMode: reader.readScalable()
@@ -44,8 +40,7 @@ struct VTDListing {
     let memory: MemoryView
     let reserved: VTDReservedBits
     var listing: LookupListing
-    private var pageUsesLeft: Int
-    private var pasidsLeft: Int
+    private var left: LookupBudget
     /// The budget is spent: nothing more is read.
     var isExhausted = false
     private var pages = Set<LookupListing.Page>()
@@ -67,11 +62,10 @@ struct VTDListing {
         var address: PhysicalAddress
     }
 
-    init(_ unit: VTDUnitHardware, memory: MemoryView, pageUses: Int, pasids: Int) {
+    init(_ unit: VTDUnitHardware, memory: MemoryView, budget: LookupBudget) {
         self.unit = unit
         self.memory = memory
-        pageUsesLeft = pageUses
-        pasidsLeft = pasids
+        left = budget
         reserved = VTDReservedBits(unit.registers)
         listing = LookupListing(root: unit.registers.rootTableAddress.rootTable)
     }
@@ -146,28 +140,33 @@ struct VTDListing {
             once: once)
     }
 
+    /// Counts one present context entry; false (told once) when none is left.
+    mutating func takeDevice(at address: PhysicalAddress, rid: UInt16) -> Bool {
+        take(\.devices, at: address, rid: rid, "devices")
+    }
+
     /// Counts the use of one page; false (told once) when none is left.
     mutating func takePage(at address: PhysicalAddress, rid: UInt16) -> Bool {
-        take(\.pageUsesLeft, at: address, rid: rid, "page uses")
+        take(\.pageUses, at: address, rid: rid, "page uses")
     }
 
     /// Counts one PASID; false (told once) when none is left.
     mutating func takePASID(at address: PhysicalAddress, rid: UInt16) -> Bool {
-        take(\.pasidsLeft, at: address, rid: rid, "PASIDs")
+        take(\.pasids, at: address, rid: rid, "PASIDs")
     }
 
     private mutating func take(
-        _ left: WritableKeyPath<Self, Int>, at address: PhysicalAddress, rid: UInt16, _ what: String
+        _ budget: WritableKeyPath<LookupBudget, Int>, at address: PhysicalAddress, rid: UInt16, _ what: String
     ) -> Bool {
-        guard self[keyPath: left] == 0 else {
-            self[keyPath: left] -= 1
+        guard left[keyPath: budget] == 0 else {
+            left[keyPath: budget] -= 1
             return true
         }
         if !isExhausted {
             isExhausted = true
             report(
                 .tableBudgetExceeded, at: address, rid: rid,
-                "the PASID structures have too many \(what) to be listed: what follows is not read")
+                "the lookup structures have too many \(what) to be listed: what follows is not read")
         }
         return false
     }

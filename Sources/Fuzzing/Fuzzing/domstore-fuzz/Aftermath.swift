@@ -9,7 +9,7 @@ import Validate
 enum Aftermath {
     /// Small, so that many inputs reach them.
     static let options = ImportOptions(
-        pageBudget: 40, runBudget: 3000, lookupBudget: LookupBudget(pageUses: 500, pasids: 1000))
+        pageBudget: 40, runBudget: 3000, lookupBudget: LookupBudget(pageUses: 500, pasids: 1000, devices: 1000))
     private static let scan = ScanBudget(pages: 200, runs: 4000, defects: 200)
 
     /// The last input made an import so large that it was not read: libFuzzer is not to keep it.
