@@ -76,11 +76,6 @@ extension UnitHardware {
         }
     }
 
-    /// True when a page of the lookup structures is still reached: a damaged structure may name one page twice.
-    func stillReaches(_ page: PhysicalAddress, memory: MemoryView) -> Bool {
-        hardware.listing(memory: memory).pages.contains { $0.address == page }
-    }
-
     /// True when this unit's walks understand tables of `stage` as they were built.
     func canWalk(_ stage: TranslationStage) -> Bool {
         let wanted = stage.configuration

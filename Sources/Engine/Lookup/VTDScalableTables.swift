@@ -9,50 +9,21 @@ import PageTables
 struct VTDScalableTables: LookupTables {
     private let unit: UnitHardware
     private let words: LookupMemory
+    private let roots: VTDRootTable
 
     init(_ unit: UnitHardware, memory: MemoryView) {
         self.unit = unit
         words = LookupMemory(memory: memory)
+        roots = VTDRootTable(unit, words: words, mode: .scalable)
     }
 
-    private var hardware: VTDUnitHardware {
-        guard case .vtd(let hardware) = unit.hardware else { preconditionFailure("a VT-d unit") }
-        return hardware
-    }
-
-    func setUp(devices: [MachineDevice], arena: inout TableArena) throws(Errno) {
-        guard let root = arena.allocate(memory: words.memory) else { throw .ENOMEM }
-        var hardware = hardware
-        hardware.registers.rootTableAddress = VTDRootTableAddress(mode: .scalable, rootTable: root)
-        hardware.registers.globalStatus = VTDGlobalStatus(translationEnabled: true)
-        unit.hardware = .vtd(hardware)
-    }
+    func setUp(devices: [MachineDevice], arena: inout TableArena) throws(Errno) { try roots.setUp(arena: &arena) }
 
     // MARK: The way down
 
-    /// Half a root entry: where its word stands, and the context table that it leads to, if it leads to one in memory.
-    private struct Half {
-        var address: PhysicalAddress
-        var word: UInt64
-        var table: PhysicalAddress?
-    }
-
-    private func half(_ rid: UInt16) -> Half? {
-        let isUpper = VTDLookupIndex.usesUpperScalableHalf(rid)
-        guard
-            let entry = VTDLookupIndex.rootEntry(rid, in: hardware.registers.rootTableAddress.rootTable),
-            let word = words.memory.word(at: entry.advanced(isUpper ? 8 : 0))
-        else { return nil }
-        let half = VTDScalableRootEntry.Half(word)
-        let isUsable =
-            half.isPresent && !half.hasViolation(hostAddressWidth: unit.hostAddressWidth)
-            && words.memory.page(at: half.contextTable) != nil
-        return Half(address: entry.advanced(isUpper ? 8 : 0), word: word, table: isUsable ? half.contextTable : nil)
-    }
-
     /// The context entry of `rid`, present or not; `nil` while there is no table for it.
     private func context(_ rid: UInt16) -> (address: PhysicalAddress, entry: VTDScalableContextEntry)? {
-        guard let table = half(rid)?.table, let address = VTDLookupIndex.scalableContextEntry(rid, in: table),
+        guard let table = roots.slot(rid)?.table, let address = VTDLookupIndex.scalableContextEntry(rid, in: table),
             let found = words.words(4, at: address)
         else { return nil }
         return (address, VTDScalableContextEntry(low: found[0], high: found[1], word2: found[2], word3: found[3]))
@@ -85,7 +56,7 @@ struct VTDScalableTables: LookupTables {
     // MARK: Writing
 
     private func pasidEntry(_ entry: LookupEntry) throws(Errno) -> VTDPASIDEntry {
-        let capability = hardware.registers.extendedCapability
+        let capability = roots.hardware.registers.extendedCapability
         var options: VTDPASIDEntry.Options = []
         if capability.walkSnoop { options.insert(.walkSnoop) }
         if unit.accessedDirty, capability.secondStageAccessedDirty { options.insert(.secondStageAccessedDirty) }
@@ -137,22 +108,15 @@ struct VTDScalableTables: LookupTables {
                 words.publish(wanted.words, at: address)
                 return address
             }
+            guard let root = roots.slot(rid) else { throw .EFAULT }
             let contextTable: PhysicalAddress
-            if let known = half(rid)?.table {
-                contextTable = known
-            } else {
-                contextTable = try newFrame(arena: &arena, &made)
-            }
+            if let known = root.table { contextTable = known } else { contextTable = try newFrame(arena: &arena, &made) }
+            guard let place = VTDLookupIndex.scalableContextEntry(rid, in: contextTable) else { throw .EFAULT }
             words.publish(wanted.words, at: address)
             if slot.table == nil { words.publish([VTDPASIDDirectoryEntry(table: table).word], at: slot.address) }
             guard known == nil else { return address }
-            guard let place = VTDLookupIndex.scalableContextEntry(rid, in: contextTable), let half = half(rid) else {
-                throw .EFAULT
-            }
             words.publish(context.words, at: place)
-            if half.table == nil {
-                words.publish([VTDScalableRootEntry.Half(contextTable: contextTable).word], at: half.address)
-            }
+            if root.table == nil { roots.publish(contextTable, in: root) }
             return address
         } catch {
             for frame in made { arena.free(frame) }
@@ -177,7 +141,7 @@ struct VTDScalableTables: LookupTables {
         for page in 0..<pages { made.append(directory.advanced(UInt64(page) << 12)) }
         return VTDScalableContextEntry(
             directory: directory, directorySizeCode: code,
-            pasidEnabled: device.pasidBits > 0 && hardware.registers.extendedCapability.pasid)
+            pasidEnabled: device.pasidBits > 0 && roots.hardware.registers.extendedCapability.pasid)
     }
 
     private static func directoryPages(_ code: UInt8) -> Int { max(1, (128 << Int(code)) * 8 / 4096) }
@@ -192,28 +156,15 @@ struct VTDScalableTables: LookupTables {
         words.withdraw(8, at: address)
         guard words.isEmpty(page: table) else { return address }
         words.withdraw(1, at: slot.address)
-        free([table], arena: &arena)
+        roots.free([table], arena: &arena)
         let pages = (0..<Self.directoryPages(context.directorySizeCode)).map {
             context.directory.advanced(UInt64($0) << 12)
         }
         guard pages.allSatisfy({ words.isEmpty(page: $0) }) else { return nil }
         words.withdraw(4, at: contextAddress)
-        free(pages, arena: &arena)
-        dropIfEmpty(rid, arena: &arena)
+        roots.free(pages, arena: &arena)
+        roots.dropIfEmpty(rid, arena: &arena)
         return nil
-    }
-
-    /// Frees pages that nothing leads to any more: a damaged structure may name one page twice.
-    private func free(_ pages: [PhysicalAddress], arena: inout TableArena) {
-        let reached = Set(unit.hardware.listing(memory: words.memory).pages.map(\.address))
-        for page in pages where !reached.contains(page) { arena.free(page) }
-    }
-
-    /// Takes the context table of half a bus out of the root table and frees it once no entry is left in it.
-    private func dropIfEmpty(_ rid: UInt16, arena: inout TableArena) {
-        guard let half = half(rid), let table = half.table, words.isEmpty(page: table) else { return }
-        words.withdraw(1, at: half.address)
-        free([table], arena: &arena)
     }
 
     // MARK: Whole devices
@@ -225,9 +176,8 @@ struct VTDScalableTables: LookupTables {
 
     func deviceEntries() -> [DeviceEntry] {
         var entries: [DeviceEntry] = []
-        for first in stride(from: 0, through: 0xff80, by: 128) {
-            guard half(UInt16(first))?.table != nil else { continue }
-            for rid in UInt16(first)...UInt16(first + 127) {
+        for first in roots.firstRIDs where roots.slot(first)?.table != nil {
+            for rid in first...first + 127 {
                 guard let (address, entry) = context(rid), !entry.isZero else { continue }
                 let requester = RequesterID(segment: unit.segment, rid: rid)
                 entries.append(DeviceEntry(requester: requester, address: address, words: entry.words))
@@ -238,14 +188,5 @@ struct VTDScalableTables: LookupTables {
 
     func block(_ entry: DeviceEntry) { words.withdraw(entry.words.count, at: entry.address) }
 
-    func dropLeftovers(arena: inout TableArena) {
-        for first in stride(from: 0, through: 0xff80, by: 128) {
-            guard let half = half(UInt16(first)) else { continue }
-            if half.table == nil {
-                if half.word != 0 { words.withdraw(1, at: half.address) }
-            } else {
-                dropIfEmpty(UInt16(first), arena: &arena)
-            }
-        }
-    }
+    func dropLeftovers(arena: inout TableArena) { roots.dropLeftovers(arena: &arena) }
 }
