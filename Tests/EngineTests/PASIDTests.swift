@@ -112,6 +112,7 @@ import Testing
         #expect(attach(two, 1, &ground.engine) == .EINVAL, "no owner")
         #expect(attach(one, 1, &ground.engine) == nil)
         #expect(attach(one, 1, &ground.engine) == .EBUSY)
+        #expect(errno { () throws(Errno) in try ground.engine.releaseOwner(GroupID(3)) } == .EBUSY)
         #expect(errno { () throws(Errno) in try ground.engine.attach(one, pasid: pasid(2), to: HWPTID(99)) } == .ENOENT)
         #expect(errno { () throws(Errno) in try ground.engine.detach(one, pasid: pasid(2)) } == .ENOENT)
         #expect(errno { () throws(Errno) in try ground.engine.replace(one, pasid: pasid(2), with: hwpt) } == .EINVAL)

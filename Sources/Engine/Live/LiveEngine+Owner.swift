@@ -34,7 +34,7 @@ extension LiveEngine {
         try operation("release-owner", [.init("group", group)]) { (engine) throws(Errno) in
             guard let record = engine.groupTable[group] else { throw .ENOENT }
             guard record.owner == .vfio else { throw .EINVAL }
-            guard record.hwpt == nil else { throw .EBUSY }
+            guard record.hwpt == nil, record.members.allSatisfy({ engine.pasidTable[$0] == nil }) else { throw .EBUSY }
             try engine.requireMutable(record)
             for member in record.members { try engine.attachDefault(member) }
             engine.groupTable[group]!.owner = .none
