@@ -88,10 +88,13 @@ extension HandoverRun {
 extension ScenarioFile {
     /// The pages of memory files that steps write.
     fileprivate var writtenPages: [PhysicalRange] {
-        let bases = Dictionary(machine.memoryFiles.map { ($0.id, $0.base) }) { first, _ in first }
+        let files = Dictionary(machine.memoryFiles.map { ($0.id, $0) }) { first, _ in first }
         let pages = steps.compactMap { step -> PhysicalAddress? in
-            guard case .write(let file, let offset, _) = step.operation else { return nil }
-            return bases[file]?.offset(by: offset)?.pageBase
+            guard case .write(let id, let offset, _) = step.operation, let file = files[id], file.byteCount >= 8,
+                offset <= file.byteCount - 8, let page = file.base.offset(by: offset)?.pageBase,
+                machine.ram.contains(where: { $0.contains(page) })
+            else { return nil }
+            return page
         }
         return Set(pages).sorted().compactMap { PhysicalRange(first: $0, bytes: 4096) }
     }

@@ -6,9 +6,10 @@ extension LiveEngine {
     ///
     /// - Throws: `ENODEV` no such device, `ENOENT` no such HWPT, `EOPNOTSUPP` a PASID where unit or device has none, or a
     ///   device that is not alone in its group, `EINVAL` DMA owner not claimed, group on another HWPT, a PASID of 0
-    ///   (untagged requests have it) or wider than the device's, or tables that the unit cannot walk, `EBUSY` already
-    ///   attached, preserved, inherited, quarantined or an immutable IOAS, `EADDRINUSE` the IOAS maps or allows what the
-    ///   group reserves, `ENOMEM`, `ENOSPC` no cache tag.
+    ///   (untagged requests have it) or wider than the device's, tables that the unit cannot walk, or, on AMD, host tables
+    ///   other than those below the device's other requests (one entry names them for all), `EBUSY` already attached,
+    ///   preserved, inherited, quarantined or an immutable IOAS, `EADDRINUSE` the IOAS maps or allows what the group
+    ///   reserves, `ENOMEM`, `ENOSPC` no cache tag.
     public mutating func attach(_ requester: RequesterID, pasid: PASID? = nil, to hwpt: HWPTID) throws(Errno) {
         try operation("attach", Event.Argument.device(requester, pasid) + [.init("hwpt", hwpt)]) {
             (engine) throws(Errno) in

@@ -3,11 +3,13 @@ import PageTables
 
 /// Mapping in an IOAS: the areas, and the tables of every HWPT of it.
 extension LiveEngine {
-    /// Maps `byteCount` bytes of `backing` from `offset` on at `iova`; all of the IOAS's tables or none.
+    /// Maps `byteCount` bytes of `backing` from `offset` on at `iova`; all of the IOAS's tables or none, and where tables
+    /// grow a root (AMD v1) every entry that leads to them or none.
     ///
     /// - Throws: `ENOENT` no such IOAS or backing, `EBUSY` immutable, `EOVERFLOW` the range wraps, `EINVAL` not whole
     ///   pages, no protection, outside the backing, outside the allowed ranges or in a reserved one, an address wider
-    ///   than a unit's, tables of more levels than a unit walks (AMD v1), `EEXIST` an area is there already, `ENOMEM` no table frames.
+    ///   than a unit's, tables of more levels than a unit walks (AMD v1), `EEXIST` an area is there already, `ENOMEM` no
+    ///   table frames.
     public mutating func map(
         ioas: IOASID, iova: IOVA, byteCount: UInt64, backing: BackingID, offset: UInt64 = 0, protection: Protection
     ) throws(Errno) {

@@ -93,7 +93,11 @@ extension LiveEngine {
         _ requester: RequesterID, with hwpts: [PASID?: HWPTID], verified: Bool = false, attachNew: Bool = false
     ) throws(Errno) {
         let targets = hwpts.map { (key: AttachmentKey(requester, $0.key), hwpt: $0.value) }.sorted { $0.key < $1.key }
-        var arguments = targets.flatMap { Event.Argument.device(requester, $0.key.pasid) + [.init("hwpt", $0.hwpt)] }
+        var arguments: [Event.Argument] = [.init("device", requester)]
+        for (key, hwpt) in targets {
+            if let pasid = key.pasid { arguments.append(.init("pasid", pasid)) }
+            arguments.append(.init("hwpt", hwpt))
+        }
         if verified { arguments.append(.init("verified", "1")) }
         if attachNew { arguments.append(.init("attach-new", "1")) }
         try operation("replace-together", arguments) { (engine) throws(Errno) in

@@ -110,7 +110,11 @@ struct VTDScalableTables: LookupTables {
             }
             guard let root = roots.slot(rid) else { throw .EFAULT }
             let contextTable: PhysicalAddress
-            if let known = root.table { contextTable = known } else { contextTable = try newFrame(arena: &arena, &made) }
+            if let known = root.table {
+                contextTable = known
+            } else {
+                contextTable = try newFrame(arena: &arena, &made)
+            }
             guard let place = VTDLookupIndex.scalableContextEntry(rid, in: contextTable) else { throw .EFAULT }
             words.publish(wanted.words, at: address)
             if slot.table == nil { words.publish([VTDPASIDDirectoryEntry(table: table).word], at: slot.address) }

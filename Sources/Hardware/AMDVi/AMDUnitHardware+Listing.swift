@@ -11,7 +11,8 @@ extension AMDUnitHardware {
     /// among ``LookupListing/pages``.
     ///
     /// Bounded: a GCR3 table is decoded once however many entries point to it, at most ``gcr3PageLimit`` of them, and at
-    /// most ``pasidLimit`` entries with a PASID are listed, and as many devices as `budget` says; a defect (`table-budget-exceeded`) says when there are more.
+    /// most ``pasidLimit`` entries with a PASID are listed, and as many devices as `budget` says; a defect
+    /// (`table-budget-exceeded`) says when there are more.
     public func listing(memory: MemoryView, budget: LookupBudget = LookupBudget()) -> LookupListing {
         var reader = AMDDeviceTableReader(hardware: self, memory: memory, budget: budget)
         reader.run()

@@ -14,7 +14,8 @@ extension VTDUnitHardware {
     ///
     /// A shared directory or table is read once per use. Bounded: 256 root entries, 65,536 context entries or those of
     /// `budget`, and for the PASID structures at most ``listedPageUses`` page uses and ``listedPASIDs`` PASIDs in all; at
-    /// the bound the list ends with a `table-budget-exceeded` defect. A defect of a PASID structure's word is told once, at its first use.
+    /// the bound the list ends with a `table-budget-exceeded` defect. A defect of a PASID structure's word is told once,
+    /// at its first use.
     public func listing(memory: MemoryView, budget: LookupBudget = LookupBudget()) -> LookupListing {
         var bounds = budget
         bounds.pageUses = min(budget.pageUses, Self.listedPageUses)
