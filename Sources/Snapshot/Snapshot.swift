@@ -50,7 +50,7 @@ public struct Snapshot: Sendable, Hashable {
     /// No records.
     public init(origin: Origin) { self.origin = origin }
 
-    /// Brings every array into the order of its keys. O(n log n).
+    /// Brings every array into the order of its keys. O(n log n), O(n) where it is in order.
     public mutating func normalize() {
         units.sort { $0.id < $1.id }
         memoryRanges.sort { ($0.range, $0.kind.rawValue) < ($1.range, $1.kind.rawValue) }
@@ -60,7 +60,9 @@ public struct Snapshot: Sendable, Hashable {
         backings.sort { $0.id < $1.id }
         sessions.sort { $0.id < $1.id }
         ioases.sort { $0.id < $1.id }
-        areas.sort { ($0.ioas, $0.range) < ($1.ioas, $1.range) }
+        // Sorting takes half as much memory again, also where there is nothing to do, and these are many.
+        func precedes(_ a: AreaRecord, _ b: AreaRecord) -> Bool { (a.ioas, a.range) < (b.ioas, b.range) }
+        if !zip(areas, areas.dropFirst()).allSatisfy({ !precedes($1, $0) }) { areas.sort(by: precedes) }
         domains.sort { $0.id < $1.id }
         domainUnits.sort { ($0.domain, $0.unit) < ($1.domain, $1.unit) }
         hwpts.sort { $0.id < $1.id }

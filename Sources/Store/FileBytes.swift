@@ -39,7 +39,9 @@ struct FileBytes: ~Copyable {
             throw .io(operation: "allocate", path: path.string, errno: ENOMEM)
         }
         let bytes = FileBytes(base: memory, count: Int(size))
-        let read = try file.read(into: UnsafeMutableRawBufferPointer(start: memory, count: Int(size)))
+        let room = UnsafeMutableRawBufferPointer(start: memory, count: Int(size))
+        HugePages.advise(room)
+        let read = try file.read(into: room)
         // A live file can tear while it is read: nobody may hold it before or after.
         guard read == Int(size), !(try file.isLockedElsewhere()) else { throw .heldByEngine(path: path.string) }
         return bytes

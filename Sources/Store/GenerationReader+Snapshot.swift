@@ -35,6 +35,9 @@ extension GenerationReader {
         snapshot.attachments = try read(&manifest, damaged)
         snapshot.engineState = try read(&manifest, damaged)
         var areas: [AreaRecord] = []
+        areas.reserveCapacity(try areaCount())
+        let room = areas.capacity * MemoryLayout<AreaRecord>.stride
+        areas.withUnsafeMutableBytes { HugePages.advise(.init(start: $0.baseAddress, count: room)) }
         manifest[.areaChunk] = try TableCheck.read(.areaChunk, connection) { (row) throws(RowDefect) in
             let key = row.key()
             try AreaChunk.read(from: row, into: &areas) { what in
@@ -54,6 +57,16 @@ extension GenerationReader {
         }
         snapshot.normalize()
         return snapshot
+    }
+
+    /// What the chunks say, and no more than the file can hold.
+    private borrowing func areaCount() throws(StoreError) -> Int {
+        let most = Int(clamping: header.byteCount) / AreaChunk.recordBytes
+        do throws(SQLiteError) {
+            let statement = try connection.prepare("SELECT sum(record_count) FROM area_chunk")
+            guard try statement.step(), case .integer(let count) = statement.value(0) else { return 0 }
+            return min(max(0, Int(clamping: count)), most)
+        } catch { throw StoreError(error) }
     }
 
     private borrowing func read<R: StoredRecord>(

@@ -33,16 +33,14 @@ public struct ManifestChecked: Sendable {
         _ reader: borrowing GenerationReader, isRevoked: Bool = false, memory: MemoryNonce,
         expected: ExpectedSeal? = nil
     ) throws(RestoreRefusal) -> ManifestChecked {
+        let isAsked = reader.seal != nil && !isRevoked
+        let (snapshot, defects) = isAsked ? reader.snapshotAndDefects() : (nil, [])
         try RestoreGate(
-            number: reader.header.number, seal: reader.seal, isRevoked: isRevoked,
-            defects: reader.seal == nil || isRevoked ? [] : reader.defects(), memory: memory, expected: expected
+            number: reader.header.number, seal: reader.seal, isRevoked: isRevoked, defects: defects, memory: memory,
+            expected: expected
         ).pass()
-        guard let seal = reader.seal else { preconditionFailure("the gate lets no unsealed generation pass") }
-        let snapshot: Snapshot
-        do {
-            snapshot = try reader.snapshot()
-        } catch {
-            throw RestoreRefusal(error)
+        guard let seal = reader.seal, let snapshot else {
+            preconditionFailure("the gate lets no generation pass that is not sealed and whole")
         }
         return ManifestChecked(
             header: reader.header, seal: seal, snapshot: snapshot, isReconstruction: memory == .noMemory)

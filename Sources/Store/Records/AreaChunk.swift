@@ -94,7 +94,6 @@ package enum AreaChunk {
         let count = Int(try row.integer(1...Int64(maximumAreas)))
         let records = try row.blob(count * recordBytes)
         guard let base = records.baseAddress else { throw row.defect("cannot be read") }
-        areas.reserveCapacity(areas.count + count)
         var previous: UInt64 = 0
         for index in 0..<count {
             guard let area = decode(base + index &* recordBytes, ioas: ioas) else {

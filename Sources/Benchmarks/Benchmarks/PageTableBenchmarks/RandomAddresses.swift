@@ -1,3 +1,5 @@
+import Measurement
+
 /// Input addresses in an order that no cache foresees, the same in every run.
 public final class RandomAddresses {
     /// As many as were asked for.

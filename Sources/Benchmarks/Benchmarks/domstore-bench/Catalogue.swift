@@ -20,6 +20,9 @@ struct Catalogue {
             + [
                 Catalogue(name: "import-large") { try .importLargeImage() },
                 Catalogue(name: "seal-s") { try .sealSmallHost() },
+                Catalogue(name: "seal-x") { try .sealLargest() },
+                Catalogue(name: "load-x") { try .loadLargest() },
+                Catalogue(name: "load-hostile") { try .loadHostile() },
             ]
     }
 

@@ -158,6 +158,68 @@ uint64_t ref_read_pages(const char *_Nonnull path, const uint64_t *_Nonnull offs
 // Writes `byte_count` bytes to `file` and waits for fdatasync. 0 or an error number.
 int ref_bare_write(int file, const uint8_t *_Nonnull bytes, size_t byte_count);
 
+// One area of an IOAS. `first` and `last` are input addresses, both included.
+struct ref_area {
+    uint64_t first;
+    uint64_t last;
+    uint64_t offset;
+    uint32_t ioas;
+    uint32_t backing;
+    uint16_t protection;
+};
+
+// One page of a set, whose encoded words are the set's bytes from `start` to `end`.
+struct ref_page {
+    uint64_t address;
+    uint32_t start;
+    uint32_t end;
+    uint8_t level;
+};
+
+// The pages of one owner, ascending.
+struct ref_page_set {
+    const struct ref_page *_Nullable pages;
+    size_t count;
+    const uint8_t *_Nullable bytes;
+    uint32_t owner;
+};
+
+// Words of a row: a device, an attachment, a domain.
+#define REF_ROW_WORDS 8
+
+// A whole state. Areas are sorted by IOAS.
+struct ref_state {
+    const uint64_t *_Nullable rows;
+    size_t row_count;
+    const struct ref_area *_Nullable areas;
+    size_t area_count;
+    const struct ref_page_set *_Nullable sets;
+    size_t set_count;
+};
+
+// What has been loaded.
+struct ref_loaded {
+    uint64_t *_Nullable rows;
+    size_t row_count;
+    struct ref_area *_Nullable areas;
+    size_t area_count;
+    struct ref_page *_Nullable pages;
+    size_t page_count;
+    uint8_t *_Nullable bytes;
+    size_t byte_count;
+};
+
+// XXH64 with seed 0.
+uint64_t ref_digest(const uint8_t *_Nonnull bytes, size_t count);
+
+// Writes `state` in one flat file with a checksum a chunk: `temporary`, fdatasync, renamed to `path`, fsync of `directory`. 0
+// or an error number.
+int ref_flat_write(const char *_Nonnull path, const char *_Nonnull temporary, const char *_Nonnull directory, const struct ref_state *_Nonnull state);
+
+// Reads the file at `path`, checks and decodes it all; `counts` says how much there is. The number of records, 0 when one is
+// not as it was written.
+uint64_t ref_flat_load(const char *_Nonnull path, const struct ref_state *_Nonnull counts);
+
 // How often this process has called fsync or fdatasync, libraries included: the program defines both itself.
 uint64_t ref_sync_count(void);
 

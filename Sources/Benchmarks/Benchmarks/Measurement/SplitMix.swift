@@ -1,10 +1,12 @@
 /// splitmix64: the same numbers in every run; the seed is of no importance.
-struct SplitMix {
+public struct SplitMix {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed }
+    /// Any number.
+    public init(seed: UInt64) { state = seed }
 
-    mutating func next() -> UInt64 {
+    /// The next number.
+    public mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var value = state
         value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
