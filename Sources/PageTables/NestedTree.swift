@@ -48,6 +48,9 @@ public struct NestedTree: Sendable {
         /// Set once ``ScanBudget/runs`` is spent: nothing from this input address on is told.
         public var budgetExceededAt: IOVA? { merger.pieces.budgetExceededAt }
 
+        /// What is spent: pieces of the first stage, and what the second stage cut them into, told or not.
+        public var visited: Int { merger.pieces.visited }
+
         /// The next maximal run and the page size of its beginning, the smaller of both stages'; with
         /// `splittingPageSizes` a run ends where the size changes. `nil` at the end, and when the budget is spent.
         public mutating func next() -> (run: TranslatedRun, pageSizeLog2: Int)? { merger.next() }
@@ -73,16 +76,21 @@ struct NestedPieces: PieceSource {
     /// What is left of the first stage's piece under way.
     private var rest = TableTree.Piece()
     private var hasRest = false
+    private let budget: Int
     private var left: Int
     private var exceededAt: IOVA?
 
     var budgetExceededAt: IOVA? { exceededAt ?? upper.budgetExceededAt }
 
+    /// ``TableTree/RunCursor/visited`` of both stages.
+    var visited: Int { upper.visited + budget - left }
+
     init(_ tree: NestedTree, memory: MemoryView) {
         upper = .init(tree.first)
         second = GuestPages(second: tree.second, memory: memory).second
         self.memory = memory
-        left = tree.first.budget.runs
+        budget = tree.first.budget.runs
+        left = budget
     }
 
     mutating func next(_ piece: inout TableTree.Piece) -> Bool {

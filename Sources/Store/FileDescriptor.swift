@@ -66,10 +66,11 @@ struct FileDescriptor: ~Copyable {
         }
     }
 
-    /// True when another process has a lock on the bytes that SQLite locks.
+    /// True when another process writes, or is about to: it has a write lock on the bytes that SQLite locks. Whoever reads
+    /// has a read lock, which keeps nobody from reading.
     borrowing func isLockedElsewhere() throws(StoreError) -> Bool {
         var lock = flock()
-        lock.l_type = Int16(F_WRLCK)
+        lock.l_type = Int16(F_RDLCK)
         lock.l_whence = Int16(SEEK_SET)
         lock.l_start = 0x4000_0000
         lock.l_len = 512

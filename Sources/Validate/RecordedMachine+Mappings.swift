@@ -57,7 +57,7 @@ extension RecordedMachine {
     /// stages, where the guest's tables are recorded. Devices that share tables share one scan.
     ///
     /// Bounded: `budget` for each tree and each telling of it, `total` for all together, beyond which the last tree may go
-    /// by its own. (Of two stages the runs told count, and the pieces of the first.) What they leave out is said.
+    /// by its own. (Of two stages the pieces of both count.) What they leave out is said.
     ///
     /// - Parameters:
     ///   - device: only this one.
@@ -80,9 +80,7 @@ extension RecordedMachine {
                 short += all[number...]
                 break
             }
-            var told = 0
             func tell(_ run: TranslatedRun) -> Bool {
-                told += 1
                 for part in way.unit.withoutInterrupts(run, isTagged: way.pasid != nil) {
                     let mapping = RecordedMapping(
                         device: way.device, pasid: way.pasid, range: part.range, pa: part.pa,
@@ -112,10 +110,12 @@ extension RecordedMachine {
                 left.runs -= cursor.visited
                 isWhole = cursor.budgetExceededAt == nil
             case .nested(let tree):
-                let end = tree.forEachRun(memory: memory.view, tell)
-                if end == .stopped { return .stopped }
-                isWhole = end == .complete
-                left.runs -= isWhole ? told + tree.first.pieceCount : tree.first.budget.runs
+                var cursor = tree.runCursor(memory: memory.view)
+                while let (run, _) = cursor.next() {
+                    guard tell(run) else { return .stopped }
+                }
+                left.runs -= cursor.visited
+                isWhole = cursor.budgetExceededAt == nil
             }
             if !isWhole || !tree.tables.isComplete { short.append(way) }
         }
@@ -171,15 +171,6 @@ extension RecordedUnit {
             }
         }
         return parts
-    }
-}
-
-extension TableTree {
-    /// What an enumeration visits.
-    fileprivate var pieceCount: Int {
-        var cursor = runCursor()
-        while cursor.next() != nil {}
-        return cursor.visited
     }
 }
 

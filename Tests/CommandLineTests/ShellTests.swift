@@ -16,4 +16,16 @@ import Testing
         #expect(rows.first == listed.lines.first)
         #expect(rows.sorted() == listed.lines.map { $0.replacing("\"", with: "") }.sorted())
     }
+
+    @Test func `a shell that reads a generation keeps no verb from it`() throws {
+        // In its transaction the shell has a read lock on the file.
+        let shell = try Binary.run(
+            program: "sqlite3",
+            [
+                "-readonly", ImportedStore.path, "BEGIN", "SELECT count(*) FROM device",
+                ".shell \(Binary.path) domains \(ImportedStore.path) --format csv | head -n 1",
+            ])
+        #expect(shell.errors == "" && shell.lines.count == 2)
+        #expect(shell.lines.contains { $0.hasPrefix("domain,kind") })
+    }
 }

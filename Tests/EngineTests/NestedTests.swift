@@ -50,6 +50,29 @@ import Testing
     }
 
     @Test(arguments: flavours)
+    func `what a group forbids in the host's address space is free again once its nested attachment is gone`(
+        flavour: UnitFlavour
+    ) throws {
+        var ground = try start(flavour)
+        let nested = try ground.engine.createNestedHWPT(
+            parent: ground.host, unit: TestMachine.unit, root: PhysicalAddress(0))
+        let backing = try ground.engine.addBacking(.physical)
+        let ioas = ground.ioas
+        func map(_ engine: inout LiveEngine) -> Errno? {
+            do throws(Errno) {
+                try engine.map(
+                    ioas: ioas, iova: IOVA(0xfee0_0000), byteCount: 0x1000, backing: backing, offset: 0,
+                    protection: .read)
+                return nil
+            } catch { return error }
+        }
+        try ground.engine.attach(one, to: nested)
+        #expect(map(&ground.engine) == .EINVAL)
+        try ground.engine.detach(one)
+        #expect(map(&ground.engine) == nil)
+    }
+
+    @Test(arguments: flavours)
     func `requests go through both stages, the host's changes reach them, and the guest's tables are not the engine's`(
         flavour: UnitFlavour
     ) throws {

@@ -4,8 +4,9 @@ import IOMMUModel
 extension LiveEngine {
     /// Puts the devices of `requester`'s group into pass-through mode.
     ///
-    /// - Throws: `ENODEV`; `EINVAL` the group has no VFIO owner, or is on an HWPT; `EBUSY` preserved or inherited;
-    ///   `EOPNOTSUPP` the unit has no pass-through (ECAP.PT).
+    /// - Throws: `ENODEV`; `EINVAL` the group has no VFIO owner, is on an HWPT, or has nested requests with a PASID, which
+    ///   need the host tables of the same entry (AMD); `EBUSY` preserved or inherited; `EOPNOTSUPP` the unit has no
+    ///   pass-through (ECAP.PT), or the entry leads to a guest's own GCR3 table (AMD).
     public mutating func attachIdentity(_ requester: RequesterID) throws(Errno) {
         try operation("attach-identity", [.init("device", requester)]) { (engine) throws(Errno) in
             guard let group = engine.group(of: requester) else { throw .ENODEV }

@@ -102,6 +102,8 @@ extension LiveEngine {
         for key in attachmentKeys(of: device.requester) {
             if let space = attachmentTable[key]?.space { unit.invalidate(space) }
         }
+        // Of requests, too, that the books do not know: the entry decides about them all.
+        if let tag = unitTable[device.unit]?.deviceTags[device.requester] { unit.invalidate(tag: tag) }
     }
 
     /// What the lookup entry says now of the requests of `key`, also where their device may not use PASIDs at all (VT-d's

@@ -95,8 +95,7 @@ extension LiveEngine {
         let targets = hwpts.map { (key: AttachmentKey(requester, $0.key), hwpt: $0.value) }.sorted { $0.key < $1.key }
         var arguments: [Event.Argument] = [.init("device", requester)]
         for (key, hwpt) in targets {
-            if let pasid = key.pasid { arguments.append(.init("pasid", pasid)) }
-            arguments.append(.init("hwpt", hwpt))
+            arguments += [.init("pasid", key.pasid.label), .init("hwpt", hwpt)]
         }
         if verified { arguments.append(.init("verified", "1")) }
         if attachNew { arguments.append(.init("attach-new", "1")) }
@@ -112,8 +111,8 @@ extension LiveEngine {
                 try engine.requireMutable(group)
                 guard group.owner == .vfio else { throw .EINVAL }
             } else {
-                guard inherited.count == targets.count, verified || attachNew else { throw .EINVAL }
                 for key in inherited { try engine.requireReplaceable([key]) }
+                guard inherited.count == targets.count, verified || attachNew else { throw .EINVAL }
             }
             try engine.switchHost(targets, of: group)
             engine.noteReplaced(inherited, verified: verified)

@@ -36,6 +36,6 @@ extension LiveEngine {
     }
 
     mutating func dropReservations(of group: GroupID, hwpt: HWPTID) {
-        if let ioas = hwptTable[hwpt]?.ioas { dropReservations(of: group, in: ioas) }
+        if let ioas = hostIOAS(of: hwpt) { dropReservations(of: group, in: ioas) }
     }
 }
