@@ -7,8 +7,11 @@ struct FileDescriptor: ~Copyable {
 
     /// Opens `path`; a symbolic link at its end is refused.
     init(path: String, flags: Int32, mode: mode_t = 0) throws(StoreError) {
-        var number: Int32
-        repeat { number = Glibc.open(path, flags | O_NOFOLLOW | O_CLOEXEC, mode) } while number < 0 && errno == EINTR
+        var number: Int32 = -1
+        if flags & O_CREAT == 0 || FileCall.create(path: path).isAllowed {
+            let flags = flags | O_NOFOLLOW | O_CLOEXEC
+            repeat { number = Glibc.open(path, flags, mode) } while number < 0 && errno == EINTR
+        }
         guard number >= 0 else {
             switch errno {
             case ELOOP: throw .symbolicLink(path: path)
@@ -29,11 +32,15 @@ struct FileDescriptor: ~Copyable {
     }
 
     borrowing func sync() throws(StoreError) {
-        guard fsync(number) == 0 else { throw .io(operation: "fsync", path: path, errno: errno) }
+        guard FileCall.sync(path: path).isAllowed, fsync(number) == 0 else {
+            throw .io(operation: "fsync", path: path, errno: errno)
+        }
     }
 
     borrowing func setMode(_ mode: mode_t) throws(StoreError) {
-        guard fchmod(number, mode) == 0 else { throw .io(operation: "fchmod", path: path, errno: errno) }
+        guard FileCall.setMode(path: path, mode: mode).isAllowed, fchmod(number, mode) == 0 else {
+            throw .io(operation: "fchmod", path: path, errno: errno)
+        }
     }
 
     /// Fills `buffer` from the beginning of the file; the number of bytes that were there.

@@ -53,13 +53,15 @@ public enum FreshGeneration {
         _ temporary: FilePath, as target: FilePath, replacing: Bool
     ) throws(StoreError) {
         if !replacing {
-            if link(temporary.string, target.string) == 0 { return try temporary.remove() }
+            let call = FileCall.link(from: temporary.string, to: target.string)
+            if call.isAllowed, link(temporary.string, target.string) == 0 { return try temporary.remove() }
             if errno == EEXIST { throw .alreadyExists(path: target.string) }
             guard [EPERM, EOPNOTSUPP, ENOSYS].contains(errno) else {
                 throw .io(operation: "link", path: target.string, errno: errno)
             }
         }
-        guard rename(temporary.string, target.string) == 0 else {
+        let call = FileCall.rename(from: temporary.string, to: target.string)
+        guard call.isAllowed, rename(temporary.string, target.string) == 0 else {
             throw .io(operation: "rename", path: target.string, errno: errno)
         }
     }
