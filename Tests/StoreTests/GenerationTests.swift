@@ -8,8 +8,12 @@ import Testing
 /// A folder of its own for one test, removed with it.
 final class Folder {
     let path: String
-    init() throws {
-        path = FileManager.default.temporaryDirectory.appending(path: "domstore-\(UUID().uuidString)").path()
+    /// - Parameter memory: in memory, where that is to be had: for what would spend its time waiting for the disk.
+    init(inMemory memory: Bool = false) throws {
+        let parent =
+            memory && FileManager.default.fileExists(atPath: "/dev/shm")
+            ? URL(filePath: "/dev/shm") : FileManager.default.temporaryDirectory
+        path = parent.appending(path: "domstore-\(UUID().uuidString)").path()
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
     deinit { try? FileManager.default.removeItem(atPath: path) }

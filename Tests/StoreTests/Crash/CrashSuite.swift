@@ -1,0 +1,135 @@
+import SQLite
+
+@testable import Store
+
+/// The accidents that can happen to a recorded operation, each held against what the operation may leave.
+struct CrashSuite {
+    let recording: Recording
+    let judge: Judge
+
+    /// - Parameter pragmas: of a negative control.
+    init(_ operation: Operation, pragmas: [String: String] = [:]) throws {
+        recording = try Recording(operation, pragmas: pragmas)
+        judge = try Judge(recording.views)
+    }
+
+    /// The process dies before each call and in the middle of each write of some sectors.
+    ///
+    /// - Parameter recoveryStride: every how many-th state that SQLite would roll back is rolled back, and dies there too.
+    func prefixes(recoveryStride: Int) throws -> (points: Judge.Tally, recovery: Judge.Tally) {
+        var points = Judge.Tally()
+        var recovery = Judge.Tally()
+        var hot = 0
+        func look(_ state: DiskState, _ successes: Int) throws {
+            let place = points.total
+            points.add(try judge.judge(state, after: successes), "\(recording.operation), point \(place)")
+            guard state.hasHotJournal else { return }
+            hot += 1
+            if hot % recoveryStride == 0 { recovery.add(try prefixes(ofRecovery: state, successes)) }
+        }
+        try recording.walk { medium, next, successes in
+            switch next {
+            case .sync, .failedSync, .syncDirectory, .begin: return
+            case .write(let inode, let offset, let bytes) where bytes.count >= 2 * Medium.sectorBytes:
+                try look(medium.whole, successes)
+                let half = bytes.count / 2 / Medium.sectorBytes * Medium.sectorBytes
+                try look(medium.whole(withFirst: half, of: bytes, at: offset, inode: inode), successes)
+            default: try look(medium.whole, successes)
+            }
+        }
+        points.distinct = judge.distinct
+        return (points, recovery)
+    }
+
+    /// SQLite rolls `state` back in place, and dies before each of its calls.
+    private func prefixes(ofRecovery state: DiskState, _ successes: Int) throws -> Judge.Tally {
+        let folder = try Folder(inMemory: true)
+        try state.write(to: folder)
+        let recorder = CallRecorder(folder)
+        recorder.adopt(state)
+        recorder.begin()
+        try recorder.record {
+            for name in folder.names where name.hasSuffix(StoreLocation.fileEnding) {
+                let connection = try Connection(path: folder[name], flags: [.readWrite])
+                _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
+            }
+        }
+        var tally = Judge.Tally()
+        var medium = Medium()
+        var hasBegun = false
+        for call in recorder.calls {
+            if hasBegun {
+                let place = tally.total
+                tally.add(
+                    try judge.judge(medium.whole, after: successes), "\(recording.operation), recovery point \(place)")
+            }
+            medium.apply(call)
+            if case .begin = call { hasBegun = true }
+        }
+        tally.add(try judge.judge(medium.whole, after: successes), "\(recording.operation), recovered")
+        return tally
+    }
+
+    /// The power fails at random moments: sectors that were not synced are torn, dropped and reordered.
+    func torn(_ samples: Int, seed: UInt64) throws -> Judge.Tally {
+        var random = SplitMix64(seed: seed)
+        var tally = Judge.Tally()
+        // Just before a sync the most is at stake.
+        func weight(_ call: DiskCall) -> Int {
+            switch call {
+            case .sync, .syncDirectory, .success: 16
+            default: 1
+            }
+        }
+        var whole = 0
+        recording.walk { _, next, _ in whole += weight(next) }
+        var passed = 0
+        try recording.walk { medium, next, successes in
+            passed += weight(next)
+            while tally.total < samples * passed / whole {
+                let cut = Medium.Cut(
+                    data: Medium.Cut.shares.randomElement(using: &random)!,
+                    names: Medium.Cut.shares.randomElement(using: &random)!)
+                let state = medium.cut(cut, using: &random)
+                let place = tally.total
+                tally.add(
+                    try judge.judge(state, after: successes),
+                    "\(recording.operation), sample \(place) before \(next.name) after \(successes) successes")
+            }
+        }
+        tally.distinct = judge.distinct
+        return tally
+    }
+
+    /// The power fails right after a step has told its success: none of it may be lost.
+    func powerCuts(_ samples: Int, seed: UInt64) throws -> Judge.Tally {
+        var random = SplitMix64(seed: seed)
+        var tally = Judge.Tally()
+        let steps = recording.views.count - 1
+        try recording.walk { medium, next, successes in
+            guard case .success = next else { return }
+            let until = samples * (successes + 1) / steps
+            var sample = 0
+            while tally.total < until {
+                let cut: Medium.Cut =
+                    switch sample {
+                    case 0: .nothing
+                    case 1: .everything
+                    case 2: Medium.Cut(data: 1, names: 0)
+                    case 3: Medium.Cut(data: 0, names: 1)
+                    default:
+                        Medium.Cut(
+                            data: Medium.Cut.shares.randomElement(using: &random)!,
+                            names: Medium.Cut.shares.randomElement(using: &random)!)
+                    }
+                sample += 1
+                let state = medium.cut(cut, using: &random)
+                tally.add(
+                    try judge.judge(state, after: successes + 1, isEnd: true),
+                    "\(recording.operation), success \(successes + 1)")
+            }
+        }
+        tally.distinct = judge.distinct
+        return tally
+    }
+}

@@ -1,0 +1,63 @@
+import Testing
+
+@testable import Store
+
+/// Every operation of the store, cut off in every way that a process, a host and a disk know: what is found afterwards is
+/// exactly the old state or the new one, and what was told to have succeeded is there.
+///
+/// `DOMSTORE_CRASH` gives the sizes, `DOMSTORE_TEST_SEED` replays a run.
+@Suite("Crashes of the store")
+struct StoreCrashTests {
+    @Test("The process dies at any point of any operation: exactly old or new, and so after any recovery")
+    func prefixes() throws {
+        var points = Judge.Tally()
+        var recovery = Judge.Tally()
+        for operation in Operation.all {
+            let (found, recovered) = try CrashSuite(operation).prefixes(
+                recoveryStride: CrashSizes.current.recoveryStride)
+            points.add(found)
+            recovery.add(recovered)
+        }
+        print(
+            """
+            write prefixes: \(points.total) points of \(Operation.all.count) operations, \(points.old) old, \
+            \(points.new) new, \(points.broken) broken; of their recovery: \(recovery.total) points, \
+            \(recovery.broken) broken
+            """)
+        #expect(points.total >= 2_000)
+        #expect(points.examples == [] && recovery.examples == [])
+    }
+
+    @Test("The power fails at any moment: torn, dropped and reordered sectors leave exactly old or new")
+    func torn() throws {
+        let seed = CrashSizes.seed
+        var tally = Judge.Tally()
+        let share = (CrashSizes.current.torn + Operation.all.count - 1) / Operation.all.count
+        for (index, operation) in Operation.all.enumerated() {
+            tally.add(try CrashSuite(operation).torn(share, seed: seed &+ UInt64(index)))
+        }
+        print(
+            """
+            torn, dropped and reordered sectors: \(tally.total) samples (\(tally.distinct) different states), \
+            \(tally.old) old, \(tally.new) new, \(tally.broken) broken, DOMSTORE_TEST_SEED=\(seed)
+            """)
+        #expect(tally.examples == [])
+    }
+
+    @Test("The power fails right after a success was told: nothing is lost")
+    func powerCuts() throws {
+        let seed = CrashSizes.seed
+        var tally = Judge.Tally()
+        for (index, operation) in Operation.all.enumerated() {
+            tally.add(
+                try CrashSuite(operation).powerCuts(CrashSizes.current.powerCuts, seed: seed &+ UInt64(index)))
+        }
+        print(
+            """
+            power cuts after a success: \(tally.total) (\(CrashSizes.current.powerCuts) for each of \
+            \(Operation.all.count) operations, \(tally.distinct) different states), \(tally.broken) lost, \
+            DOMSTORE_TEST_SEED=\(seed)
+            """)
+        #expect(tally.examples == [])
+    }
+}

@@ -1,0 +1,157 @@
+import IOMMUModel
+import Snapshot
+
+@testable import Store
+
+/// Something that the store does to a directory, in steps of which each is durable once it has told its success.
+struct Operation: Sendable, CustomStringConvertible {
+    /// What an operation tells while it runs.
+    struct Steps {
+        let recorder: CallRecorder
+        /// What each success promises of the directory, from then on.
+        var promises: [(StoreView) -> Bool] = []
+
+        /// What was prepared is there; from here on counts.
+        func begin() { recorder.begin() }
+
+        /// A step succeeded; `promise` holds for what is on the medium now.
+        mutating func success(_ promise: @escaping (StoreView) -> Bool) {
+            recorder.success()
+            promises.append(promise)
+        }
+    }
+
+    let name: String
+    let run: @Sendable (_ store: StoreLocation, _ steps: inout Steps) throws -> Void
+    var description: String { name }
+
+    private init(_ name: String, _ run: @escaping @Sendable (StoreLocation, inout Steps) throws -> Void) {
+        self.name = name
+        self.run = run
+    }
+
+    static let nonce = HandoverNonce(high: 0x0123_4567_89ab_cdef, low: 0xfedc_ba98_7654_3210)
+
+    static func event(
+        _ sequence: UInt64, _ kind: Event.Kind = .operation, _ arguments: [Event.Argument] = []
+    ) -> Event {
+        let place = Event.Argument("iova", "0x\(String(sequence &* 0x1_2345_6789, radix: 16))")
+        return Event(
+            sequence: sequence, timeNanoseconds: sequence &* 1000, kind: kind, name: "map",
+            arguments: [place] + arguments)
+    }
+
+    static func snapshot(_ seed: UInt64, size: Int) -> Snapshot { SnapshotMaker(seed: seed).make(size: size) }
+
+    /// Creates generation 1 with `events`.
+    private static func opened(_ store: StoreLocation, _ events: Range<UInt64>) throws -> GenerationWriter {
+        let writer = try store.create(number: 1)
+        try writer.append(events.map { event($0) })
+        return writer
+    }
+
+    private static func seal(_ writer: inout GenerationWriter) throws -> SealReceipt {
+        try writer.seal(snapshot(1, size: 3), nonce: nonce, events: [event(5, .phase)])
+    }
+
+    /// Appends in several transactions, each a success of its own.
+    private static func append(
+        _ count: UInt64, from first: UInt64, to writer: borrowing GenerationWriter, _ steps: inout Steps
+    ) throws {
+        for index in 0..<count {
+            let last = first + index
+            try writer.append([event(last)])
+            steps.success { $0.generations.last?.events.last?.sequence == last }
+        }
+    }
+
+    /// Every operation; one more is one more line.
+    static let all: [Operation] = [create, append, seal, release, revoke, fresh, replace, record, life]
+
+    static let create = Operation("create") { store, steps in
+        steps.begin()
+        let writer = try store.create(number: 1)
+        steps.success { $0.generations.map(\.number) == [1] && $0.generations[0].seal == nil }
+        _ = consume writer
+    }
+
+    static let append = Operation("append") { store, steps in
+        let writer = try opened(store, 1..<25)
+        steps.begin()
+        try append(6, from: 25, to: writer, &steps)
+        try writer.append((31..<131).map { event($0) })
+        steps.success { $0.generations[0].events.count == 130 }
+    }
+
+    static let seal = Operation("seal") { store, steps in
+        var writer = try opened(store, 1..<25)
+        steps.begin()
+        let state = snapshot(2, size: 24)
+        let receipt = try writer.seal(state, nonce: nonce, events: [event(25, .phase)])
+        steps.success {
+            $0.newest == 1 && $0.generations[0].seal?.receipt == receipt && $0.generations[0].snapshot == state
+                && $0.generations[0].events.count == 25
+        }
+    }
+
+    static let release = Operation("release") { store, steps in
+        var writer = try opened(store, 1..<5)
+        let receipt = try seal(&writer)
+        steps.begin()
+        try writer.release()
+        steps.success { $0.newest == 1 && $0.generations[0].seal?.receipt == receipt }
+    }
+
+    /// The handover failed after its seal: the next generation says that it does not count.
+    static let revoke = Operation("revoke") { store, steps in
+        var first = try opened(store, 1..<5)
+        _ = try seal(&first)
+        steps.begin()
+        let writer = try store.create()
+        steps.success { $0.newest == 1 && $0.generations.count == 2 }
+        try writer.append((5..<9).map { event($0) } + [event(9, .revoke, [.init("generation", 1 as UInt64)])])
+        steps.success { $0.newest == nil && $0.generations[1].events.count == 5 }
+        try append(2, from: 10, to: writer, &steps)
+    }
+
+    static let fresh = Operation("fresh") { store, steps in
+        steps.begin()
+        let state = snapshot(3, size: 16)
+        let receipt = try FreshGeneration.write(state, to: store.path(of: 1), events: [event(1)])
+        steps.success { $0.generations[0].seal?.receipt == receipt && $0.generations[0].snapshot == state }
+    }
+
+    static let replace = Operation("replace") { store, steps in
+        _ = try FreshGeneration.write(snapshot(4, size: 8), to: store.path(of: 1))
+        steps.begin()
+        let state = snapshot(5, size: 12)
+        let receipt = try FreshGeneration.write(state, to: store.path(of: 1), replacing: true)
+        steps.success { $0.generations[0].seal?.receipt == receipt && $0.generations[0].snapshot == state }
+    }
+
+    /// What a restore writes: the next generation, which names the one that it started from.
+    static let record = Operation("record") { store, steps in
+        var first = try opened(store, 1..<5)
+        let receipt = try seal(&first)
+        try first.release()
+        steps.begin()
+        let parent = ParentGeneration(number: 1, root: receipt.root)
+        let writer = try store.create(parent: parent)
+        steps.success { $0.newest == 1 && $0.generations.last?.parent == parent }
+        try append(5, from: 1, to: writer, &steps)
+        try writer.append([event(6, .verdict)])
+        steps.success { $0.generations[1].events.count == 6 }
+    }
+
+    /// A generation from its creation to its release.
+    static let life = Operation("life") { store, steps in
+        steps.begin()
+        var writer = try store.create(number: 1)
+        steps.success { $0.generations.count == 1 }
+        try append(4, from: 1, to: writer, &steps)
+        let receipt = try writer.seal(snapshot(6, size: 6), nonce: nonce, events: [event(5, .phase)])
+        steps.success { $0.generations[0].seal?.receipt == receipt }
+        try writer.release()
+        steps.success { $0.newest == 1 }
+    }
+}
