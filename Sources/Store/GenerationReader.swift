@@ -23,16 +23,44 @@ public struct GenerationReader: ~Copyable {
     ///   schema, held by a running engine. What is wrong with its records is for ``defects()``.
     public init(path: String) throws(StoreError) {
         let place = try FilePath(path)
+        for _ in 0..<Self.attempts {
+            if let reader = try Self.look(path, place) {
+                self = reader
+                return
+            }
+        }
+        throw .heldByEngine(path: path)
+    }
+
+    /// How often a file is looked at whose journal changes meanwhile.
+    private static let attempts = 16
+
+    /// `nil` when the journal became hot, or no longer is, while this looked: an engine has ended or died meanwhile, and
+    /// file and journal may not belong together.
+    private static func look(_ path: String, _ place: FilePath) throws(StoreError) -> GenerationReader? {
         let journal = try HotJournal.state(of: place)
+        func isSettled() throws(StoreError) -> Bool {
+            (try HotJournal.state(of: place) == .rolledBack) == (journal == .rolledBack)
+        }
+        do throws(StoreError) {
+            let reader = try read(path, place, journal)
+            guard try isSettled() else { return nil }
+            return reader
+        } catch {
+            if case .heldByEngine = error { throw error }
+            guard try isSettled() else { return nil }
+            throw error
+        }
+    }
+
+    private static func read(
+        _ path: String, _ place: FilePath, _ journal: JournalState
+    ) throws(StoreError) -> GenerationReader {
         guard journal == .rolledBack else {
-            try self.init(path: path, FileBytes.read(place), journal: journal)
-            return
+            return try GenerationReader(path: path, FileBytes.read(place), journal: journal)
         }
-        if let whole = try Self.released(path, place) {
-            self = whole
-        } else {
-            try self.init(path: path, HotJournal.rolledBack(place), journal: .rolledBack)
-        }
+        if let whole = try released(path, place) { return whole }
+        return try GenerationReader(path: path, HotJournal.rolledBack(place), journal: .rolledBack)
     }
 
     /// The file as it stands when it is read-only, sealed and without a defect: then the journal beside it is not its own.

@@ -9,7 +9,14 @@ enum HotJournal {
         guard let status = try journal.status() else { return .none }
         if status.isSymbolicLink { throw .symbolicLink(path: journal.string) }
         guard status.isRegular else { throw .journalDamaged(path: journal.string, what: "is no regular file") }
-        let file = try FileDescriptor(path: journal.string, flags: O_RDONLY | O_NONBLOCK)
+        let file: FileDescriptor
+        do throws(StoreError) {
+            file = try FileDescriptor(path: journal.string, flags: O_RDONLY | O_NONBLOCK)
+        } catch {
+            // Its engine has just released it.
+            if error == .cannotOpen(path: journal.string, errno: ENOENT) { return .none }
+            throw error
+        }
         let head = UnsafeMutableRawBufferPointer.allocate(byteCount: 8, alignment: 8)
         defer { head.deallocate() }
         // An empty journal, or one whose header is zeroed, is spent (SQLite under EXCLUSIVE or PERSIST).

@@ -162,7 +162,8 @@ public struct StoreLocation: Sendable, Hashable {
         throw .noSealedGeneration(path: path)
     }
 
-    private func look(_ number: UInt64) -> Generation {
+    /// - Parameter again: it had no content a moment ago, and then it had.
+    private func look(_ number: UInt64, again: Bool = false) -> Generation {
         let path = path(of: number)
         do throws(StoreError) {
             let reader = try GenerationReader(path: path)
@@ -177,21 +178,33 @@ public struct StoreLocation: Sendable, Hashable {
         } catch {
             switch error {
             case .heldByEngine, .heldHere: return Generation(number: number, path: path, state: .held)
-            // A file whose creation never committed: it can hold no seal.
-            case .headerDamaged(offset: 0, _) where Self.isEmpty(path):
-                return Generation(number: number, path: path, state: .empty)
-            default: return Generation(number: number, path: path, state: .unreadable(error))
+            case .headerDamaged(offset: 0, _):
+                if let state = Self.stateWithoutContent(path) {
+                    return Generation(number: number, path: path, state: state)
+                }
+                // An engine may have been creating it.
+                if !again { return look(number, again: true) }
+            default: break
             }
+            return Generation(number: number, path: path, state: .unreadable(error))
         }
     }
 
-    /// True when the file, after its journal is rolled back, has no byte.
-    private static func isEmpty(_ path: String) -> Bool {
+    /// Empty when the file, after its journal is rolled back, has no byte: its creation never committed, it can hold no
+    /// seal. Held when an engine is creating it. Else `nil`.
+    private static func stateWithoutContent(_ path: String) -> State? {
         do throws(StoreError) {
             let place = try FilePath(path)
-            if try HotJournal.state(of: place) == .rolledBack { return try HotJournal.rolledBack(place).count == 0 }
-            return try place.status()?.st_size == 0
-        } catch { return false }
+            if try HotJournal.state(of: place) == .rolledBack {
+                return try HotJournal.rolledBack(place).count == 0 ? .empty : nil
+            }
+            return try place.status()?.st_size == 0 ? .empty : nil
+        } catch {
+            switch error {
+            case .heldByEngine, .heldHere: return .held
+            default: return nil
+            }
+        }
     }
 
     /// The generations that the events of `generation` revoke.
