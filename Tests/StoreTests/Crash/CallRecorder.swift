@@ -127,7 +127,9 @@ final class CallRecorder: FileCallObserver, @unchecked Sendable {
             names[to] = inode
             calls.append(.link(name: to, inode: inode))
         case .rename(let from, let to):
-            guard let from = name(from), let to = name(to), let inode = names.removeValue(forKey: from) else { return 0 }
+            guard let from = name(from), let to = name(to), let inode = names.removeValue(forKey: from) else {
+                return 0
+            }
             if fails(.name) {
                 names[from] = inode
                 return fault?.error ?? EIO

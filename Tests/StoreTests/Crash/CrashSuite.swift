@@ -15,13 +15,18 @@ struct CrashSuite {
 
     /// The process dies before each call and in the middle of each write of some sectors.
     ///
-    /// - Parameter recoveryStride: every how many-th state that SQLite would roll back is rolled back, and dies there too.
-    func prefixes(recoveryStride: Int) throws -> (points: Judge.Tally, recovery: Judge.Tally) {
+    /// - Parameters:
+    ///   - stride: every how many-th point counts.
+    ///   - recoveryStride: every how many-th state that SQLite would roll back is rolled back, and dies there too.
+    func prefixes(stride: Int, recoveryStride: Int) throws -> (points: Judge.Tally, recovery: Judge.Tally) {
         var points = Judge.Tally()
         var recovery = Judge.Tally()
         var hot = 0
-        func look(_ state: DiskState, _ successes: Int) throws {
-            let place = points.total
+        var place = 0
+        func look(_ state: @autoclosure () -> DiskState, _ successes: Int) throws {
+            place += 1
+            guard place % stride == 0 else { return }
+            let state = state()
             points.add(try judge.judge(state, after: successes), "\(recording.operation), point \(place)")
             guard state.hasHotJournal else { return }
             hot += 1
@@ -32,8 +37,12 @@ struct CrashSuite {
             case .sync, .failedSync, .syncDirectory, .begin: return
             case .write(let inode, let offset, let bytes) where bytes.count >= 2 * Medium.sectorBytes:
                 try look(medium.whole, successes)
-                let half = bytes.count / 2 / Medium.sectorBytes * Medium.sectorBytes
-                try look(medium.whole(withFirst: half, of: bytes, at: offset, inode: inode), successes)
+                // Early in its sectors and late, elsewhere in each write.
+                let sectors = bytes.count / Medium.sectorBytes
+                for sector in [1 + place % (sectors / 2), sectors - 1 - place % (sectors / 2)] {
+                    let count = sector * Medium.sectorBytes
+                    try look(medium.whole(withFirst: count, of: bytes, at: offset, inode: inode), successes)
+                }
             default: try look(medium.whole, successes)
             }
         }
@@ -71,9 +80,15 @@ struct CrashSuite {
     }
 
     /// The power fails at random moments: sectors that were not synced are torn, dropped and reordered.
-    func torn(_ samples: Int, seed: UInt64) throws -> Judge.Tally {
+    ///
+    /// - Parameter recoveryPoints: states with a hot journal are rolled back, and die at each call of that, until about so
+    ///   many points were tried.
+    func torn(
+        _ samples: Int, seed: UInt64, recoveryPoints: Int = 0
+    ) throws -> (samples: Judge.Tally, recovery: Judge.Tally) {
         var random = SplitMix64(seed: seed)
         var tally = Judge.Tally()
+        var recovery = Judge.Tally()
         // Just before a sync the most is at stake.
         func weight(_ call: DiskCall) -> Int {
             switch call {
@@ -92,13 +107,17 @@ struct CrashSuite {
                     names: Medium.Cut.shares.randomElement(using: &random)!)
                 let state = medium.cut(cut, using: &random)
                 let place = tally.total
+                let known = judge.distinct
                 tally.add(
                     try judge.judge(state, after: successes),
                     "\(recording.operation), sample \(place) before \(next.name) after \(successes) successes")
+                if recovery.total < recoveryPoints, judge.distinct > known, state.hasHotJournal {
+                    recovery.add(try prefixes(ofRecovery: state, successes))
+                }
             }
         }
         tally.distinct = judge.distinct
-        return tally
+        return (tally, recovery)
     }
 
     /// The power fails right after a step has told its success: none of it may be lost.

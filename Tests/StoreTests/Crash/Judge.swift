@@ -44,7 +44,6 @@ final class Judge {
         }
     }
 
-
     private let views: [StoreView]
     private let scratch: Folder
     /// What each state seen before came to: the index of its view, or what is wrong with it.

@@ -72,9 +72,13 @@ struct Medium {
 
     /// ``whole`` with the first `count` bytes of a write that was cut off.
     func whole(withFirst count: Int, of bytes: [UInt8], at offset: Int, inode: Int) -> DiskState {
-        var copy = self
-        copy.write(bytes.prefix(count), at: offset, to: inode)
-        return copy.whole
+        var state = whole
+        for (name, number) in names where number == inode {
+            let missing = offset + count - state.files[name]!.bytes.count
+            if missing > 0 { state.files[name]!.bytes.append(contentsOf: repeatElement(0, count: missing)) }
+            state.files[name]!.bytes.replaceSubrange(offset..<offset + count, with: bytes[..<count])
+        }
+        return state
     }
 
     /// What a power cut leaves.

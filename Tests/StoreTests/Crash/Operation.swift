@@ -1,5 +1,6 @@
 import IOMMUModel
 import Snapshot
+import Synchronization
 
 @testable import Store
 
@@ -41,7 +42,16 @@ struct Operation: Sendable, CustomStringConvertible {
             arguments: [place] + arguments)
     }
 
-    static func snapshot(_ seed: UInt64, size: Int) -> Snapshot { SnapshotMaker(seed: seed).make(size: size) }
+    /// Made once: operations run thousands of times.
+    static func snapshot(_ seed: UInt64, size: Int) -> Snapshot {
+        let key = [Int(seed), size]
+        if let known = snapshots.withLock({ $0[key] }) { return known }
+        let snapshot = SnapshotMaker(seed: seed).make(size: size)
+        snapshots.withLock { $0[key] = snapshot }
+        return snapshot
+    }
+
+    private static let snapshots = Mutex<[[Int]: Snapshot]>([:])
 
     /// Creates generation 1 with `events`.
     private static func opened(_ store: StoreLocation, _ events: Range<UInt64>) throws -> GenerationWriter {
@@ -78,15 +88,15 @@ struct Operation: Sendable, CustomStringConvertible {
     static let append = Operation("append") { store, steps in
         let writer = try opened(store, 1..<25)
         steps.begin()
-        try append(6, from: 25, to: writer, &steps)
-        try writer.append((31..<131).map { event($0) })
+        try append(14, from: 25, to: writer, &steps)
+        try writer.append((39..<131).map { event($0) })
         steps.success { $0.generations[0].events.count == 130 }
     }
 
     static let seal = Operation("seal") { store, steps in
         var writer = try opened(store, 1..<25)
         steps.begin()
-        let state = snapshot(2, size: 24)
+        let state = snapshot(2, size: 60)
         let receipt = try writer.seal(state, nonce: nonce, events: [event(25, .phase)])
         steps.success {
             $0.newest == 1 && $0.generations[0].seal?.receipt == receipt && $0.generations[0].snapshot == state
@@ -116,7 +126,7 @@ struct Operation: Sendable, CustomStringConvertible {
 
     static let fresh = Operation("fresh") { store, steps in
         steps.begin()
-        let state = snapshot(3, size: 16)
+        let state = snapshot(3, size: 40)
         let receipt = try FreshGeneration.write(state, to: store.path(of: 1), events: [event(1)])
         steps.success { $0.generations[0].seal?.receipt == receipt && $0.generations[0].snapshot == state }
     }
@@ -124,7 +134,7 @@ struct Operation: Sendable, CustomStringConvertible {
     static let replace = Operation("replace") { store, steps in
         _ = try FreshGeneration.write(snapshot(4, size: 8), to: store.path(of: 1))
         steps.begin()
-        let state = snapshot(5, size: 12)
+        let state = snapshot(5, size: 24)
         let receipt = try FreshGeneration.write(state, to: store.path(of: 1), replacing: true)
         steps.success { $0.generations[0].seal?.receipt == receipt && $0.generations[0].snapshot == state }
     }
@@ -138,9 +148,9 @@ struct Operation: Sendable, CustomStringConvertible {
         let parent = ParentGeneration(number: 1, root: receipt.root)
         let writer = try store.create(parent: parent)
         steps.success { $0.newest == 1 && $0.generations.last?.parent == parent }
-        try append(5, from: 1, to: writer, &steps)
-        try writer.append([event(6, .verdict)])
-        steps.success { $0.generations[1].events.count == 6 }
+        try append(9, from: 1, to: writer, &steps)
+        try writer.append([event(10, .verdict)])
+        steps.success { $0.generations[1].events.count == 10 }
     }
 
     /// A generation from its creation to its release.
@@ -148,8 +158,8 @@ struct Operation: Sendable, CustomStringConvertible {
         steps.begin()
         var writer = try store.create(number: 1)
         steps.success { $0.generations.count == 1 }
-        try append(4, from: 1, to: writer, &steps)
-        let receipt = try writer.seal(snapshot(6, size: 6), nonce: nonce, events: [event(5, .phase)])
+        try append(6, from: 1, to: writer, &steps)
+        let receipt = try writer.seal(snapshot(6, size: 16), nonce: nonce, events: [event(7, .phase)])
         steps.success { $0.generations[0].seal?.receipt == receipt }
         try writer.release()
         steps.success { $0.newest == 1 }

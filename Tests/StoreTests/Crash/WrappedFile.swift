@@ -130,7 +130,8 @@ struct WrappedFile {
             // Name and value of a pragma that SQLite is about to obey. The value's memory is SQLite's own copy: writing
             // another one over it switches the connection to a mode that the store would never choose.
             let strings = argument.assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self)
-            if let name = strings[1], let value = strings[2], let other = content.recorder.pragmas[String(cString: name)]
+            if let name = strings[1], let value = strings[2],
+                let other = content.recorder.pragmas[String(cString: name)]
             {
                 precondition(other.utf8.count <= strlen(value), "no room for \(other)")
                 strcpy(value, other)
