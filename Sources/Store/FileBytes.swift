@@ -29,12 +29,15 @@ struct FileBytes: ~Copyable {
         if before.isSymbolicLink { throw .symbolicLink(path: path.string) }
         guard before.isRegular else { throw .notARegularFile(path: path.string) }
         guard !HeldFiles.shared.contains(before.identity) else { throw .heldHere(path: path.string) }
-        let file = try FileDescriptor(path: path.string, flags: O_RDONLY | O_NONBLOCK)
+        var file = try FileDescriptor(path: path.string, flags: O_RDONLY | O_NONBLOCK)
+        file.identity = before.identity
         let status = try file.status()
         guard status.isRegular, status.identity == before.identity else { throw .notARegularFile(path: path.string) }
         let size = UInt64(clamping: status.st_size)
         guard size <= limit else { throw .tooLarge(path: path.string, bytes: size, limit: limit) }
         guard !(try file.isLockedElsewhere()) else { throw .heldByEngine(path: path.string) }
+        // Since it was looked at: whoever holds a file had it locked before it had a byte.
+        guard !HeldFiles.shared.contains(status.identity) else { throw .heldHere(path: path.string) }
         guard let memory = Connection.allocate(max(Int(size), 1)) else {
             throw .io(operation: "allocate", path: path.string, errno: ENOMEM)
         }

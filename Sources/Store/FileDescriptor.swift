@@ -4,6 +4,8 @@ import Glibc
 struct FileDescriptor: ~Copyable {
     let number: Int32
     let path: String
+    /// Of a file that another thread may come to hold: its locks outlive this descriptor (``HeldFiles``).
+    var identity: FileIdentity?
 
     /// Opens `path`; a symbolic link at its end is refused.
     init(path: String, flags: Int32, mode: mode_t = 0) throws(StoreError) {
@@ -23,7 +25,9 @@ struct FileDescriptor: ~Copyable {
         self.path = path
     }
 
-    deinit { _ = Glibc.close(number) }
+    deinit {
+        if let identity { HeldFiles.shared.close(number, of: identity) } else { _ = Glibc.close(number) }
+    }
 
     borrowing func status() throws(StoreError) -> stat {
         var status = stat()

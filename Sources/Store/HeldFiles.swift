@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 
 /// A file by what does not change when it is renamed.
@@ -13,12 +14,34 @@ struct FileIdentity: Hashable, Sendable {
 final class HeldFiles: Sendable {
     static let shared = HeldFiles()
 
-    private let files = Mutex<Set<FileIdentity>>([])
+    private struct Files {
+        var held: Set<FileIdentity> = []
+        /// Descriptors that would take the locks with them: closed when the file is no longer held.
+        var waiting: [FileIdentity: [Int32]] = [:]
+    }
 
-    func contains(_ identity: FileIdentity) -> Bool { files.withLock { $0.contains(identity) } }
+    private let files = Mutex(Files())
+
+    func contains(_ identity: FileIdentity) -> Bool { files.withLock { $0.held.contains(identity) } }
 
     /// False when it is held already.
-    func insert(_ identity: FileIdentity) -> Bool { files.withLock { $0.insert(identity).inserted } }
+    func insert(_ identity: FileIdentity) -> Bool { files.withLock { $0.held.insert(identity).inserted } }
 
-    func remove(_ identity: FileIdentity) { files.withLock { _ = $0.remove(identity) } }
+    func remove(_ identity: FileIdentity) {
+        files.withLock {
+            $0.held.remove(identity)
+            for descriptor in $0.waiting.removeValue(forKey: identity) ?? [] { _ = Glibc.close(descriptor) }
+        }
+    }
+
+    /// Closes a descriptor of a file that may have come to be held since it was opened.
+    func close(_ descriptor: Int32, of identity: FileIdentity) {
+        files.withLock {
+            if $0.held.contains(identity) {
+                $0.waiting[identity, default: []].append(descriptor)
+            } else {
+                _ = Glibc.close(descriptor)
+            }
+        }
+    }
 }
