@@ -24,8 +24,7 @@ struct RunOutputs {
             guard status.st_mode & S_IFMT == S_IFREG else { throw StoreError.notARegularFile(path: path) }
             guard options.force else { throw StoreError.alreadyExists(path: path) }
         }
-        madeStore = mkdir(store, 0o755) == 0
-        if !madeStore, errno != EEXIST { throw ScenarioError.io(operation: "mkdir", path: store, errno: errno) }
+        madeStore = try StoreLocation.makeDirectory(store)
         let location = try StoreLocation(store)
         guard location.isDirectory else {
             throw ScenarioError.unreadable(

@@ -58,6 +58,19 @@ public struct StoreLocation: Sendable, Hashable {
         isDirectory = status.isDirectory
     }
 
+    /// Makes a directory for generations at `path`, and its name durable: what will be sealed in it must not be lost with
+    /// it. False when something stands there already.
+    public static func makeDirectory(_ path: String) throws(StoreError) -> Bool {
+        guard mkdir(path, 0o755) == 0 else {
+            if errno == EEXIST { return false }
+            throw .io(operation: "mkdir", path: path, errno: errno)
+        }
+        var trimmed = path
+        while trimmed.hasSuffix("/") { trimmed.removeLast() }
+        try FilePath(trimmed).syncDirectory()
+        return true
+    }
+
     /// The path of generation `number` in a directory.
     public func path(of number: UInt64) -> String { isDirectory ? "\(path)/\(number)\(Self.fileEnding)" : path }
 
