@@ -25,12 +25,19 @@ import Testing
         #expect(try second.restore() == .second)
     }
 
+    /// How often the process is killed: `DOMSTORE_CRASH` as for the suites of the store.
+    private static let kills =
+        switch ProcessInfo.processInfo.environment["DOMSTORE_CRASH"] {
+        case "ci": 100
+        case "soak": 10_000
+        default: 25
+        }
+
     /// `DOMSTORE_TEST_SEED` replays a run.
-    @Test func `SIGKILL at 50 random moments leaves the old state or the new one`() throws {
+    @Test func `SIGKILL at random moments leaves the old state or the new one`() throws {
         let seed =
             ProcessInfo.processInfo.environment["DOMSTORE_TEST_SEED"].flatMap { UInt64($0) }
             ?? UInt64.random(in: 0...UInt64(UInt32.max))
-        print("SIGKILL moments: DOMSTORE_TEST_SEED=\(seed)")
         var random = Moments(state: seed)
         let clock = ContinuousClock()
         let undisturbed = try SecondHandover()
@@ -41,13 +48,18 @@ import Testing
             UInt64(whole.components.seconds) * 1_000_000
             + UInt64(whole.components.attoseconds / 1_000_000_000_000)
         var outcomes: [SecondHandover.Outcome: Int] = [:]
-        for _ in 0..<50 {
+        for _ in 0..<Self.kills {
             let second = try SecondHandover()
             let moment = UInt32(clamping: random.next() % (microseconds + microseconds / 4))
             _ = try Binary.run(second.arguments, killAfter: moment)
             outcomes[try second.restore(), default: 0] += 1
         }
-        print("SIGKILL outcomes over \(microseconds) microseconds: \(outcomes)")
+        let (old, new) = (outcomes[.first] ?? 0, outcomes[.second] ?? 0)
+        print(
+            """
+            SIGKILL: \(Self.kills) moments within \(microseconds) microseconds: \(old) old, \(new) new, \
+            \(Self.kills - old - new) new and finished or without memory, DOMSTORE_TEST_SEED=\(seed)
+            """)
     }
 
     private struct Moments: RandomNumberGenerator {
