@@ -31,7 +31,9 @@ let package = Package(
         .target(name: "SQLite", dependencies: ["CSQLite"]),
         .target(name: "Digest"),
         .target(name: "Migrations", path: "Migrations", resources: [.embedInCode("0001_initial.sql")]),
-        .target(name: "Schema", path: "Schema", exclude: ["FORMAT.md"], resources: [.embedInCode("schema.sql")]),
+        .target(
+            name: "Schema", path: "Schema", exclude: ["COOKBOOK.md", "FORMAT.md"],
+            resources: [.embedInCode("schema.sql")]),
         .target(name: "Store", dependencies: ["SQLite", "Migrations", "Digest", "Snapshot", "IOMMUModel"]),
         .target(name: "Validate", dependencies: ["Store", "Snapshot", "Hardware", "PageTables"]),
         .target(name: "Handover", dependencies: ["Engine", "Snapshot", "Store"]),

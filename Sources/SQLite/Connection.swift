@@ -38,9 +38,12 @@ public struct Connection: ~Copyable {
 
     /// Compiles the first statement of `sql`. `persistent`: it will be used many times.
     public borrowing func prepare(_ sql: String, persistent: Bool = false) throws(SQLiteError) -> Statement {
+        try Self.prepare(sql, on: handle, flags: persistent ? UInt32(SQLITE_PREPARE_PERSISTENT) : 0)
+    }
+
+    static func prepare(_ sql: String, on handle: OpaquePointer, flags: UInt32) throws(SQLiteError) -> Statement {
         var compiled: OpaquePointer?
-        let code = sqlite3_prepare_v3(
-            handle, sql, -1, persistent ? UInt32(SQLITE_PREPARE_PERSISTENT) : 0, &compiled, nil)
+        let code = sqlite3_prepare_v3(handle, sql, -1, flags, &compiled, nil)
         guard code == SQLITE_OK else { throw SQLiteError(code: code, connection: handle) }
         guard let compiled else { throw SQLiteError(extendedCode: SQLITE_MISUSE, message: "no statement in the text") }
         return Statement(handle: compiled)

@@ -7,7 +7,8 @@ public struct SQLiteError: Error, Sendable, Hashable, CustomStringConvertible {
     /// SQLite's own words.
     public var message: String
 
-    init(extendedCode: Int32, message: String) {
+    /// As given; nothing is checked. For what answers in SQLite's place.
+    public init(extendedCode: Int32, message: String) {
         self.extendedCode = extendedCode
         self.message = message
     }

@@ -94,6 +94,9 @@ public struct GenerationReader: ~Copyable {
             connection.limit(.triggerDepth, to: 0)
             connection.limit(.workerThreads, to: 0)
             connection.limit(.valueBytes, to: 64 << 20)
+            connection.limit(.sqlBytes, to: 1 << 20)
+            connection.limit(.expressionDepth, to: 200)
+            connection.limit(.patternBytes, to: 1000)
             try connection.execute("PRAGMA cell_size_check = ON")
             connection.setDeadline(secondsFromNow: Self.deadlineSeconds)
             return connection

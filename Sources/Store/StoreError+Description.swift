@@ -30,6 +30,8 @@ extension StoreError: CustomStringConvertible {
         case .closed(let number): "generation \(number) was closed by an earlier failure"
         case .verificationFailed(let path, let what): "\(path): does not read back as written: \(what)"
         case .unknownView(let name): "no view \(name)"
+        case .queryRefused(let what): "query refused: \(what)"
+        case .queryLimit(let what): "the query was ended at a limit: \(what)"
         case .sqlite(let code, let message): "SQLite \(code): \(message)"
         case .io(let operation, let path, let errno): "\(path): \(operation) failed: \(Self.text(errno))"
         }

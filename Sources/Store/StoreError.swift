@@ -49,6 +49,10 @@ public enum StoreError: Error, Sendable, Hashable {
     case verificationFailed(path: String, what: String)
     /// There is no view of that name.
     case unknownView(name: String)
+    /// The text is no query, or one that does more than read.
+    case queryRefused(what: String)
+    /// The query took more than it may.
+    case queryLimit(what: String)
     /// SQLite's answer.
     case sqlite(extendedCode: Int32, message: String)
     /// An operation of the operating system failed.

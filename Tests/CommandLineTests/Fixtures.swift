@@ -4,4 +4,5 @@ enum Fixtures {
     static let images = folder + "images/"
     static let scenarios = folder + "scenarios/"
     static let vectors = folder + "vectors/"
+    static let stores = folder + "store/"
 }

@@ -16,7 +16,9 @@ extension StoreArguments {
     func open() throws -> GenerationReader {
         let path = try path()
         do throws(StoreError) {
-            return try GenerationReader(path: path)
+            let reader = try GenerationReader(path: path)
+            if let note = reader.header.journal.note { Talk.say("\(path): \(note)") }
+            return reader
         } catch {
             throw Failure(error, about: path)
         }
@@ -37,5 +39,16 @@ extension StoreArguments {
             let generations = try? location.generations()
         else { return nil }
         return generations.last { $0.state == .unreadable(error) }?.path
+    }
+}
+
+extension JournalState {
+    /// What is to be said of a hot journal: the file itself was not touched.
+    var note: String? {
+        switch self {
+        case .none, .spent: nil
+        case .rolledBack: "found a hot journal beside it; it was rolled back in a copy, which is what is read"
+        case .stray: "found a hot journal beside it, which is not its own: the generation is sealed without it"
+        }
     }
 }

@@ -28,6 +28,7 @@ struct CSVForm: RecordForm {
         switch cell {
         case .null: ""
         case .integer(let number): String(number)
+        case .real(let number): String(number)
         case .flag(let flag): flag ? "yes" : "no"
         // An empty text is told from null by its quotes.
         case .text(let text): text.isEmpty ? "\"\"" : quoted(escapes ? Escaping.escaped(text) : text)

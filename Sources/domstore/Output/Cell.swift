@@ -5,6 +5,8 @@ enum Cell: Hashable {
     /// Nothing: `-` in a table, `null` in JSON, an empty field in CSV. An untagged PASID is one.
     case null
     case integer(Int64)
+    /// A number with a fraction: of a query's own making.
+    case real(Double)
     /// Text that may have been read from an input: not escaped yet.
     case text(String)
     /// A yes or no that is not a column of a view: `yes`/`no` in a table and CSV, `true`/`false` in JSON.

@@ -38,7 +38,7 @@ extension Failure {
         case .tooLarge, .journalDamaged, .heldByEngine, .heldHere, .noSuchGeneration, .verificationFailed, .io:
             error.description
         case .tooOld, .unknownFeature, .recordDamaged, .unrepresentable, .alreadySealed, .closed, .unknownView,
-            .sqlite:
+            .queryRefused, .queryLimit, .sqlite:
             "\(path): \(error)"
         }
     }

@@ -23,6 +23,8 @@ enum JSONText {
         switch cell {
         case .null: "null"
         case .integer(let number): String(number)
+        // JSON has no infinity.
+        case .real(let number): number.isFinite ? String(number) : string(String(number))
         case .text(let text): string(text)
         case .flag(let flag): flag ? "true" : "false"
         }

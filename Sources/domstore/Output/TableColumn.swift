@@ -38,7 +38,7 @@ struct TableColumn {
             widest = max(widest, DisplayWidth.of(Self.text(cell, hiding: .nothing)))
             switch cell {
             case .null: continue
-            case .integer: numbers += 1
+            case .integer, .real: numbers += 1
             case .flag: texts += 1
             case .text(let text):
                 texts += 1
@@ -79,6 +79,7 @@ struct TableColumn {
         switch (cell, hidden) {
         case (.null, _): "-"
         case (.integer(let number), _): String(number)
+        case (.real(let number), _): String(number)
         case (.flag(let flag), _): flag ? "yes" : "no"
         case (.text(let text), .zeros(let count)) where leadingZeros(text) >= count: "0x" + text.dropFirst(2 + count)
         case (.text(let text), .segment) where isOnSegment0(text): String(text.dropFirst(5))

@@ -7,7 +7,8 @@ struct GenerationsVerb: ParsableCommand {
         commandName: "generations", abstract: "List the generations of a directory.",
         discussion: """
             States: sealed, revoked (by a later generation), open (of a running or a dead engine), empty, held (by a \
-            running engine), unreadable. 'verdict' is what the restore that began the generation came to.
+            running engine), unreadable. 'journal' is what stands beside the file: none, spent, rolled-back (in a copy), \
+            stray (not its own). 'verdict' is what the restore that began the generation came to.
             """)
 
     @Argument(
@@ -17,7 +18,7 @@ struct GenerationsVerb: ParsableCommand {
 
     @OptionGroup var output: OutputOptions
 
-    static let columns = ["generation", "state", "origin", "parent", "root", "bytes", "verdict"]
+    static let columns = ["generation", "state", "origin", "parent", "root", "bytes", "journal", "verdict"]
 
     func run() throws {
         let generations: [StoreLocation.Generation]
@@ -40,7 +41,7 @@ struct GenerationsVerb: ParsableCommand {
         return [
             Cell(generation.number), .text(generation.state.name), Cell(header?.origin.rawValue),
             Cell(header?.parent?.number), Cell(generation.state.seal?.root.description), Cell(header?.byteCount),
-            Cell(verdict(of: generation)),
+            Cell(header?.journal.rawValue), Cell(verdict(of: generation)),
         ]
     }
 

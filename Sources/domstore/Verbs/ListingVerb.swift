@@ -32,14 +32,14 @@ extension GenerationReader {
 }
 
 extension Cell {
-    /// A value of a view. Views hold no reals and no blobs; should one come, its text says so.
+    /// A value of a view or a query; a blob is `0x` and its digits.
     init(_ value: SQLValue) {
         switch value {
         case .null: self = .null
         case .integer(let number): self = .integer(number)
         case .text(let text): self = .text(text)
-        case .real(let number): self = .text("\(number)")
-        case .blob(let bytes): self = .text(bytes.map { Escaping.hexDigits(UInt32($0), 2) }.joined())
+        case .real(let number): self = .real(number)
+        case .blob(let bytes): self = .text("0x" + bytes.map { Escaping.hexDigits(UInt32($0), 2) }.joined())
         }
     }
 }
