@@ -16,7 +16,8 @@ let package = Package(
             ]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     ],
     targets: [
         .target(name: "IOMMUModel"),
@@ -41,10 +42,11 @@ let package = Package(
         .target(
             name: "Scenario", dependencies: ["Import", "Handover", "Restore"],
             resources: [.embedInCode("scenario-schema.json")]),
+        .target(name: "Evidence", dependencies: ["Store", .product(name: "Crypto", package: "swift-crypto")]),
         .executableTarget(
             name: "domstore",
             dependencies: [
-                "Import", "Conformance", "Restore", "Scenario", "Schema",
+                "Evidence", "Import", "Conformance", "Restore", "Scenario", "Schema",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(name: "PageTablesTests", dependencies: ["PageTables", "IOMMUModel"]),
@@ -53,9 +55,10 @@ let package = Package(
         .testTarget(name: "ImportTests", dependencies: ["Import", "Hardware", "PageTables", "Snapshot", "IOMMUModel"]),
         .testTarget(name: "ConformanceTests", dependencies: ["Conformance"]),
         .testTarget(name: "StoreTests", dependencies: ["Store"]),
+        .testTarget(name: "EvidenceTests", dependencies: ["Evidence", "Store"]),
         .testTarget(
             name: "SchemaTests",
-            dependencies: ["Schema", "Migrations", "Store", "SQLite", "Digest", "Snapshot", "IOMMUModel"]),
+            dependencies: ["Schema", "Migrations", "Evidence", "Store", "SQLite", "Digest", "Snapshot", "IOMMUModel"]),
         .testTarget(name: "SnapshotTests", dependencies: ["Snapshot"]),
         .testTarget(name: "ScenarioTests", dependencies: ["Scenario"]),
         .testTarget(name: "ValidateTests", dependencies: ["Validate", "Import", "Store"]),

@@ -4,6 +4,16 @@ public struct Migration: Sendable {
     public let version: UInt32
     /// SQL statements, embedded from the file of the same number.
     public let sql: String
+    /// The tables that it makes, with the numbers that go into the checksums of their rows: of records, never used before.
+    public let tables: [String: UInt32]
+
+    /// Ends a format version. Every table ends with the column `checksum`; rows that `sql` writes may hold any 8 bytes
+    /// there: a migration of a file computes them anew.
+    public init(version: UInt32, sql: String, tables: [String: UInt32]) {
+        self.version = version
+        self.sql = sql
+        self.tables = tables
+    }
 }
 
 /// Every migration, in order. They only go forward; a file's schema is the result of all of them in one transaction, so
@@ -14,7 +24,14 @@ public enum Migrations {
 
     /// Ascending by version from 1 on, without a gap.
     public static let all: [Migration] = [
-        Migration(version: 1, sql: text(PackageResources._001_initial_sql))
+        Migration(
+            version: 1, sql: text(PackageResources._001_initial_sql),
+            tables: [
+                "generation": 1, "feature": 2, "unit": 3, "unit_register": 4, "memory_range": 5, "iommu_group": 6,
+                "device": 7, "reserved_region": 8, "backing": 9, "session": 10, "ioas": 11, "domain": 12,
+                "domain_unit": 13, "hwpt": 14, "attachment": 15, "engine_state": 16, "area_chunk": 17,
+                "lookup_chunk": 18, "table_chunk": 19, "event": 20, "manifest": 21, "seal": 22,
+            ])
     ]
 
     /// The version that this program writes.

@@ -12,9 +12,20 @@ extension Connection {
     /// `memory` comes from ``allocate(_:)`` and belongs to the connection from here on, also when this fails. SQLite never
     /// opens a file for it: what was read and checked is what is used.
     public borrowing func deserialize(readOnly memory: UnsafeMutableRawPointer, count: Int) throws(SQLiteError) {
+        try deserialize(memory, count, flags: SQLITE_DESERIALIZE_READONLY)
+    }
+
+    /// As ``deserialize(readOnly:count:)``, for reading and writing: in memory, and growing there.
+    public borrowing func deserialize(writable memory: UnsafeMutableRawPointer, count: Int) throws(SQLiteError) {
+        try deserialize(memory, count, flags: SQLITE_DESERIALIZE_RESIZEABLE)
+    }
+
+    private borrowing func deserialize(
+        _ memory: UnsafeMutableRawPointer, _ count: Int, flags: Int32
+    ) throws(SQLiteError) {
         let code = sqlite3_deserialize(
             handle, "main", memory.assumingMemoryBound(to: UInt8.self), Int64(count), Int64(count),
-            UInt32(SQLITE_DESERIALIZE_READONLY | SQLITE_DESERIALIZE_FREEONCLOSE))
+            UInt32(flags | SQLITE_DESERIALIZE_FREEONCLOSE))
         guard code == SQLITE_OK else { throw SQLiteError(code: code, connection: handle) }
     }
 }

@@ -23,6 +23,9 @@ extension HandoverRun {
         public var record = false
         /// The seal that is insisted on.
         public var expected: ExpectedSeal?
+        /// Asked before anything of the generation is believed, with the very bytes that are used; an error ends the
+        /// restore.
+        public var authenticate: ((borrowing GenerationReader) throws -> Void)?
         /// Nothing but the store: a restore without memory.
         public init(store: String) { self.store = store }
     }
@@ -39,6 +42,7 @@ extension HandoverRun {
         case .failure(let refusal): return run.report.refused(refusal)
         }
         let reader = try GenerationReader(path: source.path)
+        try request.authenticate?(reader)
         let number = reader.header.number
         run.report.generation = number
         var machine: Machine?

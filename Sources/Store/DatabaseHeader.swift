@@ -24,6 +24,11 @@ public struct DatabaseHeader: Sendable, Hashable {
     /// Errors: ``StoreError/headerDamaged(offset:what:)``, ``StoreError/notOurs(applicationID:)``,
     /// ``StoreError/tooNew(found:supported:)``, ``StoreError/tooOld(found:supported:)``.
     public init(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
+        try self.init(bytes, versions: Migrations.current...Migrations.current)
+    }
+
+    /// As ``init(_:)``, for other versions than the current one.
+    init(_ bytes: UnsafeRawBufferPointer, versions: ClosedRange<UInt32>) throws(StoreError) {
         guard bytes.count >= Self.byteCount else {
             throw .headerDamaged(offset: bytes.count, what: "the file ends here, a header has 100 bytes")
         }
@@ -41,11 +46,11 @@ public struct DatabaseHeader: Sendable, Hashable {
         applicationID = word(68)
         guard applicationID == Migrations.applicationID else { throw .notOurs(applicationID: applicationID) }
         userVersion = word(60)
-        guard userVersion <= Migrations.current else {
-            throw .tooNew(found: userVersion, supported: Migrations.current)
+        guard userVersion <= versions.upperBound else {
+            throw .tooNew(found: userVersion, supported: versions.upperBound)
         }
-        guard userVersion == Migrations.current else {
-            throw .tooOld(found: userVersion, supported: Migrations.current)
+        guard userVersion >= versions.lowerBound else {
+            throw .tooOld(found: userVersion, supported: versions.lowerBound)
         }
         let size = UInt32(bytes[16]) << 8 | UInt32(bytes[17])
         pageSize = size == 1 ? 65_536 : size

@@ -23,8 +23,23 @@ struct FileBytes: ~Copyable {
         return result
     }
 
+    /// The same bytes once more.
+    func copy() throws(StoreError) -> FileBytes {
+        guard let memory = Connection.allocate(max(count, 1)) else {
+            throw .io(operation: "allocate", path: "", errno: ENOMEM)
+        }
+        memory.copyMemory(from: base, byteCount: count)
+        return FileBytes(base: memory, count: count)
+    }
+
     /// Reads `path`: a regular file that is no symbolic link and that nobody is writing.
-    static func read(_ path: FilePath) throws(StoreError) -> FileBytes {
+    ///
+    /// - Parameters:
+    ///   - beforeReading: called between the first look at the file and its first byte (a place for others to meddle).
+    ///   - afterReading: called between its last byte and the last look.
+    static func read(
+        _ path: FilePath, beforeReading: () -> Void = {}, afterReading: () -> Void = {}
+    ) throws(StoreError) -> FileBytes {
         guard let before = try path.status() else { throw .cannotOpen(path: path.string, errno: ENOENT) }
         if before.isSymbolicLink { throw .symbolicLink(path: path.string) }
         guard before.isRegular else { throw .notARegularFile(path: path.string) }
@@ -44,7 +59,9 @@ struct FileBytes: ~Copyable {
         let bytes = FileBytes(base: memory, count: Int(size))
         let room = UnsafeMutableRawBufferPointer(start: memory, count: Int(size))
         HugePages.advise(room)
+        beforeReading()
         let read = try file.read(into: room)
+        afterReading()
         // A live file can tear while it is read: nobody may hold it before or after.
         guard read == Int(size), !(try file.isLockedElsewhere()) else { throw .heldByEngine(path: path.string) }
         return bytes

@@ -49,7 +49,7 @@ public enum FreshGeneration {
 
     /// Gives the whole file its name. A link never takes the place of a file that came to be in the meantime, as a rename
     /// does; a rename is the way on file systems without links.
-    private static func publish(
+    static func publish(
         _ temporary: FilePath, as target: FilePath, replacing: Bool
     ) throws(StoreError) {
         if !replacing {

@@ -82,25 +82,7 @@ public struct GenerationReader: ~Copyable {
         let size = UInt64(bytes.count)
 
         let schema = try KnownSchema.current.get()
-        let (memory, count) = bytes.take()
-        let connection = try store { () throws(SQLiteError) in
-            let connection = try Connection(path: ":memory:", flags: [.readWrite, .memory, .noMutex])
-            try connection.deserialize(readOnly: memory, count: count)
-            try connection.set(.defensive, to: true)
-            try connection.set(.trustedSchema, to: false)
-            try connection.set(.triggers, to: false)
-            try connection.set(.loadExtension, to: false)
-            connection.limit(.attachedDatabases, to: 0)
-            connection.limit(.triggerDepth, to: 0)
-            connection.limit(.workerThreads, to: 0)
-            connection.limit(.valueBytes, to: 64 << 20)
-            connection.limit(.sqlBytes, to: 1 << 20)
-            connection.limit(.expressionDepth, to: 200)
-            connection.limit(.patternBytes, to: 1000)
-            try connection.execute("PRAGMA cell_size_check = ON")
-            connection.setDeadline(secondsFromNow: Self.deadlineSeconds)
-            return connection
-        }
+        let connection = try Self.hostile(bytes)
         let hasStatistics = try schema.check(connection)
 
         let generations = try Self.records(GenerationRow.self, connection)
@@ -111,7 +93,8 @@ public struct GenerationReader: ~Copyable {
         }
         let features = try Self.records(FeatureRow.self, connection).map(\.feature)
         if let unknown = features.first(where: { $0.isRequired && !Feature.known.contains($0) }) {
-            throw .unknownFeature(bit: unknown.bit, name: unknown.name)
+            throw .unknownFeature(
+                bit: unknown.bit, name: unknown.name, version: database.userVersion, supported: Migrations.current)
         }
         let seals = try Self.records(SealRow.self, connection)
         guard seals.count <= 1, seals.first.map({ $0.seal.generation == generation.number }) ?? true else {
@@ -128,6 +111,29 @@ public struct GenerationReader: ~Copyable {
         self.connection = connection
     }
 
+    /// A connection to bytes that cannot be trusted, for reading only: nothing of them may do anything.
+    static func hostile(_ bytes: consuming FileBytes) throws(StoreError) -> Connection {
+        let (memory, count) = bytes.take()
+        return try store { () throws(SQLiteError) in
+            let connection = try Connection(path: ":memory:", flags: [.readWrite, .memory, .noMutex])
+            try connection.deserialize(readOnly: memory, count: count)
+            try connection.set(.defensive, to: true)
+            try connection.set(.trustedSchema, to: false)
+            try connection.set(.triggers, to: false)
+            try connection.set(.loadExtension, to: false)
+            connection.limit(.attachedDatabases, to: 0)
+            connection.limit(.triggerDepth, to: 0)
+            connection.limit(.workerThreads, to: 0)
+            connection.limit(.valueBytes, to: 64 << 20)
+            connection.limit(.sqlBytes, to: 1 << 20)
+            connection.limit(.expressionDepth, to: 200)
+            connection.limit(.patternBytes, to: 1000)
+            try connection.execute("PRAGMA cell_size_check = ON")
+            connection.setDeadline(secondsFromNow: deadlineSeconds)
+            return connection
+        }
+    }
+
     /// Every row of one table, checksums verified; the first damaged row throws.
     static func records<R: StoredRecord>(
         _: R.Type, _ connection: borrowing Connection
@@ -141,6 +147,14 @@ public struct GenerationReader: ~Copyable {
         }
         if let damage { throw damage.error }
         return found
+    }
+
+    /// The bytes of the file as they were read, which everything else here comes from.
+    public borrowing func withFileBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        guard let result = try connection.withDeserialized(body) else {
+            preconditionFailure("a reader has its file in memory")
+        }
+        return result
     }
 
     /// The whole state; the first damaged record throws ``StoreError/recordDamaged(table:key:what:rule:)``.

@@ -39,6 +39,7 @@ enum HotJournal {
         }
         for (from, to) in [(path, copy), (path.journal, copy.journal)] {
             let bytes = try FileBytes.read(from)
+            if from == path.journal { try refuseMaster(of: bytes, path.journal) }
             let target = try FileDescriptor(path: to.string, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
             try target.write(UnsafeRawBufferPointer(start: bytes.base, count: bytes.count))
         }
@@ -56,5 +57,17 @@ enum HotJournal {
             throw .journalDamaged(path: path.journal.string, what: error.message)
         }
         return try FileBytes.read(copy)
+    }
+
+    /// The 8 bytes that a journal begins with.
+    static let magic: [UInt8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]
+
+    /// A transaction over several files ends its journals with the name of a master journal, and the magic. SQLite removes
+    /// the file of that name after the rollback: a stranger's journal could name any. Ours has one file only.
+    private static func refuseMaster(of journal: borrowing FileBytes, _ path: FilePath) throws(StoreError) {
+        let bytes = UnsafeRawBufferPointer(start: journal.base, count: journal.count)
+        guard bytes.count < 16 || !bytes.suffix(8).elementsEqual(magic) else {
+            throw .journalDamaged(path: path.string, what: "names another file as its master")
+        }
     }
 }

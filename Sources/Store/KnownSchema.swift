@@ -1,3 +1,4 @@
+import Migrations
 import SQLite
 
 /// The objects that `sqlite_schema` of a file must list: those that all migrations create, and nothing else.
@@ -15,18 +16,23 @@ struct KnownSchema: Sendable {
 
     /// What a fresh database of the current version has. Built once per process.
     static let current: Result<KnownSchema, StoreError> = {
-        do throws(StoreError) {
-            let connection = try store { () throws(SQLiteError) in
-                let connection = try Connection(path: ":memory:", flags: [.readWrite, .memory, .noMutex])
-                try connection.execute("BEGIN")
-                return connection
-            }
-            try MigrationRunner.run(on: connection)
-            var objects: [String: Object] = [:]
-            for object in try Self.objects(of: connection) { objects[object.name] = object }
-            return .success(KnownSchema(objects: objects))
-        } catch { return .failure(error) }
+        do throws(StoreError) { return .success(try KnownSchema(of: Migrations.all)) } catch { return .failure(error) }
     }()
+
+    init(objects: [String: Object]) { self.objects = objects }
+
+    /// What a fresh database has after `migrations`, from the first one on.
+    init(of migrations: some Sequence<Migration>) throws(StoreError) {
+        let connection = try store { () throws(SQLiteError) in
+            let connection = try Connection(path: ":memory:", flags: [.readWrite, .memory, .noMutex])
+            try connection.execute("BEGIN")
+            return connection
+        }
+        try MigrationRunner.run(on: connection, migrations)
+        var objects: [String: Object] = [:]
+        for object in try Self.objects(of: connection) { objects[object.name] = object }
+        self.init(objects: objects)
+    }
 
     static func objects(of connection: borrowing Connection) throws(StoreError) -> [Object] {
         do {

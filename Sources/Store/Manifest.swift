@@ -37,6 +37,16 @@ package struct Manifest: Sendable, Hashable {
     package func rootInput(
         version: UInt32, generation: UInt64, timeNanoseconds: UInt64, nonce: HandoverNonce?
     ) -> [UInt8] {
+        Self.rootInput(
+            version: version, generation: generation, timeNanoseconds: timeNanoseconds, nonce: nonce,
+            entries: zip(RecordTable.manifested, entries).map { (table: $0.rawValue, entry: $1) })
+    }
+
+    /// The same of any version: `entries` in the order of their tables' numbers.
+    static func rootInput(
+        version: UInt32, generation: UInt64, timeNanoseconds: UInt64, nonce: HandoverNonce?,
+        entries: [(table: UInt32, entry: Entry)]
+    ) -> [UInt8] {
         var bytes = Array("domstore".utf8)
         bytes.append(bigEndian: version)
         bytes.append(bigEndian: UInt32(entries.count))
@@ -44,8 +54,8 @@ package struct Manifest: Sendable, Hashable {
         bytes.append(bigEndian: timeNanoseconds)
         bytes.append(nonce == nil ? 0 : 1)
         bytes.append(contentsOf: nonce?.bytes ?? Array(repeating: 0, count: 16))
-        for (table, entry) in zip(RecordTable.manifested, entries) {
-            bytes.append(bigEndian: table.rawValue)
+        for (table, entry) in entries {
+            bytes.append(bigEndian: table)
             bytes.append(bigEndian: entry.rowCount)
             bytes.append(bigEndian: entry.checksumSum)
         }

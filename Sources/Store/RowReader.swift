@@ -60,8 +60,15 @@ final class RowReader {
     static func checksum(
         of statement: borrowing Statement, table: RecordTable, digest: inout RowDigest
     ) -> UInt64 {
-        digest.begin(table: table.rawValue)
-        for column in 0..<table.columns.count {
+        checksum(of: statement, table: table.rawValue, columns: table.columns.count, digest: &digest)
+    }
+
+    /// The checksum of the first `columns` values of a row in the table of a number.
+    static func checksum(
+        of statement: borrowing Statement, table: UInt32, columns: Int, digest: inout RowDigest
+    ) -> UInt64 {
+        digest.begin(table: table)
+        for column in 0..<columns {
             switch statement.type(column) {
             case .integer: digest.append(integer: statement.integer(column))
             case .text: digest.append(text: statement.bytes(column))

@@ -14,7 +14,9 @@ extension StoreError: CustomStringConvertible {
         case .tooNew(let found, let supported):
             "format version \(found) is newer than \(supported), the newest this program reads"
         case .tooOld(let found, let supported): "format version \(found) is older than \(supported), migrate it first"
-        case .unknownFeature(let bit, let name): "requires feature \(bit) (\(name)), which this program does not know"
+        case .unknownFeature(let bit, let name, let version, let supported):
+            "format version \(version) with the required feature \(bit) (\(name)); this program reads version \(supported) with "
+                + Feature.known.map { "\($0.bit) (\($0.name))" }.joined(separator: ", ")
         case .headerDamaged(let offset, let what): "header damaged at byte \(offset): \(what)"
         case .schemaDiffers(let name): "schema differs from that of its version: \(name)"
         case .journalDamaged(let path, let what): "\(path): rollback journal unusable: \(what)"

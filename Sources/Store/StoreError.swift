@@ -18,7 +18,7 @@ public enum StoreError: Error, Sendable, Hashable {
     /// A version that this program cannot read without a migration.
     case tooOld(found: UInt32, supported: UInt32)
     /// The file asks for a feature that this program does not know.
-    case unknownFeature(bit: Int64, name: String)
+    case unknownFeature(bit: Int64, name: String, version: UInt32, supported: UInt32)
     /// The file's first 100 bytes are not what they must be.
     case headerDamaged(offset: Int, what: String)
     /// The named object of the schema is missing, too many or different.

@@ -14,7 +14,7 @@ struct Domstore: ParsableCommand {
             DomainsVerb.self, AttachmentsVerb.self, IOASVerb.self, AreasVerb.self, TablesVerb.self,
             GenerationsVerb.self,
             EventsVerb.self, MappingsVerb.self, TranslateVerb.self, CheckVerb.self, RulesVerb.self,
-            ConformanceVerb.self, SchemaVerb.self, VerifySealVerb.self, SQLVerb.self,
+            ConformanceVerb.self, SchemaVerb.self, VerifySealVerb.self, SQLVerb.self, MigrateVerb.self,
         ])
 }
 

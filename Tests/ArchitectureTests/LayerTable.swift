@@ -11,13 +11,14 @@ enum LayerTable {
         "Engine": ["Hardware", "PageTables", "IOMMUModel"],
         "SQLite": ["CSQLite"],
         "Store": ["SQLite", "Migrations", "Digest", "Snapshot"],
+        "Evidence": ["Store"],
         "Validate": ["Store", "Snapshot", "Hardware", "PageTables"],
         "Handover": ["Engine", "Snapshot", "Store"],
         "Restore": ["Validate", "Handover", "Engine"],
         "Scenario": ["Import", "Handover", "Restore"],
         "Replay": ["Import", "Restore", "Scenario"],
         "Export": ["Snapshot", "Validate"],
-        "domstore": ["Import", "Conformance", "Scenario", "Replay", "Export", "Schema"],
+        "domstore": ["Evidence", "Import", "Conformance", "Scenario", "Replay", "Export", "Schema"],
     ]
 
     /// Modules that are not ours, beside `Glibc` and `Synchronization`, which everybody may import.
@@ -25,6 +26,7 @@ enum LayerTable {
         "Import": ["FoundationEssentials", "Dispatch"],
         "Conformance": ["FoundationEssentials"],
         "Scenario": ["FoundationEssentials"],
+        "Evidence": ["Crypto"],
         "Export": ["FoundationEssentials"],
         "domstore": ["FoundationEssentials", "ArgumentParser", "Dispatch"],
     ]

@@ -13,6 +13,9 @@ enum ExampleKind: String, Sendable, CaseIterable {
     case rootDigest = "root-digest"
     case expectedSeal = "expected-seal"
     case nonce
+    case sha256 = "sha-256"
+    case hmac = "hmac-sha-256"
+    case sealCode = "seal-code"
 }
 
 extension Example {
@@ -32,6 +35,9 @@ extension Example {
         case .rootDigest: try verifyRootDigest()
         case .expectedSeal: try verifyExpectedSeal()
         case .nonce: try verifyNonce()
+        case .sha256: try verifySHA256()
+        case .hmac: try verifyHMAC()
+        case .sealCode: try verifySealCode()
         }
     }
 }

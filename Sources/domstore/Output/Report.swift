@@ -1,6 +1,7 @@
 import ArgumentParser
 import Conformance
 import Engine
+import Evidence
 import Glibc
 import IOMMUModel
 import Import
@@ -47,6 +48,7 @@ enum Report {
         case let error as ImportError:
             Failure(error.isInputOutput ? .inputOutput : .badInput, error.description)
         case let error as StoreError: Failure(error, about: "the store")
+        case let error as SealCodeError: Failure(error)
         case let error as ScenarioError: Failure(error, about: "the scenario")
         // An engine's answer that no verb expected: the run did not come to its end.
         case let error as Refusal: Failure(.findings, "the engine answered \(error)")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Evidence
 import IOMMUModel
 import Snapshot
 import Store
@@ -14,20 +15,24 @@ struct CheckVerb: ParsableCommand {
             """)
 
     @OptionGroup var input: StoreArguments
+    @OptionGroup var keys: KeyOptions
     @OptionGroup var output: OutputOptions
 
     static let columns = ["rule", "severity", "device", "pasid", "address", "iova", "message"]
 
     func run() throws {
-        let findings = try Progress.during("checking \(input.store)") { try Self.findings(input) }
+        let key = try keys.read()
+        let findings = try Progress.during("checking \(input.store)") { try Self.findings(input, key) }
         try output.list(Self.columns, findings.lazy.map(Self.row))
         if findings.contains(where: { $0.severity == .error }) { throw Failure.findings }
     }
 
     /// All findings, those about the file among them. A file with damaged records has only those: what is missing would
     /// show as findings of all kinds.
-    static func findings(_ input: StoreArguments) throws -> [Finding] {
+    static func findings(_ input: StoreArguments, _ key: SealKey? = nil) throws -> [Finding] {
         let reader = try input.open()
+        // Without a code by that key not a byte of it is worth a finding.
+        if let key { try SealCode.verify(reader, key: key) }
         let defects = reader.defects()
         let snapshot: Snapshot
         do throws(StoreError) {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Evidence
 import Glibc
 import Handover
 import IOMMUModel
@@ -71,6 +72,8 @@ struct HandoverVerb: ParsableCommand {
     @Flag(help: "Carry every function: do not ask the guards for ATS, group and DMA owner.")
     var lab = false
 
+    @OptionGroup var keys: KeyOptions
+
     @Option(help: ArgumentHelp("Die by SIGKILL at this point.", valueName: "point"))
     var crashAt: CrashPoint?
 
@@ -87,12 +90,17 @@ struct HandoverVerb: ParsableCommand {
     }
 
     func run() throws {
+        let key = try keys.read()
         let output = HandoverOutput(isJSON: json, color: colors.color)
         var options = HandoverRun.Options(store: store)
         options.memory = memory
         options.force = force
         options.lab = lab
-        options.tell = { try output.phase($0) }
+        options.tell = { phase in
+            // Released and durable, and the jump still to come.
+            if let key, phase.phase == .seal, !phase.counts.isEmpty { try Self.vouch(for: store, key) }
+            try output.phase(phase)
+        }
         if let crashAt {
             options.crash = { point in
                 if point == crashAt { kill(getpid(), SIGKILL) }
@@ -101,6 +109,13 @@ struct HandoverVerb: ParsableCommand {
         let report = try run(options)
         try output.end(report)
         guard report.verdict == "restored", report.isSettled else { throw Failure.findings }
+    }
+
+    /// Writes the code of the generation that has just been sealed: the newest.
+    private static func vouch(for store: String, _ key: SealKey) throws {
+        let location = try StoreLocation(store)
+        guard let number = try location.numbers().last else { return }
+        try SealCode.write(of: location.path(of: number), key: key)
     }
 
     private func run(_ options: HandoverRun.Options) throws -> HandoverReport {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Evidence
 import IOMMUModel
 import Import
 import Snapshot
@@ -60,6 +61,7 @@ struct ImportVerb: ParsableCommand {
     @Flag(help: "Replace an existing file.")
     var force = false
 
+    @OptionGroup var keys: KeyOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -87,9 +89,11 @@ struct ImportVerb: ParsableCommand {
     }
 
     func run() throws {
+        let key = try keys.read()
         let target = try OutputStore(path: store, force: force)
         let snapshot = try Progress.during("importing \(image ?? meta[0])") { try readMachine() }
         let receipt = try target.write(snapshot)
+        if let key { try SealCode.write(of: target.path, key: key) }
         try output.record([
             ("file", .text(target.path)), ("generation", Cell(receipt.generation)),
             ("root", .text(receipt.root.description)), ("units", Cell(snapshot.units.count)),

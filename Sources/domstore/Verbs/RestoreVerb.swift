@@ -1,4 +1,5 @@
 import ArgumentParser
+import Evidence
 import Glibc
 import Handover
 import IOMMUModel
@@ -16,6 +17,8 @@ struct RestoreVerb: ParsableCommand {
             built from the record alone: 'reconstructed', never more. With it, the nonce in memory must be that of the \
             seal. Nothing is written without --record; with it, the memory file is, and the next generation of the \
             directory, whose parent is the one it starts from.
+
+            With --key, the code beside the generation (FILE.hmac) must vouch for it, else: stop.
 
             Verdicts: restored, degraded (a device was quarantined), reconstructed, cold-boot (nothing was handed \
             over, or the memory is gone), stop (the record cannot be trusted). Exit code 0 for restored and \
@@ -48,6 +51,8 @@ struct RestoreVerb: ParsableCommand {
         completion: .directory)
     var record: String?
 
+    @OptionGroup var keys: KeyOptions
+
     @Flag(help: "Write nothing. This is so without --record; say it to be sure.")
     var dryRun = false
 
@@ -74,6 +79,7 @@ struct RestoreVerb: ParsableCommand {
     }
 
     func run() throws {
+        let key = try keys.read()
         let output = HandoverOutput(isJSON: json, color: colors.color)
         var options = HandoverRun.Options(store: input.store)
         options.tell = { try output.phase($0) }
@@ -89,11 +95,17 @@ struct RestoreVerb: ParsableCommand {
         request.description = meta
         request.record = record != nil
         request.expected = expectSeal
+        if let key { request.authenticate = { try SealCode.verify($0, key: key) } }
         let report: HandoverReport
         do {
             report = try HandoverRun.restore(request, options: options)
         } catch let error as ScenarioError {
             throw Failure(error, about: memory ?? input.store)
+        } catch let error as SealCodeError {
+            if error.isRefusal {
+                try output.end(HandoverReport(stoppedBy: nil, reason: json ? error.description : nil))
+            }
+            throw Failure(error)
         } catch let error as StoreError {
             let failure = Failure(error, about: input.unreadable(error) ?? input.store)
             // Bytes that cannot be trusted are a verdict, too: devices may still write into the memory they speak of.
@@ -120,10 +132,10 @@ struct RestoreVerb: ParsableCommand {
 
 extension HandoverReport {
     /// The verdict on a generation that cannot be read.
-    fileprivate init(stoppedBy error: StoreError, reason: String?) {
+    fileprivate init(stoppedBy error: StoreError?, reason: String?) {
         self.init()
         verdict = RestoreVerdict.stop.rawValue
-        verdictRule = error.brokenRule
+        verdictRule = error?.brokenRule
         verdictReason = reason ?? ""
     }
 }

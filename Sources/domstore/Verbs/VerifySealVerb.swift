@@ -1,4 +1,5 @@
 import ArgumentParser
+import Evidence
 import Store
 
 /// `domstore verify-seal STORE`: every checksum, the manifest and the root digest against the seal.
@@ -6,7 +7,9 @@ struct VerifySealVerb: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify-seal", abstract: "Verify every checksum, the manifest and the root digest of a seal.",
         discussion: """
-            Detects accidents, not forgery. With --expect-seal, a file that silently went back in time is noticed too. \
+            By itself this detects accidents, not forgery. With --key, the code beside the file (FILE.hmac) must vouch \
+            for every byte of it: whoever has no key cannot make one. --sha256 prints the digest of the file, to be kept \
+            elsewhere. With --expect-seal, a file that silently went back in time is noticed too. \
             Exit code 1 when anything differs; what differs is said on standard error.
             """)
 
@@ -15,9 +18,15 @@ struct VerifySealVerb: ParsableCommand {
     @Option(help: ArgumentHelp("The seal must be this one, as GENERATION:ROOT.", valueName: "gen:root"))
     var expectSeal: ExpectedSeal?
 
+    @OptionGroup var keys: KeyOptions
+
+    @Flag(help: "Print the SHA-256 of the whole file, too.")
+    var sha256 = false
+
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+        let key = try keys.read()
         let reader = try input.open()
         let path = reader.header.path
         guard let seal = reader.seal else {
@@ -25,16 +34,25 @@ struct VerifySealVerb: ParsableCommand {
         }
         let defects = Progress.during("verifying \(path)") { reader.defects() }
         let isOther = expectSeal.map { !$0.matches(seal) } ?? false
-        try output.record([
+        var fields: [(String, Cell)] = [
             ("file", .text(path)), ("generation", Cell(seal.generation)), ("root", .text(seal.root.description)),
             ("nonce", Cell(seal.nonce?.description)), ("rows", Cell(seal.rowCount)), ("defects", Cell(defects.count)),
             ("seal", .text(!defects.isEmpty ? "broken" : isOther ? "other" : "good")),
-        ])
+        ]
+        if sha256 { fields.append(("sha256", .text(reader.withFileBytes { FileDigest(of: $0) }.description))) }
+        var refusal: SealCodeError?
+        if let key {
+            do throws(SealCodeError) { try SealCode.verify(reader, key: key) } catch { refusal = error }
+            fields.append(("code", .text(refusal == nil ? "good" : "refused")))
+            fields.append(("key", .text(key.identifier)))
+        }
+        try output.record(fields)
         for defect in defects.prefix(10) { Talk.say("\(path): \(defect)") }
         if defects.count > 10 { Talk.say("\(path): and \(defects.count - 10) more; 'domstore check' lists them all") }
         if let expectSeal, isOther {
             Talk.say("\(path): found seal \(seal.receipt.expected); expected \(expectSeal)")
         }
+        if let refusal { throw Failure(refusal) }
         if isOther || !defects.isEmpty { throw Failure.findings }
     }
 }

@@ -1,0 +1,54 @@
+import Foundation
+import Testing
+
+/// `migrate` with what there is: one version, in every state. `MigrationTests` have a second version.
+@Suite struct MigrateVerbTests {
+    @Test func `a file of the newest version is said to be current, and nothing is written`() throws {
+        let folder = try ScratchFolder()
+        let run = try Binary.run(["migrate", SQLVerbTests.store, "--to", folder["out"], "--format", "csv"])
+        #expect(run.status == 0 && run.errors == "")
+        #expect(run.output == "generation,state,from,to,old_root,root,file\n1,current,1,1,,,\n")
+        #expect(folder.names == [])
+    }
+
+    @Test func `of a directory every generation is told`() throws {
+        let folder = try ScratchFolder()
+        try FileManager.default.createDirectory(atPath: folder["in"], withIntermediateDirectories: false)
+        let bytes = try ScratchFolder.bytes(at: SQLVerbTests.store)
+        try folder.write(bytes, to: "in/1.domstore")
+        try folder.write(bytes, to: "in/7.domstore")
+        let run = try Binary.run(["migrate", folder["in"], "--to", folder["out"], "--jsonl"])
+        #expect(run.status == 0, "\(run.errors)")
+        #expect(run.lines.count == 2 && run.lines.allSatisfy { $0.contains("\"state\": \"current\"") })
+        let one = try Binary.run([
+            "migrate", folder["in"], "--generation", "7", "--to", folder["one"], "--format", "csv",
+        ])
+        #expect(one.status == 0 && one.lines.count == 2)
+        #expect(try Binary.run(["migrate", folder["in"], "--generation", "3", "--to", folder["one"]]).status == 2)
+    }
+
+    @Test func `a version of the future names both versions, exit code 2`() throws {
+        let folder = try ScratchFolder()
+        var bytes = try ScratchFolder.bytes(at: SQLVerbTests.store)
+        bytes[63] = 9
+        try folder.write(bytes, to: "new")
+        for arguments in [["migrate", folder["new"], "--to", folder["out"]], ["info", folder["new"]]] {
+            let run = try Binary.run(arguments)
+            #expect(run.status == 2)
+            #expect(run.errors.contains("format version 9") && run.errors.contains("at most 1"), "\(run.errors)")
+        }
+        #expect(folder.names == ["new"])
+    }
+
+    @Test func `damage is refused, and a missing file is an error of IO`() throws {
+        let folder = try ScratchFolder()
+        var bytes = try ScratchFolder.bytes(at: SQLVerbTests.store)
+        bytes[try #require(bytes.firstRange(of: Array("e1000e".utf8))).lowerBound] ^= 1
+        try folder.write(bytes, to: "a")
+        let run = try Binary.run(["migrate", folder["a"], "--to", folder["out"]])
+        #expect(run.status == 2 && run.errors.contains("record-checksum"), "\(run.errors)")
+        #expect(try Binary.run(["migrate", folder["none"], "--to", folder["out"]]).status == 3)
+        #expect(try Binary.run(["migrate", folder["a"]]).status == 64)
+        #expect(folder.names == ["a"])
+    }
+}
