@@ -99,13 +99,15 @@ struct FlipTests {
             offsets.swapAt(index, index + Int(state >> 33) % (offsets.count - index))
         }
         let clock = ContinuousClock()
-        let end = clock.now + .milliseconds(isWhole ? Int.max >> 20 : Int(seconds * 1000))
+        let budget = Duration.milliseconds(isWhole ? Int.max >> 20 : Int(seconds * 1000))
         let order = offsets
         let tally = try await withThrowingTaskGroup(of: Tally.self) { group in
             for worker in 0..<2 {
                 group.addTask {
                     var tally = Tally()
                     var bytes = truth.bytes
+                    // From here on: other tests may have had the threads.
+                    let end = clock.now + budget
                     for offset in stride(from: worker, to: order.count, by: 2).map({ order[$0] }) {
                         for mask in masks where clock.now < end {
                             bytes[offset] ^= mask
