@@ -18,7 +18,7 @@ struct GenerationsVerb: ParsableCommand {
 
     @OptionGroup var output: OutputOptions
 
-    static let columns = ["generation", "state", "origin", "parent", "root", "bytes", "journal", "verdict"]
+    static let columns = ["generation", "state", "origin", "parent", "root", "bytes", "verdict", "journal"]
 
     func run() throws {
         let generations: [StoreLocation.Generation]
@@ -41,7 +41,7 @@ struct GenerationsVerb: ParsableCommand {
         return [
             Cell(generation.number), .text(generation.state.name), Cell(header?.origin.rawValue),
             Cell(header?.parent?.number), Cell(generation.state.seal?.root.description), Cell(header?.byteCount),
-            Cell(header?.journal.rawValue), Cell(verdict(of: generation)),
+            Cell(verdict(of: generation)), Cell(header?.journal.rawValue),
         ]
     }
 

@@ -16,6 +16,7 @@ struct InfoVerb: ParsableCommand {
         let seal = reader.seal
         var fields: [(String, Cell)] = [
             ("file", .text(header.path)), ("bytes", Cell(header.byteCount)), ("format", Cell(header.formatVersion)),
+            ("features", .text(header.features.map(\.name).joined(separator: " "))),
             ("generation", Cell(header.number)), ("state", .text(try state(seal))),
             ("origin", .text(header.origin.rawValue)), ("parent", Cell(header.parent?.number)),
             ("parent_root", Cell(header.parent?.root.description)), ("root", Cell(seal?.root.description)),
