@@ -7,14 +7,13 @@ import Validate
 /// What the hardware would translate as rows of SQL: those of `domstore mappings`, with the last physical address and the
 /// length (`Int64.max` where it is more).
 ///
-/// The rows of one device are made at a time; a query that names a device makes only that one's.
+/// They are made once for a query, at most ``most`` of them: tables that several devices share are read once, and a join of
+/// the table with itself reads them no second time. A query that names a device makes only that one's.
 final class MappingRows: VirtualRows {
     /// Mappings that are held at a time.
     static let most = 4_000_000
 
     private let machine: Machine
-    /// Devices whose rows are still to be made.
-    private var devices: ArraySlice<RequesterID> = []
     private var rows: [RecordedMapping] = []
     private var index = 0
 
@@ -37,10 +36,32 @@ final class MappingRows: VirtualRows {
     private final class Machine: @unchecked Sendable {
         private let path: String
         private var known: RecordedMachine?
+        /// What has been made of it: by device, and under `nil` of all.
+        private var made: [RequesterID?: [RecordedMapping]] = [:]
 
         init(path: String) { self.path = path }
 
-        func read() throws(SQLiteError) -> RecordedMachine {
+        /// The mappings of `device`, or of all.
+        func rows(of device: RequesterID?) throws(SQLiteError) -> [RecordedMapping] {
+            if let rows = made[device] { return rows }
+            var rows: [RecordedMapping] = []
+            var isTooMuch = false
+            let left = MappingRows.most - made.values.reduce(0) { $0 + $1.count }
+            try read().forEachMapping(device: device) { mapping in
+                isTooMuch = rows.count == left
+                if !isTooMuch { rows.append(mapping) }
+                return !isTooMuch
+            }
+            if isTooMuch {
+                throw SQLiteError(
+                    extendedCode: 18,
+                    message: "more than \(MappingRows.most) mappings; ask for one device, or see 'domstore mappings'")
+            }
+            made[device] = rows
+            return rows
+        }
+
+        private func read() throws(SQLiteError) -> RecordedMachine {
             if let known { return known }
             do {
                 // What is damaged of it is told behind the rows.
@@ -57,37 +78,19 @@ final class MappingRows: VirtualRows {
     }
 
     func begin(_ keys: [Int: SQLValue]) throws(SQLiteError) {
-        let all = try machine.read().snapshot.devices.map(\.requester)
-        devices = all[...]
-        if case .text(let text)? = keys[0] { devices = all.filter { $0.description == text }[...] }
-        (rows, index) = ([], 0)
-        try settle()
-    }
-
-    func next() throws(SQLiteError) {
-        index += 1
-        try settle()
-    }
-
-    var isAtEnd: Bool { index == rows.count }
-
-    private func settle() throws(SQLiteError) {
-        while index == rows.count, let device = devices.popFirst() {
-            rows.removeAll(keepingCapacity: true)
-            index = 0
-            var isTooMuch = false
-            try machine.read().forEachMapping(device: device) { mapping in
-                isTooMuch = rows.count == Self.most
-                if !isTooMuch { rows.append(mapping) }
-                return !isTooMuch
-            }
-            if isTooMuch {
-                throw SQLiteError(
-                    extendedCode: 18,
-                    message: "\(device) has more than \(Self.most) mappings; 'domstore mappings' lists all")
-            }
+        index = 0
+        if case .text(let text)? = keys[0] {
+            // A text in another form equals no device's.
+            let device = RequesterID(text).flatMap { $0.description == text ? $0 : nil }
+            rows = if let device { try machine.rows(of: device) } else { [] }
+        } else {
+            rows = try machine.rows(of: nil)
         }
     }
+
+    func next() throws(SQLiteError) { index += 1 }
+
+    var isAtEnd: Bool { index == rows.count }
 
     func value(_ column: Int) -> SQLValue {
         let mapping = rows[index]
