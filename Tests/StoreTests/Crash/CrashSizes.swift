@@ -28,7 +28,7 @@ struct CrashSizes {
                 flips: 20_000)
         default:
             CrashSizes(
-                prefixStride: 23, recoveryStride: 40, torn: 200, powerCuts: 30, faultStride: 29, flips: 50)
+                prefixStride: 23, recoveryStride: 8, torn: 200, powerCuts: 30, faultStride: 29, flips: 50)
         }
 
     /// `DOMSTORE_TEST_SEED`, or one that is new for each run.
