@@ -1,14 +1,13 @@
 import Engine
-import Hardware
 import IOMMUModel
-import PageTables
 import Snapshot
 
 extension FrozenEngine {
     /// The frozen state as records: what the sealed generation holds.
     ///
     /// Devices that are not carried are recorded as blocked, for that is what the freeze made them; domains that only they
-    /// used are left out, since the memory of their tables is about to be reused. O(records + table pages).
+    /// used are left out, since the memory of their tables is about to be reused. O(records + table pages); a
+    /// ``SnapshotRecorder`` that went along while the engine ran tells the same in O(changes).
     public borrowing func snapshot() -> Snapshot {
         engine.snapshot(blocked: Set(cleared.map(\.requester)))
     }
@@ -19,12 +18,7 @@ extension LiveEngine {
     borrowing func snapshot(blocked: Set<RequesterID>) -> Snapshot {
         var snapshot = Snapshot(origin: .engine)
         snapshot.units = machine.units.map(\.record)
-        snapshot.memoryRanges =
-            machine.ramRanges.map { MemoryRangeRecord(kind: .ram, range: $0) }
-            + machine.arenaRanges.map { MemoryRangeRecord(kind: .arena, range: $0) }
-        if let page = PhysicalRange(first: machine.handoverPage, bytes: 4096) {
-            snapshot.memoryRanges.append(MemoryRangeRecord(kind: .handover, range: page))
-        }
+        (snapshot.memoryRanges, snapshot.reservedRegions) = fixedRecords()
         recordDevices(into: &snapshot, blocked: blocked)
         recordDomains(into: &snapshot)
         snapshot.engineState = stateRecords()
@@ -34,35 +28,14 @@ extension LiveEngine {
 
     private borrowing func recordDevices(into snapshot: inout Snapshot, blocked: Set<RequesterID>) {
         let carried = Set(attachments.filter { $0.state == .preserved }.map(\.requester))
-        snapshot.groups = groups.map {
-            GroupRecord(id: $0.id, owner: $0.owner, ownerToken: $0.ownerToken, ownerAssumed: $0.ownerAssumed)
-        }
-        snapshot.devices = devices.map {
-            DeviceRecord(
-                requester: $0.requester, unit: $0.unit, group: $0.group, hasFunction: $0.hasFunction,
-                vendorID: $0.vendorID, deviceID: $0.deviceID, classCode: $0.classCode, driver: $0.driver,
-                atsEnabled: $0.atsEnabled, priEnabled: $0.priEnabled, preserved: carried.contains($0.requester))
-        }
-        snapshot.reservedRegions = machine.reservedRegions.map {
-            ReservedRegionRecord(group: $0.group, kind: $0.kind, range: $0.range)
-        }
+        snapshot.groups = groups.map { GroupRecord($0) }
+        snapshot.devices = devices.map { DeviceRecord($0, preserved: carried.contains($0.requester)) }
         snapshot.sessions = sessions.map { SessionRecord(id: $0.id, name: $0.name) }
         let blockedDomain = domains.first { $0.kind == .blocked }?.id
         snapshot.attachments = attachments.map {
-            let isBlocked = blocked.contains($0.requester)
-            return AttachmentRecord(
-                requester: $0.requester, pasid: $0.pasid, domain: isBlocked ? blockedDomain ?? $0.domain : $0.domain,
-                cacheTag: isBlocked ? nil : $0.space?.tag, cachePASID: isBlocked ? nil : $0.space?.pasid,
-                entryAddress: $0.entryAddress)
+            AttachmentRecord($0, blocked: blocked.contains($0.requester) ? blockedDomain : nil)
         }
-        snapshot.lookupPages = machine.units.map { unit in
-            var pages = PageSet()
-            for page in lookupPages(of: unit.id) {
-                guard let words = machine.memory.page(at: page.address) else { continue }
-                pages.append(address: page.address, level: page.kind.rawValue, words: words)
-            }
-            return UnitPages(unit: unit.id, pages: pages)
-        }
+        snapshot.lookupPages = machine.units.map { UnitPages(unit: $0.id, pages: lookupPageSet(of: $0.id)) }
     }
 
     private borrowing func recordDomains(into snapshot: inout Snapshot) {
@@ -75,28 +48,13 @@ extension LiveEngine {
         }
         for domain in domains {
             guard let keys = used[domain.id] else { continue }
-            let carried = domain.preservedCount > 0
-            snapshot.domains.append(
-                DomainRecord(
-                    id: domain.id, kind: domain.kind, holder: domain.holder, parent: domain.parent, preserved: carried))
+            snapshot.domains.append(DomainRecord(domain))
             guard domain.kind != .blocked else { continue }
             for (unit, keys) in Dictionary(grouping: keys, by: { machine.device($0.requester)!.unit }) {
-                let walked = resolved(keys[0])?.path
-                let tables =
-                    switch domain.kind {
-                    case .paging: domain.table.map { $0.geometry(walked?.host?.configuration) }
-                    case .nested: domain.guestStage.map { DomainUnitRecord.Geometry($0, walked?.first?.configuration) }
-                    case .identity, .blocked: DomainUnitRecord.Geometry?.none
-                    }
-                snapshot.domainUnits.append(DomainUnitRecord(domain: domain.id, unit: unit, tables: tables))
+                snapshot.domainUnits.append(record(of: domain, on: unit, user: keys[0]))
             }
             guard domain.table != nil else { continue }
-            var pages = PageSet()
-            for page in tablePages(of: domain.id) {
-                guard let words = machine.memory.page(at: page.address) else { continue }
-                pages.append(address: page.address, level: page.level, words: words)
-            }
-            snapshot.tablePages.append(DomainPages(domain: domain.id, pages: pages))
+            snapshot.tablePages.append(DomainPages(domain: domain.id, pages: tablePageSet(of: domain.id)))
         }
         let recorded = Set(snapshot.domains.map(\.id))
         let kept = hwpts.filter { recorded.contains($0.domain) }
@@ -106,61 +64,10 @@ extension LiveEngine {
         let spaces = Set(snapshot.hwpts.map(\.ioas))
         var files: Set<BackingID> = []
         for ioas in ioases where spaces.contains(ioas.id) {
-            snapshot.ioases.append(
-                IOASRecord(id: ioas.id, areaOrigin: ioas.areaOrigin, isImmutable: ioas.isImmutable))
-            for area in ioas.areas {
-                files.insert(area.backing)
-                snapshot.areas.append(
-                    AreaRecord(
-                        ioas: ioas.id, range: area.range, backing: area.backing, offset: area.offset,
-                        protection: area.protection))
-            }
+            snapshot.ioases.append(IOASRecord(ioas))
+            snapshot.areas += ioas.areaRecords
+            files.formUnion(ioas.areas.lazy.map(\.backing))
         }
-        snapshot.backings = backings.filter { files.contains($0.id) }.map {
-            BackingRecord(
-                id: $0.id, kind: $0.kind == .physical ? .physical : .memfd, base: $0.base, byteCount: $0.byteCount,
-                isSealed: $0.isSealed, isAssumed: $0.isAssumed)
-        }
-    }
-
-    /// What replay needs beside the records: clock, random state, number of the last event.
-    private borrowing func stateRecords() -> [EngineStateRecord] {
-        func record(_ name: String, _ value: UInt64) -> EngineStateRecord {
-            EngineStateRecord(name: name, bytes: withUnsafeBytes(of: value.bigEndian) { Array($0) })
-        }
-        return [
-            record("clock", timeNanoseconds), record("random", random.state), record("sequence", lastSequence),
-        ]
-    }
-}
-
-extension UnitHardware {
-    /// The unit as the store records it.
-    var record: UnitRecord {
-        let description = description
-        return UnitRecord(
-            id: description.id, kind: description.kind, segment: description.segment,
-            registerBase: description.registerBase, hostAddressWidth: description.hostAddressWidth,
-            registers: description.registers.map { .init(name: $0.name, value: $0.value) },
-            encryptionBit: encryptionBit, accessedDirty: accessedDirty)
-    }
-}
-
-extension PageTable {
-    /// Root and shape as the store records them; `walked` is what the unit's entries make of the tables: what the hardware
-    /// writes into them, and which addresses it takes, depends on it.
-    func geometry(_ walked: PageTableConfiguration?) -> DomainUnitRecord.Geometry {
-        DomainUnitRecord.Geometry(TranslationStage(configuration: configuration, root: root), walked)
-    }
-}
-
-extension DomainUnitRecord.Geometry {
-    init(_ stage: TranslationStage, _ walked: PageTableConfiguration?) {
-        // AMD extends the sign of some requests' addresses and not of others through the same tables.
-        let shape = walked ?? stage.configuration
-        self.init(
-            format: shape.format, root: stage.root, topLevel: UInt8(stage.configuration.topLevel),
-            addressBits: UInt8(shape.addressBits), signExtended: shape.signExtended,
-            hardwareUpdatedMask: walked?.hardwareUpdatedMask ?? 0)
+        snapshot.backings = backings.filter { files.contains($0.id) }.map { BackingRecord($0) }
     }
 }

@@ -4,6 +4,8 @@ public enum HandoverPhase: String, Sendable, Hashable, CaseIterable {
     case start
     /// Devices join the session, with all that they go through (D2).
     case preserve
+    /// What there is is written while devices run (and, in a scenario, what its steps asked for before).
+    case preCopy = "pre-copy"
     /// Everything immutable; what is not carried is cleared (D3).
     case freeze
     /// The record is durable, the nonce in memory.
@@ -30,6 +32,8 @@ public enum HandoverPhase: String, Sendable, Hashable, CaseIterable {
 
 /// A named place at which a run can be made to die, as if the host had lost its power there.
 public enum CrashPoint: String, Sendable, Hashable, CaseIterable {
+    /// Inside the transaction of the pass that pre-copies, every record written, not committed.
+    case inPreCopy = "in-pre-copy"
     /// Frozen, nothing of the seal written.
     case beforeSeal = "before-seal"
     /// Inside the seal's transaction, every record written, not committed.

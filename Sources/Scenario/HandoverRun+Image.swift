@@ -47,7 +47,9 @@ extension HandoverRun {
                 .init("table pages", pages), .init("areas", snapshot.areas.count),
             ], notes: left)
         return try run.handOver(
-            Ready(engine: taken.engine, session: session, buffer: buffer, writer: writer, declared: declared))
+            Ready(
+                engine: taken.engine, session: session, buffer: buffer, writer: RecordingWriter(writer),
+                declared: declared))
     }
 
     /// The machine of an image: its pages, frames for new tables that nothing reaches, and the handover page.

@@ -30,13 +30,17 @@ extension HandoverRun {
             return engine
         }
         let machine = engine.machine
-        let writer = try outputs.guarding {
-            try run.describe(machine, name: scenario.name)
-            return try outputs.firstGeneration()
-        }
-        try runner.run(scenario.steps, on: &engine) { errno in
-            // A failed operation is durable before the next step.
-            if errno != nil { try writer.append(buffer.take()) }
+        var writer = RecordingWriter(
+            try outputs.guarding {
+                try run.describe(machine, name: scenario.name)
+                return try outputs.firstGeneration()
+            })
+        for (index, step) in scenario.steps.enumerated() {
+            if case .preCopy = step.operation { try writer.precopy(&engine, buffer.take()) }
+            try runner.run(step, number: index + 1, on: &engine) {
+                // A failed operation is durable before the next step.
+                if $0 != nil { try writer.append(buffer.take()) }
+            }
         }
         let session = try engine.createSession("scenario")
         try writer.append(buffer.take())

@@ -40,8 +40,28 @@ public struct HandoverRun {
         var engine: LiveEngine
         let session: SessionID
         let buffer: EventBuffer
-        let writer: GenerationWriter
+        var writer: RecordingWriter
         var declared: DeclaredAreas?
+    }
+
+    /// The generation under way, and what it has been told.
+    struct RecordingWriter: ~Copyable {
+        var writer: GenerationWriter
+        var recorder = SnapshotRecorder()
+
+        init(_ writer: consuming GenerationWriter) { self.writer = writer }
+
+        /// Appends events in a transaction of their own.
+        borrowing func append(_ events: [Event]) throws { try writer.append(events) }
+
+        /// One pass of the pre-copy, with `events`.
+        mutating func precopy(
+            _ engine: inout LiveEngine, _ events: [Event], beforeCommit: () -> Void = {}
+        ) throws {
+            let changes = recorder.changes(of: &engine)
+            try writer.precopy(changes, events: events, beforeCommit: beforeCommit)
+            recorder.commit()
+        }
     }
 
     /// A change between seal and restore, for scenarios.
@@ -53,7 +73,7 @@ public struct HandoverRun {
         let session = ready.session
         let declared = ready.declared
         let buffer = ready.buffer
-        let writer = ready.writer
+        var writer = ready.writer
         let machine = engine.machine
         let witness = DMAWitness(machine, pagesPerDevice: options.pagesPerDevice)
         let everyone = Set(witness.devices.map(\.requester))
@@ -88,6 +108,13 @@ public struct HandoverRun {
                 + (options.lab ? ["lab: the guards for ATS, group and owner were not asked"] : [])
         ) { try witness.check(machine, translating: everyone, in: .preserve) }
 
+        // Pre-copy: what a freeze would leave, while devices go on.
+        let crash = options.crash
+        try writer.precopy(&engine, buffer.take()) { crash(.inPreCopy) }
+        try tell(.preCopy, &clock, [.init("rows written", writer.writer.rows.changed)]) {
+            try witness.check(machine, translating: everyone, in: .preCopy)
+        }
+
         // Freeze: immutable, checked, everything that is not carried cleared.
         var frozen: FrozenEngine
         switch engine.freeze() {
@@ -105,12 +132,11 @@ public struct HandoverRun {
         try tell(.freeze, &clock, counts) { try witness.check(machine, translating: translating, in: .freeze) }
         options.crash(.beforeSeal)
 
-        let receipt: SealReceipt
-        let sealed: Snapshot
-        let number = writer.number
+        let sealed: Sealed
+        let number = writer.writer.number
         let journal = buffer.take()
         do {
-            (receipt, sealed) = try seal(&frozen, with: writer, journal, machine)
+            sealed = try seal(&frozen, with: writer, journal, machine)
         } catch {
             machine.setNonce(nil)
             let notes = ["failed, nothing is handed over"] + goOn(frozen, revoking: number, journal, buffer)
@@ -118,12 +144,13 @@ public struct HandoverRun {
             throw error
         }
         let location = try StoreLocation(options.store)
-        let pages = sealed.tablePages.reduce(0) { $0 + $1.pages.count }
+        let receipt = sealed.receipt
         try tell(
             .seal, &clock,
             [
-                .init("table pages", pages), .init("areas", sealed.areas.count),
-                .init("attachments", sealed.attachments.count),
+                .init("rows written", sealed.rows.changed), .init("rows in all", sealed.rows.all),
+                .init("table pages", sealed.counts.tablePages), .init("areas", sealed.counts.areas),
+                .init("attachments", sealed.counts.attachments),
             ],
             notes: ["sealed as \(receipt.expected) in \(location.path(of: receipt.generation))"]
         ) { try witness.check(machine, translating: translating, in: .seal) }
@@ -137,20 +164,29 @@ public struct HandoverRun {
             survivor, in: location, generation: receipt.generation, witness: witness, untouched: tamper == nil)
     }
 
-    /// One transaction; the nonce goes into memory once it is durable.
+    /// What a seal came to.
+    private struct Sealed {
+        var receipt: SealReceipt
+        /// Rows that the seal wrote, and all.
+        var rows: (changed: Int, all: Int)
+        var counts: (tablePages: Int, areas: Int, attachments: Int)
+    }
+
+    /// One transaction of what changed since the pre-copy; the nonce goes into memory once it is durable.
     private func seal(
-        _ frozen: inout FrozenEngine, with writer: consuming GenerationWriter, _ journal: [Event], _ machine: Machine
-    ) throws -> (SealReceipt, Snapshot) {
+        _ frozen: inout FrozenEngine, with recording: consuming RecordingWriter, _ journal: [Event], _ machine: Machine
+    ) throws -> Sealed {
         guard let nonce = HandoverNonce(bytes: frozen.drawNonce()) else {
             preconditionFailure("a nonce has 16 bytes")
         }
-        let sealed = frozen.snapshot()
+        let changes = recording.recorder.changes(of: &frozen)
         let crash = options.crash
-        let receipt = try writer.seal(sealed, nonce: nonce, events: journal) { crash(.inSeal) }
+        let receipt = try recording.writer.seal(changes, nonce: nonce, events: journal) { crash(.inSeal) }
         machine.setNonce(nonce.bytes)
         crash(.afterSeal)
-        try writer.release()
-        return (receipt, sealed)
+        let sealed = Sealed(receipt: receipt, rows: recording.writer.rows, counts: recording.recorder.counts)
+        try recording.writer.release()
+        return sealed
     }
 
     /// The seal failed: the old engine thaws and goes on in the next generation, which first says that generation `number`

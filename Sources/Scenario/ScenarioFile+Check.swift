@@ -44,6 +44,7 @@ extension ScenarioFile {
             case .write(let file, _, _): if !files.contains(file) { what = unknownFile(file) }
             case .unmap(let ioas, _, _): if !ioases.contains(ioas) { what = missing("ioas", ioas) }
             case .mark(let hwpt, _): if !hwpts.contains(hwpt) { what = missing("hwpt", hwpt) }
+            case .preCopy: break
             }
             if let what { return ("steps[\(index)]", what) }
         }

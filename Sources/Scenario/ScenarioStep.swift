@@ -18,6 +18,8 @@ struct ScenarioStep: Sendable, Decodable {
         /// The guest whose memory the file is writes a 64-bit word.
         case write(BackingID, offset: UInt64, value: UInt64)
         case dma(RequesterID, PASID?, iova: IOVA, Access, lands: Landing)
+        /// Writes what changed since the last pass into the generation, while devices run.
+        case preCopy
     }
 
     /// Where a DMA must end.
@@ -105,6 +107,7 @@ struct ScenarioStep: Sendable, Decodable {
             operation = .dma(
                 try device(), try pasid(), iova: IOVA(try number(.iova)),
                 try box.decodeIfPresent(AccessText.self, forKey: .access)?.value ?? .read, lands: landing)
+        case "pre-copy": operation = .preCopy
         default:
             throw DecodingError.dataCorruptedError(
                 forKey: .do, in: box,
@@ -119,6 +122,6 @@ struct ScenarioStep: Sendable, Decodable {
     /// The operations by name, for messages and the published schema.
     static let operationNames = [
         "create-ioas", "create-hwpt", "create-nested-hwpt", "claim", "attach", "attach-identity", "detach", "map",
-        "unmap", "mark", "write", "dma",
+        "unmap", "mark", "write", "dma", "pre-copy",
     ].joined(separator: ", ")
 }

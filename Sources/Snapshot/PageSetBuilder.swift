@@ -10,16 +10,52 @@ public struct PageSetBuilder {
     /// No pages.
     public init() {}
 
+    /// The number of pages so far.
+    public var count: Int { entries.count }
+
+    /// The bytes of all runs so far.
+    public var byteCount: Int { bytes.count }
+
     /// Adds a page from its 512 words; no (address, level) twice. `ends` as in ``PageRuns/encode(_:ends:into:)``.
     public mutating func add(
         address: PhysicalAddress, level: UInt8, words: UnsafePointer<UInt64>, ends: UnsafeBufferPointer<UInt16>
     ) {
+        let start = UInt32(bytes.count)
+        PageRuns.encode(words, ends: ends, into: &bytes)
+        push(address, level, start)
+    }
+
+    /// Adds a page whose runs are already encoded, and were checked with ``PageRuns/validate(_:)``.
+    public mutating func add(address: PhysicalAddress, level: UInt8, encoded: UnsafeRawBufferPointer) {
+        let start = UInt32(bytes.count)
+        bytes.append(contentsOf: encoded)
+        push(address, level, start)
+    }
+
+    @inline(__always)
+    private mutating func push(_ address: PhysicalAddress, _ level: UInt8, _ start: UInt32) {
         if let last = entries.last, last.address >= address {
             isInOrder = isInOrder && last.address == address && last.level < level
         }
-        let start = UInt32(bytes.count)
-        PageRuns.encode(words, ends: ends, into: &bytes)
         entries.append(.init(address: address, level: level, start: start, end: UInt32(bytes.count)))
+    }
+
+    /// As ``finish()``, for pages from anywhere: of each (address, level) the first one stays, `repeated` is told the
+    /// others.
+    public consuming func finish(repeated: (PageSet.Entry) -> Void) -> PageSet {
+        if !isInOrder {
+            var seen: Set<UInt64> = []
+            var kept: [PageSet.Entry] = []
+            for entry in entries {
+                if seen.insert(entry.address.rawValue | UInt64(entry.level)).inserted {
+                    kept.append(entry)
+                } else {
+                    repeated(entry)
+                }
+            }
+            entries = kept
+        }
+        return finish()
     }
 
     /// All pages, in order. O(n log n) where they came in none.

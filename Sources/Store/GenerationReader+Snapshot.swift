@@ -81,10 +81,13 @@ extension GenerationReader {
         return found
     }
 
+    /// The pages of each owner. Its rows may stand in any order: a row that was cut in two while the engine ran has the
+    /// later half under a later number.
     private borrowing func pages(
         _ table: RecordTable, _ manifest: inout Manifest, _ damaged: (StoreDefect) -> Void
     ) throws(StoreError) -> [(owner: UInt32, pages: PageSet)] {
-        var sets: [(owner: UInt32, pages: PageSet)] = []
+        var owners: [UInt32] = []
+        var sets: [PageSetBuilder] = []
         var places: [UInt32: Int] = [:]
         manifest[table] = try TableCheck.read(table, connection) { (row) throws(RowDefect) in
             let key = row.key()
@@ -95,14 +98,24 @@ extension GenerationReader {
             } else {
                 place = sets.count
                 places[owner] = place
-                sets.append((owner, PageSet()))
+                owners.append(owner)
+                sets.append(PageSetBuilder())
             }
-            try PageChunk.readPages(from: row, into: &sets[place].pages) { what in
+            try PageChunk.readPages(from: row, into: &sets[place]) { what in
                 damaged(StoreDefect(rule: .recordMalformed, table: table.name, key: key, message: what))
             }
         } defect: {
             damaged($0)
         }
-        return sets
+        return zip(owners, sets).map { owner, pages in
+            let pages = pages.finish { page in
+                damaged(
+                    StoreDefect(
+                        rule: .recordMalformed, table: table.name,
+                        key: "\(table.columns[1])=\(owner) first_page=\(page.address.page)",
+                        message: "page \(page.address) of level \(page.level) is there twice"))
+            }
+            return (owner, pages)
+        }
     }
 }

@@ -9,6 +9,7 @@ import Snapshot
 public struct GenerationWriter: ~Copyable {
     private let file: WritableFile
     private var isSealed = false
+    private var isPrecopied = false
 
     /// The generation's number.
     public let number: UInt64
@@ -32,23 +33,60 @@ public struct GenerationWriter: ~Copyable {
         try file.transaction { (records) throws(StoreError) in try records.write(events: events) }
     }
 
-    /// Writes `snapshot`, the last `events`, the manifest and the seal row in ONE transaction, durable when it returns.
+    /// Writes what changed since the last pass, while devices run, and `events`, in one durable transaction.
+    ///
+    /// The file then holds all that was told so far; it stays open, and cannot be restored. Rows that are the same as before
+    /// are not written. O(changes).
+    ///
+    /// - Parameter beforeCommit: called when everything is written and nothing committed (a place to crash at).
+    /// - Throws: on any error the generation is as it was before. After an I/O error the file is closed.
+    public mutating func precopy(
+        _ changes: SnapshotChanges, events: [Event] = [], beforeCommit: () -> Void = {}
+    ) throws(StoreError) {
+        guard !isSealed else { throw .alreadySealed(number: number) }
+        try file.transaction(beforeCommit: beforeCommit) { (records) throws(StoreError) in
+            try records.write(events: events)
+            try records.write(changes)
+        }
+        isPrecopied = true
+    }
+
+    /// Writes what changed since the last pass, the last `events`, the manifest and the seal row in ONE transaction, durable
+    /// when it returns. Nothing in it is proportional to the whole state.
     ///
     /// - Parameter beforeCommit: called when everything is written and nothing committed (a place to crash at).
     /// - Throws: on any error the generation is as it was before: open. After an I/O error the file is closed.
     public mutating func seal(
+        _ changes: SnapshotChanges, nonce: HandoverNonce?, events: [Event] = [], beforeCommit: () -> Void = {}
+    ) throws(StoreError) -> SealReceipt {
+        try seal(nonce, events, beforeCommit) { (records) throws(StoreError) in try records.write(changes) }
+    }
+
+    /// As ``seal(_:nonce:events:beforeCommit:)-(SnapshotChanges,_,_,_)``, of a whole state when nothing was written before it.
+    public mutating func seal(
         _ snapshot: Snapshot, nonce: HandoverNonce?, events: [Event] = [], beforeCommit: () -> Void = {}
+    ) throws(StoreError) -> SealReceipt {
+        precondition(!isPrecopied, "after a pre-copy only the changes are sealed")
+        return try seal(nonce, events, beforeCommit) { (records) throws(StoreError) in try records.write(snapshot) }
+    }
+
+    private mutating func seal(
+        _ nonce: HandoverNonce?, _ events: [Event], _ beforeCommit: () -> Void,
+        _ write: (RecordWriter) throws(StoreError) -> Void
     ) throws(StoreError) -> SealReceipt {
         guard !isSealed else { throw .alreadySealed(number: number) }
         let number = number
         let receipt = try file.transaction(beforeCommit: beforeCommit) { (records) throws(StoreError) in
             try records.write(events: events)
-            try records.write(snapshot)
+            try write(records)
             return try records.writeSeal(version: FreshGeneration.version, generation: number, nonce: nonce)
         }
         isSealed = true
         return receipt
     }
+
+    /// Rows that the last transaction wrote or removed, and all rows of the file; manifest and seal are not counted.
+    public var rows: (changed: Int, all: Int) { file.rows }
 
     /// Closes the file for good: the journal is removed, the directory synced; a sealed file becomes read-only (0444).
     public consuming func release() throws(StoreError) {

@@ -11,6 +11,16 @@ package struct Manifest: Sendable, Hashable {
             rowCount &+= 1
             checksumSum &+= checksum
         }
+
+        mutating func replace(_ former: UInt64, by checksum: UInt64) {
+            checksumSum &-= former
+            checksumSum &+= checksum
+        }
+
+        mutating func remove(_ checksum: UInt64) {
+            rowCount &-= 1
+            checksumSum &-= checksum
+        }
     }
 
     /// Indexed as ``RecordTable/manifested``.

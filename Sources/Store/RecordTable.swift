@@ -122,6 +122,31 @@ package enum RecordTable: UInt32, CaseIterable, Sendable {
         return "INSERT INTO \(name) (\(names)) VALUES (\(places))"
     }
 
+    /// False for what is written once and stays: what the file is, events, manifest, seal.
+    var isChangeable: Bool {
+        switch self {
+        case .generation, .feature, .event, .manifest, .seal: false
+        default: true
+        }
+    }
+
+    private var primaryKey: ArraySlice<String> { columns.prefix(primaryKeyColumnCount) }
+
+    /// As ``insertSQL``; a row with the same primary key is changed.
+    var replaceSQL: String {
+        let changes = (columns.dropFirst(primaryKeyColumnCount) + ["checksum"]).map { "\($0) = excluded.\($0)" }
+        return insertSQL + " ON CONFLICT (\(primaryKey.joined(separator: ", "))) DO UPDATE SET "
+            + changes.joined(separator: ", ")
+    }
+
+    /// The checksum of the row with a primary key.
+    var lookupSQL: String { "SELECT checksum FROM \(name) WHERE \(isKey)" }
+
+    /// Removes the row with a primary key.
+    var removeSQL: String { "DELETE FROM \(name) WHERE \(isKey)" }
+
+    private var isKey: String { primaryKey.map { "\($0) = ?" }.joined(separator: " AND ") }
+
     /// Every row in the order of the primary key.
     package var selectSQL: String {
         let key = columns.prefix(primaryKeyColumnCount).joined(separator: ", ")

@@ -2,47 +2,82 @@ import Digest
 import IOMMUModel
 import SQLite
 
-/// Writes rows of one table through one statement that stays prepared, and keeps the table's manifest entry.
+/// Writes rows of one table through statements that stay prepared, and keeps the table's manifest entry.
 ///
-/// A row is ``begin()``, one call per column in the order of ``RecordTable/columns``, ``finish()``: each value goes to
-/// SQLite and into the row's checksum in the same call. Blobs are bound where they lie.
+/// A row is ``begin(_:)``, one call per column in the order of ``RecordTable/columns``, ``finish()``: each value goes to
+/// SQLite and into the row's checksum in the same call. Blobs are bound where they lie. To remove a row, only the columns
+/// of the primary key are told.
 final class TableWriter {
+    /// What becomes of a row.
+    enum Mode {
+        /// It is new; one with its key is an error.
+        case insert
+        /// It takes the place of the one with its key, if there is one. Nothing is written when that is the same.
+        case replace
+        /// The one with its key goes, if there is one.
+        case remove
+    }
+
     let table: RecordTable
     /// With the rows of the running transaction.
     private(set) var entry = Manifest.Entry()
     /// As of the last commit.
     private var committed = Manifest.Entry()
 
-    private let statement: Statement
+    /// Rows written or removed in the running transaction.
+    private(set) var changedRows = 0
+
+    private let insert: Statement
+    /// `nil` when rows are only added.
+    private let rows: RowStatements?
+    private var mode = Mode.insert
     private var digest = RowDigest()
     private var index = 0
     /// Where 8-byte blobs lie until the row is written: one word per parameter.
     private let words: UnsafeMutablePointer<UInt64>
 
-    init(_ table: RecordTable, _ connection: borrowing Connection) throws(StoreError) {
+    /// `isLive`: rows can be replaced and removed, too.
+    init(_ table: RecordTable, _ connection: borrowing Connection, isLive: Bool = false) throws(StoreError) {
         self.table = table
-        do { statement = try connection.prepare(table.insertSQL, persistent: true) } catch { throw StoreError(error) }
+        do {
+            insert = try connection.prepare(table.insertSQL, persistent: true)
+            rows = isLive && table.isChangeable ? try RowStatements(table, connection) : nil
+        } catch { throw StoreError(error) }
         words = .allocate(capacity: table.columns.count + 2)
         words.initialize(repeating: 0, count: table.columns.count + 2)
     }
 
     deinit { words.deallocate() }
 
-    func begin() {
+    func begin(_ mode: Mode = .insert) {
+        precondition(mode == .insert || rows != nil, "rows of this table are only added")
+        self.mode = mode
         index = 0
         digest.begin(table: table.rawValue)
+    }
+
+    /// Binds one value to the statements that need it.
+    private func bind(_ body: (borrowing Statement, Int) throws(SQLiteError) -> Void) throws(StoreError) {
+        do {
+            guard mode != .insert, let rows else { return try body(insert, index) }
+            if index <= table.primaryKeyColumnCount {
+                try body(rows.lookup, index)
+                if mode == .remove { try body(rows.remove, index) }
+            }
+            if mode == .replace { try body(rows.replace, index) }
+        } catch { throw StoreError(error) }
     }
 
     func null() throws(StoreError) {
         index += 1
         digest.appendNull()
-        do { try statement.bindNull(index) } catch { throw StoreError(error) }
+        try bind { (statement, index) throws(SQLiteError) in try statement.bindNull(index) }
     }
 
     func integer(_ value: Int64) throws(StoreError) {
         index += 1
         digest.append(integer: value)
-        do { try statement.bind(index, integer: value) } catch { throw StoreError(error) }
+        try bind { (statement, index) throws(SQLiteError) in try statement.bind(index, integer: value) }
     }
 
     func integer(_ value: some FixedWidthInteger) throws(StoreError) {
@@ -60,7 +95,8 @@ final class TableWriter {
         index += 1
         var value = value
         value.withUTF8 { digest.append(text: UnsafeRawBufferPointer($0)) }
-        do { try statement.bind(index, text: value) } catch { throw StoreError(error) }
+        let text = value
+        try bind { (statement, index) throws(SQLiteError) in try statement.bind(index, text: text) }
     }
 
     /// The number of the 4 KiB page that begins at `address`.
@@ -89,38 +125,60 @@ final class TableWriter {
     func blob(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
         index += 1
         digest.append(blob: bytes)
-        do { try statement.bind(index, staticBlob: bytes) } catch { throw StoreError(error) }
+        try bind { (statement, index) throws(SQLiteError) in try statement.bind(index, staticBlob: bytes) }
     }
 
     /// A small blob that SQLite takes a copy of.
     func copy(_ bytes: [UInt8]) throws(StoreError) {
         index += 1
         bytes.withUnsafeBytes { digest.append(blob: $0) }
-        do { try statement.bind(index, .blob(bytes)) } catch { throw StoreError(error) }
+        try bind { (statement, index) throws(SQLiteError) in try statement.bind(index, .blob(bytes)) }
     }
 
     /// Binds the checksum and runs the statement.
     func finish() throws(StoreError) {
+        if mode == .remove { return try finishRemoval() }
         precondition(index == table.columns.count, "a row has a value for each column")
         let checksum = digest.finish()
         words[index] = checksum.bigEndian
+        let bytes = UnsafeRawBufferPointer(start: words + index, count: 8)
         do {
-            try statement.bind(index + 1, staticBlob: UnsafeRawBufferPointer(start: words + index, count: 8))
-            try statement.run()
+            guard mode == .replace, let rows else {
+                try insert.bind(index + 1, staticBlob: bytes)
+                try insert.run()
+                entry.add(checksum)
+                changedRows += 1
+                return
+            }
+            let former = try rows.checksum()
+            guard former != checksum else { return }
+            try rows.replace.bind(index + 1, staticBlob: bytes)
+            try rows.replace.run()
+            if let former { entry.replace(former, by: checksum) } else { entry.add(checksum) }
+            changedRows += 1
         } catch { throw StoreError(error) }
-        entry.add(checksum)
+    }
+
+    private func finishRemoval() throws(StoreError) {
+        precondition(index == table.primaryKeyColumnCount, "a row is removed by its primary key")
+        do {
+            guard let rows, let former = try rows.checksum() else { return }
+            try rows.remove.run()
+            entry.remove(former)
+            changedRows += 1
+        } catch { throw StoreError(error) }
     }
 
     /// The transaction holds: its rows count.
-    func commit() { committed = entry }
+    func commit() {
+        committed = entry
+        changedRows = 0
+    }
 
     /// The transaction does not hold: its rows do not count.
-    func rollBack() { entry = committed }
-
-    /// Takes over what an earlier connection has counted.
-    func resume(from entry: Manifest.Entry) {
-        self.entry = entry
-        committed = entry
+    func rollBack() {
+        entry = committed
+        changedRows = 0
     }
 
     func unrepresentable(_ what: String) -> StoreError {

@@ -56,7 +56,7 @@ final class WritableFile {
                 return connection
             }
             try MigrationRunner.run(on: connection)
-            let records = try RecordWriter(connection)
+            let records = try RecordWriter(connection, isLive: durability == .everyCommit)
             self.records = records
             self.connection = consume connection
             try records.write([GenerationRow(number: number, origin: origin, parent: parent)])
@@ -93,6 +93,12 @@ final class WritableFile {
             if error.leavesFileUnknown { close() } else { try? execute("ROLLBACK") }
             throw error
         }
+    }
+
+    /// Rows that the last transaction wrote or removed, and all rows; 0 once the file is closed.
+    var rows: (changed: Int, all: Int) {
+        guard let records else { return (0, 0) }
+        return (records.changedRows, Int(clamping: records.manifest.rowCount))
     }
 
     private func execute(_ sql: String) throws(StoreError) {

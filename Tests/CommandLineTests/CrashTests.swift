@@ -5,7 +5,8 @@ import Testing
 /// from a mixture, and says which.
 @Suite struct CrashTests {
     @Test(arguments: [
-        ("before-seal", SecondHandover.Outcome.first), ("in-seal", .first), ("after-seal", .second),
+        ("in-pre-copy", SecondHandover.Outcome.first), ("before-seal", .first), ("in-seal", .first),
+        ("after-seal", .second),
         ("in-restore", .second), ("after-restore", .second), ("in-replace", .second),
     ])
     func `a crash at each point leaves the old state or the new one`(

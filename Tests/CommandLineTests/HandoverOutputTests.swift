@@ -13,7 +13,8 @@ import Testing
         #expect(run.lines.allSatisfy { $0.count <= 60 || $0.contains(made.store) }, "\(run.output)")
         let piped = try made.run().lines
         let phases = [
-            "start", "preserve", "freeze", "seal", "jump", "restore", "audit", "claim", "adopt", "rebuild", "compare",
+            "start", "preserve", "pre-copy", "freeze", "seal", "jump", "restore", "audit", "claim", "adopt", "rebuild",
+            "compare",
             "replace", "finish",
         ]
         #expect(piped.filter { $0.hasSuffix(" ms]") }.map { $0.prefix { $0 != " " } } == phases.map { $0[...] })

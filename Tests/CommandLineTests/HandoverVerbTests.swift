@@ -106,7 +106,8 @@ import Testing
         let run = try Self.shared(machine.image)
         #expect(
             run.report.phases.map(\.name) == [
-                "start", "preserve", "freeze", "seal", "jump", "restore", "audit", "claim", "adopt", "rebuild",
+                "start", "preserve", "pre-copy", "freeze", "seal", "jump", "restore", "audit", "claim", "adopt",
+                "rebuild",
                 "compare", "replace", "finish",
             ])
         // Each mapped page of the preserved devices once, and more for the ends.

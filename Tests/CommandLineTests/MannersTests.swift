@@ -82,7 +82,7 @@ import Testing
     /// Runs what the script for bash says, without a terminal.
     @Test(arguments: [
         (["domstore", "hand"], ["handover"]), (["domstore", "veri"], ["verify-seal"]),
-        (["domstore", "handover", "--crash-at", "in-"], ["in-seal", "in-restore", "in-replace"]),
+        (["domstore", "handover", "--crash-at", "in-"], ["in-pre-copy", "in-seal", "in-restore", "in-replace"]),
         (["domstore", "import", "--iommu", "a"], ["amd-vi", "arm-smmuv3"]),
         (["domstore", "rules", "preserve-s"], ["preserve-singleton-group"]),
         (["domstore", "check", "--format", "j"], ["json", "jsonl"]),

@@ -125,11 +125,12 @@ enum ExampleRows {
     }
 
     private static func copyPages(_ row: RowReader, to writer: TableWriter) throws {
-        var pages = PageSet()
+        var builder = PageSetBuilder()
         var damage: [String] = []
         let owner = try PageChunk.readOwner(from: row)
-        try PageChunk.readPages(from: row, into: &pages) { damage.append($0) }
+        try PageChunk.readPages(from: row, into: &builder) { damage.append($0) }
         guard damage.isEmpty else { throw Mismatch(damage.joined(separator: "; ")) }
+        let pages = builder.finish()
         // From the words, so that the runs are encoded anew.
         var again = PageSet()
         var words = [UInt64](repeating: 0, count: PageRuns.wordCount)

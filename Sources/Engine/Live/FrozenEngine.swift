@@ -32,6 +32,13 @@ public struct FrozenEngine: ~Copyable {
         (0..<2).flatMap { _ in withUnsafeBytes(of: engine.random.next().littleEndian, Array.init) }
     }
 
+    /// As ``LiveEngine/takeChanges(for:)``; the freeze itself changes no book.
+    package mutating func takeChanges(
+        for recipient: ChangeRecipient
+    ) -> (changes: EngineChanges, isEverything: Bool) {
+        engine.takeChanges(for: recipient)
+    }
+
     /// Goes back to the running engine: the cleared entries stand as before.
     public consuming func thaw() -> LiveEngine {
         engine.restore(cleared)

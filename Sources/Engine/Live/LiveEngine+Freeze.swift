@@ -81,7 +81,7 @@ extension LiveEngine {
     mutating func restore(_ cleared: [ClearedEntry]) {
         for entry in cleared.reversed() {
             guard let unit = machine.unit(entry.unit) else { continue }
-            LookupMemory(memory: machine.memory.view).publish(entry.entry.words, at: entry.entry.address)
+            LookupMemory(unit, memory: machine.memory.view).publish(entry.entry.words, at: entry.entry.address)
             unit.invalidateContexts(of: entry.requester)
         }
     }

@@ -23,8 +23,12 @@ extension LiveEngine {
     /// Ascending by requester id, then PASID, untagged first; at least one per device.
     public var attachments: [Attachment] { attachmentTable.values.sorted { $0.key < $1.key } }
 
+    /// The domain that lets nothing pass.
+    public var blockedDomainID: DomainID { blockedDomain }
     /// `nil` when no device of the machine is in it.
     public func group(_ id: GroupID) -> Group? { groupTable[id] }
+    /// `nil` when it was never added.
+    public func backing(_ id: BackingID) -> Backing? { backingTable[id] }
     /// `nil` when it was never created or is gone.
     public func ioas(_ id: IOASID) -> IOAS? { ioasTable[id] }
     /// `nil` when it was never created or is gone.
@@ -66,6 +70,19 @@ extension LiveEngine {
     public func tablePages(of domain: DomainID) -> [TablePage] {
         guard let table = domainTable[domain]?.table else { return [] }
         return scan(table).sortedNodes.map { TablePage(address: $0.page, level: UInt8($0.level)) }
+    }
+
+    /// Calls `visit` with each table of a paging domain as it is read, once per level that it is used at; not at all for
+    /// other domains. O(tables).
+    package func visitTables(of domain: DomainID, _ visit: (ScannedTable) -> Void) {
+        guard let table = domainTable[domain]?.table else { return }
+        _ = Walker.scan(table.stage, memory: machine.memory.view, visit: visit)
+    }
+
+    /// True when a guest may write the lookup structures of `unit` (AMD: its GCR3 tables are in the guest's memory).
+    package func isLookupShared(_ unit: UnitHardware) -> Bool {
+        guard case .amd(let hardware) = unit.hardware else { return false }
+        return hardware.registers.control?.guestAddressesGCR3 ?? true
     }
 
     /// The cache tags that a unit has given out or reserved, ascending.

@@ -18,13 +18,13 @@ public struct LiveEngine: ~Copyable {
     var journal: EventJournal
     var arena: TableArena
     var unitTable: [UnitID: UnitState] = [:]
-    var groupTable: [GroupID: Group] = [:]
-    var backingTable: [BackingID: Backing] = [:]
-    var ioasTable: [IOASID: IOAS] = [:]
-    var hwptTable: [HWPTID: HWPT] = [:]
-    var domainTable: [DomainID: Domain] = [:]
-    var sessionTable: [SessionID: Session] = [:]
-    var attachmentTable: [AttachmentKey: Attachment] = [:]
+    var groupTable = TrackedTable<GroupID, Group>()
+    var backingTable = TrackedTable<BackingID, Backing>()
+    var ioasTable = TrackedTable<IOASID, IOAS>()
+    var hwptTable = TrackedTable<HWPTID, HWPT>()
+    var domainTable = TrackedTable<DomainID, Domain>()
+    var sessionTable = TrackedTable<SessionID, Session>()
+    var attachmentTable = TrackedTable<AttachmentKey, Attachment>()
     /// The PASIDs of each device that has any, ascending.
     var pasidTable: [RequesterID: [PASID]] = [:]
     /// The last id given out, over all kinds: ids are never used again.
@@ -33,6 +33,9 @@ public struct LiveEngine: ~Copyable {
     var strayEntries: Set<AttachmentKey> = []
     /// Frames of a former kernel's tables, taken at the take-over: what of them no domain owns stays taken.
     var heldFrames: [PhysicalRange] = []
+
+    /// Who is told what changes in the tables above.
+    var changeRecipient: ChangeRecipient?
 
     /// Inherited domains whose last user left in the operation under way.
     var retiredDomains: [DomainID] = []

@@ -12,7 +12,7 @@ struct AMDDeviceTables: LookupTables {
 
     init(_ unit: UnitHardware, memory: MemoryView) {
         self.unit = unit
-        words = LookupMemory(memory: memory)
+        words = LookupMemory(unit, memory: memory)
     }
 
     private var hardware: AMDUnitHardware {

@@ -20,9 +20,15 @@ public struct DeviceEntry: Sendable, Hashable {
     public var words: [UInt64]
 }
 
-/// Reads and writes the words of lookup entries, in the order in which hardware may look at them.
+/// Reads and writes the words of one unit's lookup entries, in the order in which hardware may look at them.
 struct LookupMemory {
+    private let unit: UnitHardware
     let memory: MemoryView
+
+    init(_ unit: UnitHardware, memory: MemoryView) {
+        self.unit = unit
+        self.memory = memory
+    }
 
     /// `count` words from `address` on; `nil` when they are not all in memory.
     func words(_ count: Int, at address: PhysicalAddress) -> [UInt64]? {
@@ -48,6 +54,7 @@ struct LookupMemory {
     }
 
     private func set(_ word: UInt64, at address: PhysicalAddress) {
+        unit.lookupWrites &+= 1
         let done = memory.setWord(word, at: address)
         precondition(done, "a lookup table of the engine is in memory")
     }

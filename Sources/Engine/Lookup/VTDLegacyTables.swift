@@ -10,7 +10,7 @@ struct VTDLegacyTables: LookupTables {
 
     init(_ unit: UnitHardware, memory: MemoryView) {
         self.unit = unit
-        words = LookupMemory(memory: memory)
+        words = LookupMemory(unit, memory: memory)
         roots = VTDRootTable(unit, words: words, mode: .legacy)
     }
 

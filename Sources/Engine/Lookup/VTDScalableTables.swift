@@ -13,7 +13,7 @@ struct VTDScalableTables: LookupTables {
 
     init(_ unit: UnitHardware, memory: MemoryView) {
         self.unit = unit
-        words = LookupMemory(memory: memory)
+        words = LookupMemory(unit, memory: memory)
         roots = VTDRootTable(unit, words: words, mode: .scalable)
     }
 

@@ -25,6 +25,8 @@ public final class UnitHardware {
         didSet { contextCache.isTranslating = hardware.translationEnabled }
     }
     private let carried: [UnitDescription.Register]
+    /// Counts the words that engines have written into its lookup structures: as long as it stands still, so do they.
+    package internal(set) var lookupWrites: UInt64 = 0
     /// Valid while the unit lives.
     let caches: UnsafeMutablePointer<UnitCaches>
 

@@ -18,42 +18,75 @@ package enum AreaChunk {
     package static let areasPerRow = 2048
     static let maximumAreas = 4096
 
-    /// Writes `areas`, which are sorted by IOAS and first IOVA, through `row`. `buffer` holds at least one row's records.
+    /// Writes `areas`, which are sorted by IOAS and first IOVA, through `row`, whose table has no row yet. `buffer` holds at
+    /// least one row's records.
     static func write(
         _ areas: UnsafeBufferPointer<AreaRecord>, to row: TableWriter, buffer: UnsafeMutableRawBufferPointer
     ) throws(StoreError) {
-        guard let base = buffer.baseAddress else { return }
         var start = 0
         while start < areas.count {
             let ioas = areas[start].ioas
-            var count = 0
-            var previous: UInt64 = 0
-            while start &+ count < areas.count, count < areasPerRow {
-                let area = areas[start &+ count]
-                guard area.ioas == ioas else { break }
-                guard area.range.first.rawValue >= previous else {
-                    throw .unrepresentable(
-                        table: row.table.name, key: "ioas=\(ioas)", what: "areas are not sorted at \(area.range.first)")
-                }
-                guard area.protection.rawValue <= 3 else {
-                    throw .unrepresentable(
-                        table: row.table.name, key: "ioas=\(ioas)",
-                        what: "protection \(area.protection.rawValue) of \(area.range.first)")
-                }
-                previous = area.range.first.rawValue
-                encode(area, to: base + count &* recordBytes)
-                count &+= 1
-            }
-            row.begin()
-            try row.integer(Int64(bitPattern: row.entry.rowCount) + 1)
-            try row.integer(ioas.rawValue)
-            try row.integer(Int64(areas[start].range.first.page))
-            try row.integer(Int64(areas[start &+ count &- 1].range.last.page))
-            try row.integer(Int64(count))
-            try row.blob(UnsafeRawBufferPointer(start: base, count: count &* recordBytes))
-            try row.finish()
-            start &+= count
+            var end = start + 1
+            while end < areas.count, end &- start < areasPerRow, areas[end].ioas == ioas { end &+= 1 }
+            try writeRow(
+                UnsafeBufferPointer(rebasing: areas[start..<end]), id: Int64(bitPattern: row.entry.rowCount) + 1,
+                .insert, to: row, buffer: buffer)
+            start = end
         }
+    }
+
+    /// Brings the rows of `ioas` to hold `areas`, all of them: only what is different is written.
+    static func replace(
+        _ areas: UnsafeBufferPointer<AreaRecord>, of ioas: IOASID, rows: inout ChunkRows, to row: TableWriter,
+        buffer: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) {
+        func key(_ index: Int) -> UInt64 { areas[index].range.first.rawValue }
+        let former = rows.rows(of: ioas.rawValue)
+        let pieces = ChunkRows.cut(areas.count, limit: areasPerRow, along: former, key: key)
+        var now: [ChunkRows.Row] = []
+        for piece in pieces {
+            let first = key(piece.range.lowerBound)
+            let place = ChunkRows.Row(
+                id: piece.row?.id ?? rows.newID(), boundary: min(piece.row?.boundary ?? first, first))
+            now.append(place)
+            try writeRow(
+                UnsafeBufferPointer(rebasing: areas[piece.range]), id: place.id, .replace, to: row, buffer: buffer)
+        }
+        let kept = Set(now.map(\.id))
+        try row.remove(former.map(\.id).filter { !kept.contains($0) })
+        rows.set(now, of: ioas.rawValue)
+    }
+
+    /// One row of `areas`, at least one and all of one IOAS.
+    private static func writeRow(
+        _ areas: UnsafeBufferPointer<AreaRecord>, id: Int64, _ mode: TableWriter.Mode, to row: TableWriter,
+        buffer: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) {
+        guard let base = buffer.baseAddress else { return }
+        let ioas = areas[0].ioas
+        var previous: UInt64 = 0
+        for index in 0..<areas.count {
+            let area = areas[index]
+            guard area.range.first.rawValue >= previous else {
+                throw .unrepresentable(
+                    table: row.table.name, key: "ioas=\(ioas)", what: "areas are not sorted at \(area.range.first)")
+            }
+            guard area.protection.rawValue <= 3 else {
+                throw .unrepresentable(
+                    table: row.table.name, key: "ioas=\(ioas)",
+                    what: "protection \(area.protection.rawValue) of \(area.range.first)")
+            }
+            previous = area.range.first.rawValue
+            encode(area, to: base + index &* recordBytes)
+        }
+        row.begin(mode)
+        try row.integer(id)
+        try row.integer(ioas.rawValue)
+        try row.integer(Int64(areas[0].range.first.page))
+        try row.integer(Int64(areas[areas.count - 1].range.last.page))
+        try row.integer(Int64(areas.count))
+        try row.blob(UnsafeRawBufferPointer(start: base, count: areas.count &* recordBytes))
+        try row.finish()
     }
 
     /// Writes the 32 bytes of `area`.

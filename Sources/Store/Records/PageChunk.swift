@@ -15,40 +15,69 @@ package enum PageChunk {
     /// Pages per row.
     package static let pagesPerRow = 256
 
-    /// Writes the pages of `owner` through `row`. `buffer` holds at least one row's directory. The runs are bound where
-    /// they lie.
+    /// Writes the pages of `owner` through `row`, whose table has none of them yet. `buffer` holds at least one row's
+    /// directory. The runs are bound where they lie.
     static func write(
         _ pages: PageSet, owner: UInt32, to row: TableWriter, buffer: UnsafeMutableRawBufferPointer
     ) throws(StoreError) {
-        guard let base = buffer.baseAddress else { return }
+        var start = 0
+        while start < pages.count {
+            let end = min(start + pagesPerRow, pages.count)
+            try writeRow(
+                pages, start..<end, owner: owner, id: Int64(bitPattern: row.entry.rowCount) + 1, .insert, to: row,
+                buffer: buffer)
+            start = end
+        }
+    }
+
+    /// Brings the rows of `owner` to hold `pages`, all of them: only what is different is written.
+    static func replace(
+        _ pages: PageSet, owner: UInt32, rows: inout ChunkRows, to row: TableWriter,
+        buffer: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) {
         let entries = pages.entries
+        func key(_ index: Int) -> UInt64 { entries[index].address.rawValue }
+        let former = rows.rows(of: owner)
+        var now: [ChunkRows.Row] = []
+        for piece in ChunkRows.cut(entries.count, limit: pagesPerRow, along: former, key: key) {
+            let first = key(piece.range.lowerBound)
+            let place = ChunkRows.Row(
+                id: piece.row?.id ?? rows.newID(), boundary: min(piece.row?.boundary ?? first, first))
+            now.append(place)
+            try writeRow(pages, piece.range, owner: owner, id: place.id, .replace, to: row, buffer: buffer)
+        }
+        let kept = Set(now.map(\.id))
+        try row.remove(former.map(\.id).filter { !kept.contains($0) })
+        rows.set(now, of: owner)
+    }
+
+    private static func writeRow(
+        _ pages: PageSet, _ range: Range<Int>, owner: UInt32, id: Int64, _ mode: TableWriter.Mode,
+        to row: TableWriter, buffer: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) {
+        guard let base = buffer.baseAddress else { return }
+        let entries = pages.entries[range]
+        guard let first = entries.first, let last = entries.last else { return }
+        var place = base
+        for entry in entries {
+            guard entry.address.pageOffset == 0 else {
+                throw .unrepresentable(
+                    table: row.table.name, key: "owner \(owner)", what: "\(entry.address) is no page boundary")
+            }
+            encode(Entry(address: entry.address, level: entry.level, end: entry.end &- first.start), to: place)
+            place += directoryBytes
+        }
         try pages.bytes.withUnsafeBufferPointer { (bytes) throws(StoreError) in
             let runs = UnsafeRawBufferPointer(bytes)
-            var start = 0
-            while start < entries.count {
-                let end = min(start + pagesPerRow, entries.count)
-                let runsStart = entries[start].start
-                for index in start..<end {
-                    let entry = entries[index]
-                    encode(
-                        Entry(address: entry.address, level: entry.level, end: entry.end &- runsStart),
-                        to: base + (index &- start) &* directoryBytes)
-                    guard entry.address.pageOffset == 0 else {
-                        throw .unrepresentable(
-                            table: row.table.name, key: "owner \(owner)", what: "\(entry.address) is no page boundary")
-                    }
-                }
-                row.begin()
-                try row.integer(Int64(bitPattern: row.entry.rowCount) + 1)
-                try row.integer(owner)
-                try row.page(entries[start].address)
-                try row.page(entries[end - 1].address)
-                try row.integer(Int64(end - start))
-                try row.blob(UnsafeRawBufferPointer(start: base, count: (end - start) * directoryBytes))
-                try row.blob(UnsafeRawBufferPointer(rebasing: runs[Int(runsStart)..<Int(entries[end - 1].end)]))
-                try row.finish()
-                start = end
-            }
+            row.begin(mode)
+            try row.integer(id)
+            try row.integer(owner)
+            try row.page(first.address)
+            try row.page(last.address)
+            try row.integer(Int64(entries.count))
+            try row.blob(UnsafeRawBufferPointer(start: base, count: entries.count * directoryBytes))
+            try row.blob(UnsafeRawBufferPointer(rebasing: runs[Int(first.start)..<Int(last.end)]))
+            try row.finish()
         }
     }
 
@@ -83,10 +112,10 @@ package enum PageChunk {
         return try row.integer()
     }
 
-    /// Appends the pages of the current row, whose owner has been read. `damaged` is told each page that cannot be
-    /// decoded or stands out of order; the others are appended.
+    /// Adds the pages of the current row, whose owner has been read. `damaged` is told each page that cannot be decoded or
+    /// stands out of order in the row; the others are added.
     static func readPages(
-        from row: RowReader, into pages: inout PageSet, damaged: (_ what: String) -> Void
+        from row: RowReader, into pages: inout PageSetBuilder, damaged: (_ what: String) -> Void
     ) throws(RowDefect) {
         let first: PhysicalAddress = try row.page()
         let last: PhysicalAddress = try row.page()
@@ -94,11 +123,12 @@ package enum PageChunk {
         let directory = try row.blob(count * directoryBytes)
         let runs = try row.blob()
         guard let base = directory.baseAddress else { throw row.defect("cannot be read") }
-        guard pages.bytes.count + runs.count <= Int(UInt32.max) else {
+        guard pages.byteCount + runs.count <= Int(UInt32.max) else {
             throw row.defect("is more than a page set holds")
         }
         var start = 0
         var lastEntry: Entry?
+        var before: Entry?
         for index in 0..<count {
             guard let entry = decode(base + index * directoryBytes) else {
                 damaged("directory record \(index) is no page")
@@ -117,13 +147,14 @@ package enum PageChunk {
                 damaged("runs of page \(entry.address): \(error)")
                 continue
             }
-            if let before = pages.entries.last,
+            if let before,
                 before.address != entry.address ? before.address > entry.address : before.level >= entry.level
             {
                 damaged("page \(entry.address) is out of order")
                 continue
             }
-            pages.append(address: entry.address, level: entry.level, encoded: encoded)
+            before = entry
+            pages.add(address: entry.address, level: entry.level, encoded: encoded)
         }
         if start != runs.count { damaged("\(runs.count - start) bytes follow the last page's runs") }
         if let lastEntry, lastEntry.address != last { damaged("last_page differs") }

@@ -1,7 +1,7 @@
 /// A record that is one row of a table.
 protocol StoredRecord {
     static var table: RecordTable { get }
-    /// Writes every column in order, between `begin` and `finish`.
+    /// Writes every column in order, between ``TableWriter/begin(_:)`` and ``TableWriter/finish()``.
     func write(to row: TableWriter) throws(StoreError)
     /// Reads every column in order.
     init(from row: RowReader) throws(RowDefect)
@@ -9,10 +9,37 @@ protocol StoredRecord {
 
 extension TableWriter {
     /// Writes one row per record.
-    func write(_ records: [some StoredRecord]) throws(StoreError) {
+    func write(_ records: [some StoredRecord], _ mode: Mode = .insert) throws(StoreError) {
         for record in records {
-            begin()
+            begin(mode)
             try record.write(to: self)
+            try finish()
+        }
+    }
+}
+
+/// What no other row of a table has: its primary key.
+protocol StoredKey {
+    static var table: RecordTable { get }
+    /// Writes the columns of the primary key in order.
+    func writeKey(to row: TableWriter) throws(StoreError)
+}
+
+extension TableWriter {
+    /// Removes the row of each key that has one.
+    func remove(_ keys: [some StoredKey]) throws(StoreError) {
+        for key in keys {
+            begin(.remove)
+            try key.writeKey(to: self)
+            try finish()
+        }
+    }
+
+    /// As ``remove(_:)-(Array<StoredKey>)``, of a table whose key is one integer.
+    func remove(_ ids: [some FixedWidthInteger]) throws(StoreError) {
+        for id in ids {
+            begin(.remove)
+            try integer(id)
             try finish()
         }
     }

@@ -24,18 +24,23 @@ final class SealGround {
     /// The directory lies in `TMPDIR`, or in /var/tmp, which is a disk where /tmp is memory.
     init(_ snapshot: Snapshot) throws {
         self.snapshot = snapshot
-        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
-        var template = Array("\(parent)/domstore-bench-XXXXXX".utf8CString)
-        guard let made = mkdtemp(&template) else {
-            throw StoreError.io(operation: "mkdtemp", path: parent, errno: errno)
-        }
-        directory = String(cString: made)
+        directory = try Self.makeDirectory()
         try prepareSeal()
         openBytes = fileBytes
         cost = try SystemCost.of(seal)
         bytes = Self.contents(of: generation, count: cost.bytes)
         try prepareBare()
         bareCost = try SystemCost.of(writeBare)
+    }
+
+    /// A new directory in `TMPDIR`, or in /var/tmp.
+    static func makeDirectory() throws -> String {
+        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
+        var template = Array("\(parent)/domstore-bench-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else {
+            throw StoreError.io(operation: "mkdtemp", path: parent, errno: errno)
+        }
+        return String(cString: made)
     }
 
     deinit {
