@@ -72,7 +72,8 @@ struct RecorderPass {
             for device in engine.devices { requesters.insert(device.requester) }
         }
         keys.isCarrying = isCarrying
-        if let cleared { requesters.formUnion(cleared.symmetricDifference(keys.blocked)) }
+        // Of a running engine, those that a freeze has blocked and a thaw has put back, too.
+        requesters.formUnion(cleared?.symmetricDifference(keys.blocked) ?? keys.blocked)
         guard !requesters.isEmpty else { return }
         let blockedDomain = engine.blockedDomainID
         let removed = Dictionary(grouping: touched.attachments, by: \.requester)

@@ -123,7 +123,7 @@ struct DMAWitness {
     func check(
         _ machine: Machine, translating: Set<RequesterID>, in phase: HandoverPhase
     ) throws(ScenarioError) -> HandoverReport.Count {
-        let isBefore = [.start, .preserve, .freeze, .seal].contains(phase)
+        let isBefore = [.start, .preserve, .preCopy, .freeze, .seal].contains(phase)
         let round = probe(machine, translating: translating, preferred: isBefore ? .read : .write)
         guard round.wrong == 0 else { throw .broken(what: "\(phase.rawValue): \(round)") }
         return round.count

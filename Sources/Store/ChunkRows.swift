@@ -83,13 +83,15 @@ struct ChunkRows {
     private static func split(_ piece: Piece, _ limit: Int, _ key: (Int) -> UInt64) -> [Piece] {
         guard piece.range.count > limit else { return [piece] }
         // Some room, since equal keys may move a cut.
-        let room = limit - limit / 32
+        let room = limit - limit / 16
         let parts = (piece.range.count + room - 1) / room
         var result: [Piece] = []
         var start = piece.range.lowerBound
         for part in 1...parts {
-            var end = piece.range.lowerBound + piece.range.count * part / parts
-            while end < piece.range.upperBound, end - 1 > start, key(end - 1) == key(end) { end -= 1 }
+            let even = piece.range.lowerBound + piece.range.count * part / parts
+            var end = even
+            while end < piece.range.upperBound, end > start, key(end - 1) == key(end) { end -= 1 }
+            if end == start { end = even }
             result.append(Piece(row: start == piece.range.lowerBound ? piece.row : nil, range: start..<end))
             start = end
         }

@@ -58,7 +58,7 @@ import Testing
         let running = try start()
         let engine = running.engine
         let entry = try unwrapped(engine.attachment(one)?.entryAddress)
-        LookupMemory(memory: engine.machine.memory.view).withdraw(2, at: entry)
+        LookupMemory(engine.machine.units[0], memory: engine.machine.memory.view).withdraw(2, at: entry)
         #expect(engine.machine.dma(one, iova: IOVA(0x1000), access: .read) == .address(PhysicalAddress(0x9000)))
         let stale = engine.machine.findStaleEntries()
         #expect(stale.map(\.cache) == [.context, .iotlb])

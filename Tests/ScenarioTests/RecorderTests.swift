@@ -118,7 +118,7 @@ struct RecorderTests {
     static func differences(_ a: Snapshot, _ b: Snapshot) -> [String] {
         zip(Mirror(reflecting: a).children, Mirror(reflecting: b).children).compactMap { a, b in
             let (left, right) = ("\(a.value)", "\(b.value)")
-            return left == right ? nil : "\(a.label ?? ""): \(left.prefix(3000)) | \(right.prefix(3000))"
+            return left == right ? nil : "\(a.label ?? ""): \(left.prefix(600)) | \(right.prefix(600))"
         }
     }
 
@@ -164,8 +164,8 @@ struct RecorderTests {
                 try writer.precopy(changes)
                 recorder.commit()
                 let wanted = Self.expected(engine)
-                try #require(
-                    applied == wanted, "seed \(seed) pass \(number): \(Self.differences(applied, wanted))")
+                let isEqual = applied == wanted
+                try #require(isEqual, "seed \(seed) pass \(number): \(Self.differences(applied, wanted))")
             default:
                 switch engine.freeze() {
                 case .refused(let live, _): engine = live
@@ -177,8 +177,8 @@ struct RecorderTests {
                     let wanted = frozen.snapshot()
                     frozenPasses += 1
                     carried += wanted.devices.count(where: \.preserved)
-                    try #require(
-                        applied == wanted, "seed \(seed) pass \(number): \(Self.differences(applied, wanted))")
+                    let isEqual = applied == wanted
+                    try #require(isEqual, "seed \(seed) pass \(number): \(Self.differences(applied, wanted))")
                     #expect(recorder.counts.areas == wanted.areas.count)
                     #expect(recorder.counts.tablePages == wanted.tablePages.reduce(0) { $0 + $1.pages.count })
                     let nothing = recorder.changes(of: &frozen)
@@ -208,7 +208,8 @@ struct RecorderTests {
         let hwpt = try engine.createHWPT(ioas: space, unit: UnitID(1))
         let device = engine.devices[0]
         try engine.claimOwner(device.group, token: 7)
-        var (first, second) = (SnapshotRecorder(), SnapshotRecorder())
+        var first = SnapshotRecorder()
+        var second = SnapshotRecorder()
         var applied = Snapshot(origin: .engine)
         applied.apply(first.changes(of: &engine))
         first.commit()
