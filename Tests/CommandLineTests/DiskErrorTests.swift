@@ -26,30 +26,46 @@ import Testing
         return (outcome, text.split(separator: "\n"))
     }
 
-    /// Every call from the first write of the seal's transaction to the sync of the directory after it.
-    static func callsOfTheSeal() throws -> [Call] {
+    /// Every call of the pass that pre-copies, and every one from the first write of the seal's transaction to the sync of
+    /// the directory after it.
+    static func callsOfTheHandover() throws -> (precopy: [Call], seal: [Call]) {
         let (outcome, lines) = try traced(try SecondHandover(), [])
         try #require(outcome.status == 0, "\(outcome.errors)")
         var counts: [String: Int] = [:]
         var calls: [Call] = []
-        var begin = 0
+        var begins: [Int] = []
         for line in lines {
             guard let name = kinds.first(where: { line.contains(" \($0)(") }) else { continue }
             counts[name, default: 0] += 1
-            // Each transaction begins with the header of its journal; the seal is the last one.
-            if line.contains(", 512, 0)") { begin = calls.count }
+            // Each transaction begins with the header of its journal; the seal is the last one, the pass the one before.
+            if line.contains(", 512, 0)") { begins.append(calls.count) }
             calls.append(Call(name: name, ordinal: counts[name] ?? 0))
         }
         // It ends with two syncs behind the change of the file's mode: the file's and its directory's.
         let mode = try #require(calls.lastIndex { $0.name == "fchmod" })
         try #require(calls.count > mode + 2 && calls[mode + 1].name == "fsync" && calls[mode + 2].name == "fsync")
-        return Array(calls[begin...mode + 2])
+        let begin = try #require(begins.last)
+        return (Array(calls[begins[begins.count - 2]..<begin]), Array(calls[begin...mode + 2]))
+    }
+
+    static func callsOfTheSeal() throws -> [Call] { try callsOfTheHandover().seal }
+
+    @Test func `each sync of the pre-copy fails once, and the old state stands`() throws {
+        let syncs = try Self.callsOfTheHandover().precopy.filter { $0.name == "fdatasync" }
+        #expect(syncs.count >= 4)
+        for call in syncs {
+            let second = try SecondHandover()
+            let (run, lines) = try Self.traced(second, ["-e", "inject=fdatasync:error=EIO:when=\(call.ordinal)"])
+            #expect(lines.count { $0.hasSuffix("(INJECTED)") } == 1, "\(call)")
+            #expect(run.status == 3, "\(call): \(run.errors)")
+            #expect(try second.restore() == .first, "\(call)")
+        }
     }
 
     @Test(arguments: ["ENOSPC", "EIO"])
     func `each write and sync of the seal fails once, and the old state stands or the new one`(error: String) throws {
         let calls = try Self.callsOfTheSeal()
-        #expect(calls.count { $0.name == "pwrite64" } > 30)
+        #expect(calls.count { $0.name == "pwrite64" } > 15)
         #expect(calls.count { $0.name == "fdatasync" } >= 4)
         var outcomes: [SecondHandover.Outcome: Int] = [:]
         for call in calls {

@@ -64,14 +64,18 @@ struct RecorderTests {
             let pasid = random.next() % 3 == 0 && flavour.hasPASIDs ? pick(RecorderTests.pasids) : nil
             let ioas = pick(engine.ioases)?.id
             let hwpt = pick(engine.hwpts)?.id
-            switch random.next() % 24 {
+            switch random.next() % 26 {
             case 0: _ = try? engine.createIOAS()
             case 1, 2:
-                if let ioas { _ = try? engine.createHWPT(ioas: ioas, unit: unit, format: flavour.format) }
+                if let ioas, let made = try? engine.createHWPT(ioas: ioas, unit: unit, format: flavour.format) {
+                    try? engine.mark(made, token: UInt64(made.rawValue))
+                }
             case 3:
-                if let hwpt, flavour.isNested {
-                    _ = try? engine.createNestedHWPT(
+                if let hwpt, flavour.isNested,
+                    let made = try? engine.createNestedHWPT(
                         parent: hwpt, unit: unit, root: PhysicalAddress(random.next() % 16 << 12))
+                {
+                    try? engine.mark(made, token: UInt64(made.rawValue))
                 }
             case 4: if let hwpt { try? engine.destroyHWPT(hwpt) }
             case 5: if let ioas { try? engine.destroyIOAS(ioas) }
@@ -91,7 +95,7 @@ struct RecorderTests {
             case 19: if let hwpt { try? engine.mark(hwpt, token: UInt64(hwpt.rawValue)) }
             case 20: try? engine.quarantine(device.requester)
             case 21: try? engine.release(device.requester)
-            case 22:
+            case 22, 23, 24:
                 if session == nil { session = try? engine.createSession("s\(random.next() % 100)") }
                 if let session { try? engine.preserve(device.requester, in: session, options: .init(lab: true)) }
             default:
