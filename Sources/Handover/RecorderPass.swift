@@ -178,7 +178,10 @@ struct RecorderPass {
         }
         var records: [UnitID: DomainUnitRecord] = [:]
         for (unit, key) in first { records[unit] = engine.record(of: domain, on: unit, user: key) }
-        let former = keys.domainUnits.updateValue(records, forKey: domain.id) ?? [:]
+        let former = keys.domainUnits[domain.id] ?? [:]
+        // What is kept is not touched: it is shared with what was told, and would be copied as a whole.
+        guard former != records else { return }
+        keys.domainUnits[domain.id] = records
         for (unit, record) in records where former[unit] != record { changes.records.domainUnits.append(record) }
         for unit in former.keys where records[unit] == nil {
             changes.gone.domainUnits.append(DomainUnitKey(domain: domain.id, unit: unit))
@@ -204,6 +207,7 @@ struct RecorderPass {
             record = HWPTRecord(id: id, ioas: ioas, domain: hwpt.domain, token: hwpt.token)
         }
         let former = keys.hwpts[id]
+        guard former != record else { return }
         Self.note(id, record, in: &keys.hwpts, &changes.records.hwpts, &changes.gone.hwpts)
         if let former {
             keys.hwptOfDomain[former.domain] = nil
@@ -233,6 +237,7 @@ struct RecorderPass {
         } else {
             keys.areaCounts[id] = nil
         }
+        guard former != now else { return }
         keys.filesOfSpace[id] = now.isEmpty ? nil : now
         for file in former.symmetricDifference(now) {
             keys.spacesOfFile.set(id, of: file, to: now.contains(file))

@@ -12,6 +12,7 @@ final class BlackoutGround {
     /// `nil` while it runs.
     private var frozen: FrozenEngine?
     private let objects: LargeHost.Objects
+    private let events: EventBuffer
     private var writer: GenerationWriter?
     private var recorder = SnapshotRecorder()
     private var bareFile: Int32 = -1
@@ -33,7 +34,9 @@ final class BlackoutGround {
     init(dirtyPercent: Int) throws {
         dirtyDomains = (LargeHost.domainCount * dirtyPercent + 99) / 100
         directory = try SealGround.makeDirectory()
-        let running = try LargeHost.running()
+        let events = EventBuffer()
+        let running = try LargeHost.running { events.append($0) }
+        self.events = events
         objects = running.objects
         guard case .frozen(let cold) = running.engine.freeze() else { throw Errno.EBUSY }
         frozen = consume cold
@@ -60,6 +63,7 @@ final class BlackoutGround {
         try writer.take()?.release()
         unlink(generation)
         guard var engine = frozen.take()?.thaw() else { return }
+        _ = events.take()
         var writer = try GenerationWriter(creating: generation, number: 1, origin: .engine)
         recorder = SnapshotRecorder()
         try writer.precopy(recorder.changes(of: &engine))
@@ -67,7 +71,6 @@ final class BlackoutGround {
         // One more pass, as a host makes that waits for its moment.
         try writer.precopy(recorder.changes(of: &engine))
         recorder.commit()
-        self.writer = consume writer
         round += 1
         for number in 0..<dirtyDomains {
             let domain = number * LargeHost.domainCount / dirtyDomains
@@ -76,6 +79,8 @@ final class BlackoutGround {
             try LargeHost.map(domain, shift: round % 2 + 1, objects, on: &engine)
             for device in LargeHost.devices(domain) { try engine.preserve(device, in: objects.session) }
         }
+        try writer.append(events.take())
+        self.writer = consume writer
         guard case .frozen(let cold) = engine.freeze() else { throw Errno.EBUSY }
         frozen = consume cold
     }
@@ -84,7 +89,8 @@ final class BlackoutGround {
     func seal() throws {
         guard var cold = frozen.take() else { return }
         let changes = recorder.changes(of: &cold)
-        _ = try writer?.seal(changes, nonce: HandoverNonce(high: 1, low: 2))
+        // The freeze has told its event.
+        _ = try writer?.seal(changes, nonce: HandoverNonce(high: 1, low: 2), events: events.take())
         frozen = consume cold
     }
 

@@ -96,8 +96,8 @@ enum LargeHost {
     }
 
     /// Everything attached and preserved.
-    static func running() throws -> Running {
-        var engine = try LiveEngine.start(try machine()) { _ in }
+    static func running(_ sink: @escaping EventSink) throws -> Running {
+        var engine = try LiveEngine.start(try machine(), sink: sink)
         var objects = Objects(
             session: try engine.createSession("guests"),
             file: try engine.addBacking(
@@ -115,8 +115,8 @@ enum LargeHost {
                 try engine.attach(device, to: hwpt)
                 let tagged = (number + 1) * taggedCount / deviceCount - number * taggedCount / deviceCount
                 for pasid in 0..<tagged { try engine.attach(device, pasid: PASID(UInt32(pasid + 1))!, to: hwpt) }
-                try engine.preserve(device, in: objects.session)
             }
+            for device in devices(domain) { try engine.preserve(device, in: objects.session) }
         }
         return Running(engine: engine, objects: objects)
     }
