@@ -44,26 +44,6 @@ public struct HandoverRun {
         var declared: DeclaredAreas?
     }
 
-    /// The generation under way, and what it has been told.
-    struct RecordingWriter: ~Copyable {
-        var writer: GenerationWriter
-        var recorder = SnapshotRecorder()
-
-        init(_ writer: consuming GenerationWriter) { self.writer = writer }
-
-        /// Appends events in a transaction of their own.
-        borrowing func append(_ events: [Event]) throws { try writer.append(events) }
-
-        /// One pass of the pre-copy, with `events`.
-        mutating func precopy(
-            _ engine: inout LiveEngine, _ events: [Event], beforeCommit: () -> Void = {}
-        ) throws {
-            let changes = recorder.changes(of: &engine)
-            try writer.precopy(changes, events: events, beforeCommit: beforeCommit)
-            recorder.commit()
-        }
-    }
-
     /// A change between seal and restore, for scenarios.
     typealias Tamper = (_ machine: Machine, _ path: String, _ receipt: SealReceipt) throws -> Void
 

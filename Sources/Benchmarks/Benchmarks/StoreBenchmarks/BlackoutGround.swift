@@ -83,6 +83,8 @@ final class BlackoutGround {
         self.writer = consume writer
         guard case .frozen(let cold) = engine.freeze() else { throw Errno.EBUSY }
         frozen = consume cold
+        // What the disk still does about the file before this one is not the seal's.
+        sync()
     }
 
     /// From the frozen engine to the durable seal.
@@ -102,6 +104,7 @@ final class BlackoutGround {
             try writeBare()
         }
         lseek(bareFile, 0, SEEK_SET)
+        sync()
     }
 
     /// Writes the page over again and waits until it is on the disk.
