@@ -2,6 +2,7 @@ import IOMMUModel
 import SQLite
 import Snapshot
 import Store
+import Synchronization
 import Validate
 
 /// What the hardware would translate as rows of SQL: those of `domstore mappings`, with the last physical address and the
@@ -32,22 +33,32 @@ final class MappingRows: VirtualRows {
 
     private init(_ machine: Machine) { self.machine = machine }
 
-    /// The recorded machine, read when it is first asked for. Used by the one thread of its connection.
-    private final class Machine: @unchecked Sendable {
+    /// The recorded machine, read when it is first asked for.
+    private final class Machine: Sendable {
         private let path: String
-        private var known: RecordedMachine?
-        /// What has been made of it: by device, and under `nil` of all.
-        private var made: [RequesterID?: [RecordedMapping]] = [:]
+        private let state = Mutex(State())
+
+        private struct State {
+            var machine: RecordedMachine?
+            /// What has been made of it: by device, and under `nil` of all.
+            var made: [RequesterID?: [RecordedMapping]] = [:]
+        }
 
         init(path: String) { self.path = path }
 
         /// The mappings of `device`, or of all.
         func rows(of device: RequesterID?) throws(SQLiteError) -> [RecordedMapping] {
-            if let rows = made[device] { return rows }
+            try state.withLock { (state) throws(SQLiteError) in try rows(of: device, &state) }
+        }
+
+        private func rows(of device: RequesterID?, _ state: inout State) throws(SQLiteError) -> [RecordedMapping] {
+            if let rows = state.made[device] { return rows }
+            let machine = if let known = state.machine { known } else { try read() }
+            state.machine = machine
             var rows: [RecordedMapping] = []
             var isTooMuch = false
-            let left = MappingRows.most - made.values.reduce(0) { $0 + $1.count }
-            try read().forEachMapping(device: device) { mapping in
+            let left = MappingRows.most - state.made.values.reduce(0) { $0 + $1.count }
+            machine.forEachMapping(device: device) { mapping in
                 isTooMuch = rows.count == left
                 if !isTooMuch { rows.append(mapping) }
                 return !isTooMuch
@@ -57,20 +68,17 @@ final class MappingRows: VirtualRows {
                     extendedCode: 18,
                     message: "more than \(MappingRows.most) mappings; ask for one device, or see 'domstore mappings'")
             }
-            made[device] = rows
+            state.made[device] = rows
             return rows
         }
 
         private func read() throws(SQLiteError) -> RecordedMachine {
-            if let known { return known }
             do {
                 // What is damaged of it is told behind the rows.
                 guard let snapshot = try GenerationReader(path: path).snapshotAndDefects().snapshot else {
                     throw SQLiteError(extendedCode: 11, message: "the records cannot be read")
                 }
-                let machine = try RecordedMachine(snapshot)
-                known = machine
-                return machine
+                return try RecordedMachine(snapshot)
             } catch {
                 throw SQLiteError(extendedCode: 11, message: "\(error)")
             }

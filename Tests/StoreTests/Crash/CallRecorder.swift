@@ -5,7 +5,8 @@ import Foundation
 /// Sees every call below SQLite, and of the store itself, that goes to the files of one directory: writes it down, and lets
 /// it fail when that is asked for.
 ///
-/// For one thread at a time.
+/// For one thread at a time, which nothing but the tests' own care sees to: an observer is a task-local value, and those are
+/// Sendable.
 final class CallRecorder: FileCallObserver, @unchecked Sendable {
     let directory: String
     private(set) var calls: [DiskCall] = []

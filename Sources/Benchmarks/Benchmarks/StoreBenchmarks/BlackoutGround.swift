@@ -7,7 +7,7 @@ import Snapshot
 import Store
 
 /// A host of profile L, pre-copied and frozen, whose seal is measured; and a file that one page is written into.
-final class BlackoutGround {
+final class BlackoutGround: SealSides {
     private let directory: String
     /// `nil` while it runs.
     private var frozen: FrozenEngine?

@@ -21,12 +21,7 @@ final class ProfileGround {
         self.profile = profile
         snapshot = profile.snapshot()
         flat = FlatState(snapshot)
-        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
-        var template = Array("\(parent)/domstore-bench-XXXXXX".utf8CString)
-        guard let made = mkdtemp(&template) else {
-            throw StoreError.io(operation: "mkdtemp", path: parent, errno: errno)
-        }
-        directory = String(cString: made)
+        directory = try SealGround.makeDirectory()
         try prepareSeal()
         _ = try seal()
         try writer.take()?.release()

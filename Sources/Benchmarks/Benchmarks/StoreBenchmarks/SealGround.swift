@@ -5,7 +5,7 @@ import Snapshot
 import Store
 
 /// A directory in which one side seals a generation and the other writes as many bytes to a bare file.
-final class SealGround {
+final class SealGround: SealSides {
     let snapshot: Snapshot
     private let directory: String
     private var writer: GenerationWriter?
@@ -53,6 +53,14 @@ final class SealGround {
     var fileBytes: Int {
         var status = stat()
         return stat(generation, &status) == 0 ? Int(status.st_size) : 0
+    }
+
+    var facts: [String] {
+        [
+            "\(fileBytes) bytes in the sealed file, \(openBytes) before the seal: \(SmallHost.deviceCount) devices, "
+                + "\(SmallHost.areaCount) areas, \(SmallHost.tablePages) table pages",
+            "bytes and writes include the rollback journal; the time of both sides is the disk's",
+        ]
     }
 
     /// Opens a fresh generation.
