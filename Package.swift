@@ -12,7 +12,7 @@ let package = Package(
             name: "DomainStore",
             targets: [
                 "IOMMUModel", "PageTables", "Hardware", "Snapshot", "Import", "Engine", "Store", "Validate", "Handover",
-                "Restore",
+                "Restore", "Replay",
             ]),
     ],
     dependencies: [
@@ -42,6 +42,7 @@ let package = Package(
         .target(
             name: "Scenario", dependencies: ["Import", "Handover", "Restore"],
             resources: [.embedInCode("scenario-schema.json")]),
+        .target(name: "Replay", dependencies: ["Restore", "Scenario"]),
         .target(name: "Evidence", dependencies: ["Store", .product(name: "Crypto", package: "swift-crypto")]),
         .executableTarget(
             name: "domstore",
@@ -60,12 +61,12 @@ let package = Package(
             name: "SchemaTests",
             dependencies: ["Schema", "Migrations", "Evidence", "Store", "SQLite", "Digest", "Snapshot", "IOMMUModel"]),
         .testTarget(name: "SnapshotTests", dependencies: ["Snapshot"]),
-        .testTarget(name: "ScenarioTests", dependencies: ["Scenario"]),
+        .testTarget(name: "ScenarioTests", dependencies: ["Replay", "Scenario"]),
         .testTarget(name: "ValidateTests", dependencies: ["Validate", "Import", "Store"]),
         .testTarget(name: "EngineTests", dependencies: ["Engine"]),
         .testTarget(
             name: "ReadmeTests", dependencies: ["Engine", "Handover", "IOMMUModel", "Restore", "Store", "Validate"]),
-        .testTarget(name: "CommandLineTests", dependencies: ["domstore"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["Replay", "domstore"]),
         .testTarget(name: "ArchitectureTests"),
     ]
 )

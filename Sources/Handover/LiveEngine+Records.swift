@@ -52,13 +52,16 @@ extension LiveEngine {
         return pages
     }
 
-    /// What replay needs beside the records: clock, random state, number of the last event.
+    /// What replay needs beside the records: clock, random state, number of the last event and of the last object, and of
+    /// the devices what their records do not say.
     borrowing func stateRecords() -> [EngineStateRecord] {
         func record(_ name: String, _ value: UInt64) -> EngineStateRecord {
             EngineStateRecord(name: name, bytes: withUnsafeBytes(of: value.bigEndian) { Array($0) })
         }
         return [
-            record("clock", timeNanoseconds), record("random", random.state), record("sequence", lastSequence),
+            record("clock", timeNanoseconds),
+            EngineStateRecord(name: DeviceTraits.rowName, bytes: DeviceTraits.bytes(of: devices)),
+            record("last-id", UInt64(lastObjectID)), record("random", random.state), record("sequence", lastSequence),
         ]
     }
 }

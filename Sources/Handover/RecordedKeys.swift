@@ -18,6 +18,8 @@ struct RecordedKeys {
     var domainUnits: [DomainID: [UnitID: DomainUnitRecord]] = [:]
     var hwpts: [HWPTID: HWPTRecord] = [:]
     var attachments: [AttachmentKey: AttachmentRecord] = [:]
+    /// Bytes by name.
+    var engineState: [String: [UInt8]] = [:]
     /// How many areas and table pages were told.
     var areaCounts: [IOASID: Int] = [:]
     var pageCounts: [DomainID: Int] = [:]

@@ -32,7 +32,10 @@ struct RecorderPass {
         recordDevices(engine, cleared)
         recordDomains(engine)
         recordObjects(engine)
-        changes.records.engineState = engine.stateRecords()
+        for record in engine.stateRecords()
+        where keys.engineState.updateValue(record.bytes, forKey: record.name) != record.bytes {
+            changes.records.engineState.append(record)
+        }
         keys.isEmpty = false
         sort()
     }

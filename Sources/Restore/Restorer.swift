@@ -13,6 +13,7 @@ import Validate
 /// handed over.
 public enum Restorer {
     /// A new engine with every preserved device attached or quarantined.
+    @frozen
     public struct Restored: ~Copyable {
         /// Able to allocate: what nobody handed over is cleared.
         public var engine: LiveEngine

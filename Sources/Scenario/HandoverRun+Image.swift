@@ -53,7 +53,7 @@ extension HandoverRun {
     }
 
     /// The machine of an image: its pages, frames for new tables that nothing reaches, and the handover page.
-    private func machine(of image: MachineImage, _ snapshot: Snapshot) throws -> Machine {
+    func machine(of image: MachineImage, _ snapshot: Snapshot) throws -> Machine {
         let held = image.memory.segments.map(\.range)
         let reached = snapshot.areas.compactMap { area in
             PhysicalRange(first: PhysicalAddress(area.offset), bytes: area.range.lastOffset &+ 1)

@@ -57,7 +57,7 @@ extension HandoverRun {
 
     /// The machine of a scenario: nothing but frames for tables, the handover page and the pages that guests write is
     /// really held.
-    private func machine(of scenario: ScenarioFile) throws -> Machine {
+    func machine(of scenario: ScenarioFile) throws -> Machine {
         let plan = scenario.machine
         let files = plan.memoryFiles.compactMap { PhysicalRange(first: $0.base, bytes: $0.byteCount) }
         var finder = FrameFinder(ram: plan.ram, used: files)

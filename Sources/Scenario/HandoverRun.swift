@@ -114,9 +114,12 @@ public struct HandoverRun {
 
         let sealed: Sealed
         let number = writer.writer.number
+        guard let nonce = HandoverNonce(bytes: frozen.drawNonce()) else {
+            preconditionFailure("a nonce has 16 bytes")
+        }
         let journal = buffer.take()
         do {
-            sealed = try seal(&frozen, with: writer, journal, machine)
+            sealed = try seal(&frozen, with: writer, nonce, journal, machine)
         } catch {
             machine.setNonce(nil)
             let notes = ["failed, nothing is handed over"] + goOn(frozen, revoking: number, journal, buffer)
@@ -154,11 +157,9 @@ public struct HandoverRun {
 
     /// One transaction of what changed since the pre-copy; the nonce goes into memory once it is durable.
     private func seal(
-        _ frozen: inout FrozenEngine, with recording: consuming RecordingWriter, _ journal: [Event], _ machine: Machine
+        _ frozen: inout FrozenEngine, with recording: consuming RecordingWriter, _ nonce: HandoverNonce,
+        _ journal: [Event], _ machine: Machine
     ) throws -> Sealed {
-        guard let nonce = HandoverNonce(bytes: frozen.drawNonce()) else {
-            preconditionFailure("a nonce has 16 bytes")
-        }
         let changes = recording.recorder.changes(of: &frozen)
         let crash = options.crash
         let receipt = try recording.writer.seal(changes, nonce: nonce, events: journal) { crash(.inSeal) }

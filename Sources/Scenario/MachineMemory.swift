@@ -6,7 +6,7 @@ import PageTables
 ///
 /// Either anonymous, or a file that is shared from the start, so that it survives the death of this process: an ELF core
 /// whose `PT_LOAD.p_paddr` are the physical addresses, readable by every tool that reads cores.
-enum MachineMemory {
+package enum MachineMemory {
     /// Size of an ELF64 header, of a program header, and of the room that precedes the first segment per 4 KiB.
     private static let headerBytes = 64
     private static let programHeaderBytes = 56
@@ -26,7 +26,7 @@ enum MachineMemory {
     }
 
     /// Zeroed memory for `ranges` (whole pages), in an anonymous mapping.
-    static func anonymous(_ ranges: [PhysicalRange]) throws(ScenarioError) -> PhysicalMemory {
+    package static func anonymous(_ ranges: [PhysicalRange]) throws(ScenarioError) -> PhysicalMemory {
         let segments = segments(of: ranges)
         let total = segments.reduce(0) { $0 + Int($1.lastOffset) + 1 }
         do {

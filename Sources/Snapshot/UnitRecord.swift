@@ -78,9 +78,9 @@ public struct MemoryRangeRecord: Sendable, Hashable {
 
 /// One piece of engine state that only replay needs: clock, random state, number of the last event.
 public struct EngineStateRecord: Sendable, Hashable {
-    /// Key of the record. The engine writes `clock`, `random` and `sequence`.
+    /// Key of the record. The engine writes `clock`, `devices`, `last-id`, `random` and `sequence`.
     public var name: String
-    /// Opaque to the store. The engine's are one 64-bit word each, big-endian.
+    /// Opaque to the store. The engine's are one 64-bit word each, big-endian, `devices` one for each device.
     public var bytes: [UInt8]
     /// Both as given; nothing is checked.
     public init(name: String, bytes: [UInt8]) {

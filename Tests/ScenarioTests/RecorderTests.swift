@@ -15,7 +15,7 @@ struct RecorderTests {
     private static let arena = PhysicalRange(first: PhysicalAddress(0x20_0000), bytes: 3000 << 12)!
 
     /// Two units, each with four devices of their own groups and two in one.
-    private static func machine(_ flavours: [RoundTripTests.Flavour]) throws -> Machine {
+    static func machine(_ flavours: [RoundTripTests.Flavour]) throws -> Machine {
         var devices: [MachineDevice] = []
         for (index, _) in flavours.enumerated() {
             for device in UInt8(1)...6 {
@@ -37,7 +37,7 @@ struct RecorderTests {
             ])
     }
 
-    private struct Steps {
+    struct Steps {
         var random: SplitMix64
         let flavours: [RoundTripTests.Flavour]
         var session: SessionID?

@@ -7,6 +7,8 @@ public struct FrozenEngine: ~Copyable {
     public private(set) var engine: LiveEngine
     /// The entries of devices that are not preserved, as they were before the freeze.
     public let cleared: [ClearedEntry]
+    /// The name of the event of ``drawNonce()``.
+    public static let nonceEvent = "nonce"
     /// Devices that are not preserved and must not be blocked: their entries stay (lifecycle.md, policy `keep`). So do
     /// those whose entry is at once a preserved device's, in damaged tables.
     public let kept: [RequesterID]
@@ -27,9 +29,11 @@ public struct FrozenEngine: ~Copyable {
     /// The attachments that go over the jump.
     public var preserved: [Attachment] { engine.attachments.filter { $0.state == .preserved } }
 
-    /// 16 bytes from the engine's random numbers: the handover's nonce.
+    /// 16 bytes from the engine's random numbers: the handover's nonce. Appends an event, without the nonce, so that a
+    /// replay draws it as well.
     public mutating func drawNonce() -> [UInt8] {
-        (0..<2).flatMap { _ in withUnsafeBytes(of: engine.random.next().littleEndian, Array.init) }
+        engine.note(.phase, Self.nonceEvent)
+        return (0..<2).flatMap { _ in withUnsafeBytes(of: engine.random.next().littleEndian, Array.init) }
     }
 
     /// As ``LiveEngine/takeChanges(for:)``; the freeze itself changes no book.

@@ -11,10 +11,12 @@ extension LiveEngine {
         _ kind: Backing.Kind, base: PhysicalAddress = PhysicalAddress(0), byteCount: UInt64 = 0,
         sealed: Bool = true, assumed: Bool = false
     ) throws(Errno) -> BackingID {
-        try operation(
-            "add-backing", [.init("kind", kind.rawValue), .init("base", base), .init("bytes", hex(byteCount))],
-            results: { [.init("backing", $0)] }
-        ) { (engine) throws(Errno) in
+        var arguments: [Event.Argument] = [
+            .init("kind", kind.rawValue), .init("base", base), .init("bytes", hex(byteCount)),
+        ]
+        if !sealed { arguments.append(.init("sealed", "0")) }
+        if assumed { arguments.append(.init("assumed", "1")) }
+        return try operation("add-backing", arguments, results: { [.init("backing", $0)] }) { (engine) throws(Errno) in
             if kind == .memfd {
                 guard base.isAligned(toLog2: 12), byteCount > 0, byteCount & 0xfff == 0,
                     base.offset(by: byteCount) != nil
@@ -42,7 +44,13 @@ extension LiveEngine {
     public mutating func createIOAS(
         allowed: [IOVARange]? = nil, areaOrigin: AreaOrigin = .declared
     ) throws(Errno) -> IOASID {
-        try operation("create-ioas", [], results: { [.init("ioas", $0)] }) { (engine) throws(Errno) in
+        var arguments: [Event.Argument] = []
+        if let allowed {
+            let ranges = allowed.map { "\($0.first)-\($0.last)" }
+            arguments.append(.init("allowed", ranges.joined(separator: ",")))
+        }
+        if areaOrigin != .declared { arguments.append(.init("origin", areaOrigin.rawValue)) }
+        return try operation("create-ioas", arguments, results: { [.init("ioas", $0)] }) { (engine) throws(Errno) in
             let id = IOASID(engine.newID())
             engine.ioasTable[id] = IOAS(id: id, allowed: allowed, areaOrigin: areaOrigin)
             return id

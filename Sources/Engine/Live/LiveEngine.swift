@@ -98,9 +98,17 @@ public struct LiveEngine: ~Copyable {
     }
 
     private mutating func setUpUnits() throws(Errno) {
-        journal.append(.start, "start", [.init("devices", machine.devices.count)])
+        journal.append(.start, "start", startArguments)
         for unit in machine.units { try setUp(unit) }
         for device in machine.devices { try attachDefault(device.requester) }
+    }
+
+    /// What the first event says: with the machine, all that an engine starts from.
+    var startArguments: [Event.Argument] {
+        [
+            .init("devices", machine.devices.count), .init("seed", hex(configuration.seed)),
+            .init("default", configuration.defaultDomain.rawValue),
+        ]
     }
 
     /// Gives `unit` an empty root structure from the arena and turns translation on: every device behind it is blocked.

@@ -30,7 +30,7 @@ public struct RestoringEngine: ~Copyable {
     ) throws(Errno) {
         engine = try LiveEngine(bare: machine, configuration: configuration, sink: sink)
         self.source = source
-        engine.note(.start, "take-over", [.init("source", source.rawValue), .init("devices", machine.devices.count)])
+        engine.note(.start, "take-over", [.init("source", source.rawValue)] + engine.startArguments)
     }
 
     /// Takes over a unit's lookup structures in place. O(lookup entries).
