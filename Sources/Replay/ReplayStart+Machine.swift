@@ -29,25 +29,9 @@ extension ReplayStart {
             return try Machine(
                 memory: memory, ramRanges: snapshot.memoryRanges.filter { $0.kind == .ram }.map(\.range),
                 arenaRanges: arena, handoverPage: handover.first,
-                units: snapshot.units.map { unit in
-                    UnitDescription(
-                        id: unit.id, kind: unit.kind, segment: unit.segment, registerBase: unit.registerBase,
-                        hostAddressWidth: unit.hostAddressWidth,
-                        registers: unit.registers.map { .init($0.name, $0.value) },
-                        encryptionBit: unit.encryptionBit, accessedDirty: unit.accessedDirty)
-                },
-                devices: snapshot.devices.map { device in
-                    let traits = traits[device.requester]
-                    return MachineDevice(
-                        requester: device.requester, unit: device.unit, group: device.group,
-                        hasFunction: device.hasFunction, vendorID: device.vendorID, deviceID: device.deviceID,
-                        classCode: device.classCode, driver: device.driver, atsEnabled: device.atsEnabled,
-                        priEnabled: device.priEnabled, busMaster: traits?.busMaster ?? true,
-                        pasidBits: traits?.pasidBits ?? 0, canReset: traits?.canReset ?? true)
-                },
-                reservedRegions: snapshot.reservedRegions.map {
-                    ReservedRegion(group: $0.group, kind: $0.kind, range: $0.range)
-                })
+                units: snapshot.units.map { UnitDescription($0) },
+                devices: snapshot.devices.map { MachineDevice($0, traits[$0.requester]) },
+                reservedRegions: snapshot.reservedRegions.map { ReservedRegion($0) })
         } catch {
             throw .noStart("\(error)")
         }

@@ -1,8 +1,17 @@
 import CSQLite
+import Glibc
 
 extension Connection {
-    /// Allocates memory that ``deserialize(readOnly:count:)`` can take over; `nil` when there is none. `count` over 0.
-    public static func allocate(_ count: Int) -> UnsafeMutableRawPointer? { sqlite3_malloc64(UInt64(count)) }
+    /// Bytes behind a database in memory that SQLite may look at when the last page is damaged; zeros.
+    private static let margin = 64
+
+    /// Allocates memory that ``deserialize(readOnly:count:)`` can take over, and zeros behind it; `nil` when there is none.
+    /// `count` over 0.
+    public static func allocate(_ count: Int) -> UnsafeMutableRawPointer? {
+        guard let memory = sqlite3_malloc64(UInt64(count + margin)) else { return nil }
+        memset(memory + count, 0, margin)
+        return memory
+    }
 
     /// Frees what ``allocate(_:)`` gave and nobody took over.
     public static func free(_ memory: UnsafeMutableRawPointer) { sqlite3_free(memory) }
@@ -10,9 +19,12 @@ extension Connection {
     /// Replaces the main database by the `count` bytes of a database file at `memory`, for reading only.
     ///
     /// `memory` comes from ``allocate(_:)`` and belongs to the connection from here on, also when this fails. SQLite never
-    /// opens a file for it: what was read and checked is what is used.
+    /// opens a file for it: what was read and checked is what is used. Its pages are used where they lie, not copied into
+    /// a cache.
     public borrowing func deserialize(readOnly memory: UnsafeMutableRawPointer, count: Int) throws(SQLiteError) {
         try deserialize(memory, count, flags: SQLITE_DESERIALIZE_READONLY)
+        // "mmap" of a database in memory maps nothing.
+        try execute("PRAGMA mmap_size = \(count)")
     }
 
     /// As ``deserialize(readOnly:count:)``, for reading and writing: in memory, and growing there.

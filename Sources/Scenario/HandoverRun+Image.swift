@@ -85,22 +85,8 @@ extension HandoverRun {
         }
         let machine = try Machine.described(
             memory: memory, ramRanges: ram, arenaRanges: arena, handoverPage: page,
-            units: snapshot.units.map { unit in
-                UnitDescription(
-                    id: unit.id, kind: unit.kind, segment: unit.segment, registerBase: unit.registerBase,
-                    hostAddressWidth: unit.hostAddressWidth,
-                    registers: unit.registers.map { .init($0.name, $0.value) }, encryptionBit: unit.encryptionBit,
-                    accessedDirty: unit.accessedDirty)
-            },
-            devices: snapshot.devices.map {
-                MachineDevice(
-                    requester: $0.requester, unit: $0.unit, group: $0.group, hasFunction: $0.hasFunction,
-                    vendorID: $0.vendorID, deviceID: $0.deviceID, classCode: $0.classCode, driver: $0.driver,
-                    atsEnabled: $0.atsEnabled, priEnabled: $0.priEnabled)
-            },
-            reservedRegions: snapshot.reservedRegions.map {
-                ReservedRegion(group: $0.group, kind: $0.kind, range: $0.range)
-            })
+            units: snapshot.units.map { UnitDescription($0) }, devices: snapshot.devices.map { MachineDevice($0) },
+            reservedRegions: snapshot.reservedRegions.map { ReservedRegion($0) })
         try describe(machine, name: image.metadata.name)
         return machine
     }

@@ -70,11 +70,40 @@ public enum PageRuns {
         var cursor = 1
         var words = 0
         while words < wordCount {
-            guard let run = Run(encoded, &cursor) else { throw .truncated(atByte: cursor) }
-            words += run.count
-            guard run.count > 0, words <= wordCount else { throw .wrongWordCount(words) }
+            guard let count = skipRun(encoded, &cursor) else { throw .truncated(atByte: cursor) }
+            words &+= count
+            guard words <= wordCount else { throw .wrongWordCount(words) }
         }
         guard cursor == encoded.count else { throw .trailingBytes(encoded.count - cursor) }
+    }
+
+    /// As ``Run/init(_:_:)``, for the count alone.
+    @inline(__always)
+    private static func skipRun(_ bytes: UnsafeRawBufferPointer, _ cursor: inout Int) -> Int? {
+        guard let head = readVarint(bytes, &cursor), head >> 2 >= 1, head >> 2 <= 512 else { return nil }
+        // Kinds 1 and 3 have one number, kind 2 has two.
+        switch head & 3 {
+        case 0: break
+        case 2: guard skipVarint(bytes, &cursor), skipVarint(bytes, &cursor) else { return nil }
+        default: guard skipVarint(bytes, &cursor) else { return nil }
+        }
+        return Int(truncatingIfNeeded: head >> 2)
+    }
+
+    /// Moves on behind a number; false when ``readVarint(_:_:)`` would have none.
+    @inline(__always)
+    private static func skipVarint(_ bytes: UnsafeRawBufferPointer, _ cursor: inout Int) -> Bool {
+        // Eight bytes at once: the first without the highest bit is the last of the number.
+        if cursor &+ 8 <= bytes.count {
+            let word = UInt64(
+                littleEndian: bytes.loadUnaligned(fromByteOffset: cursor, as: UInt64.self))
+            let ends = ~word & 0x8080_8080_8080_8080
+            if ends != 0 {
+                cursor &+= (ends.trailingZeroBitCount >> 3) &+ 1
+                return true
+            }
+        }
+        return readVarint(bytes, &cursor) != nil
     }
 
     /// Calls `body` with each run of a valid page: index of its first word, word, stride, count.

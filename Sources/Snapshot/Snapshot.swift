@@ -52,6 +52,14 @@ public struct Snapshot: Sendable, Hashable {
 
     /// Brings every array into the order of its keys. O(n log n), O(n) where it is in order.
     public mutating func normalize() {
+        normalizeAllButAreas()
+        // Sorting takes half as much memory again, also where there is nothing to do, and these are many.
+        func precedes(_ a: AreaRecord, _ b: AreaRecord) -> Bool { (a.ioas, a.range) < (b.ioas, b.range) }
+        if !zip(areas, areas.dropFirst()).allSatisfy({ !precedes($1, $0) }) { areas.sort(by: precedes) }
+    }
+
+    /// As ``normalize()``, of areas that are in order.
+    package mutating func normalizeAllButAreas() {
         units.sort { $0.id < $1.id }
         memoryRanges.sort { ($0.range, $0.kind.rawValue) < ($1.range, $1.kind.rawValue) }
         groups.sort { $0.id < $1.id }
@@ -60,9 +68,6 @@ public struct Snapshot: Sendable, Hashable {
         backings.sort { $0.id < $1.id }
         sessions.sort { $0.id < $1.id }
         ioases.sort { $0.id < $1.id }
-        // Sorting takes half as much memory again, also where there is nothing to do, and these are many.
-        func precedes(_ a: AreaRecord, _ b: AreaRecord) -> Bool { (a.ioas, a.range) < (b.ioas, b.range) }
-        if !zip(areas, areas.dropFirst()).allSatisfy({ !precedes($1, $0) }) { areas.sort(by: precedes) }
         domains.sort { $0.id < $1.id }
         domainUnits.sort { ($0.domain, $0.unit) < ($1.domain, $1.unit) }
         hwpts.sort { $0.id < $1.id }

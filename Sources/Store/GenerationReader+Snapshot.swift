@@ -34,29 +34,42 @@ extension GenerationReader {
         snapshot.hwpts = try read(&manifest, damaged)
         snapshot.attachments = try read(&manifest, damaged)
         snapshot.engineState = try read(&manifest, damaged)
-        var areas: [AreaRecord] = []
-        areas.reserveCapacity(try areaCount())
-        let room = areas.capacity * MemoryLayout<AreaRecord>.stride
-        areas.withUnsafeMutableBytes { HugePages.advise(.init(start: $0.baseAddress, count: room)) }
-        manifest[.areaChunk] = try TableCheck.read(.areaChunk, connection) { (row) throws(RowDefect) in
-            let key = row.key()
-            try AreaChunk.read(from: row, into: &areas) { what in
-                damaged(
-                    StoreDefect(
-                        rule: .recordMalformed, table: RecordTable.areaChunk.name, key: key, message: what))
-            }
-        } defect: {
-            damaged($0)
-        }
-        snapshot.areas = areas
+        let areAreasInOrder = try readAreas(into: &snapshot.areas, &manifest, damaged)
         snapshot.lookupPages = try pages(.lookupChunk, &manifest, damaged).map {
             UnitPages(unit: UnitID($0.owner), pages: $0.pages)
         }
         snapshot.tablePages = try pages(.tableChunk, &manifest, damaged).map {
             DomainPages(domain: DomainID($0.owner), pages: $0.pages)
         }
-        snapshot.normalize()
+        if areAreasInOrder { snapshot.normalizeAllButAreas() } else { snapshot.normalize() }
         return snapshot
+    }
+
+    /// Reads all areas; true when they are in the order of a normalised snapshot.
+    private borrowing func readAreas(
+        into areas: inout [AreaRecord], _ manifest: inout Manifest, _ damaged: (StoreDefect) -> Void
+    ) throws(StoreError) -> Bool {
+        var failure: StoreError?
+        var isInOrder = true
+        areas = Array(unsafeUninitializedCapacity: try areaCount()) { room, count in
+            HugePages.advise(UnsafeMutableRawBufferPointer(room))
+            var sink = AreaSink(room)
+            do throws(StoreError) {
+                manifest[.areaChunk] = try TableCheck.read(.areaChunk, connection) { (row) throws(RowDefect) in
+                    try AreaChunk.read(from: row, into: &sink) { what in
+                        damaged(
+                            StoreDefect(
+                                rule: .recordMalformed, table: RecordTable.areaChunk.name, key: row.key(),
+                                message: what))
+                    }
+                } defect: {
+                    damaged($0)
+                }
+            } catch { failure = error }
+            (count, isInOrder) = (sink.count, sink.isInOrder)
+        }
+        if let failure { throw failure }
+        return isInOrder
     }
 
     /// What the chunks say, and no more than the file can hold.
@@ -90,7 +103,6 @@ extension GenerationReader {
         var sets: [PageSetBuilder] = []
         var places: [UInt32: Int] = [:]
         manifest[table] = try TableCheck.read(table, connection) { (row) throws(RowDefect) in
-            let key = row.key()
             let owner = try PageChunk.readOwner(from: row)
             let place: Int
             if let known = places[owner] {
@@ -102,7 +114,7 @@ extension GenerationReader {
                 sets.append(PageSetBuilder())
             }
             try PageChunk.readPages(from: row, into: &sets[place]) { what in
-                damaged(StoreDefect(rule: .recordMalformed, table: table.name, key: key, message: what))
+                damaged(StoreDefect(rule: .recordMalformed, table: table.name, key: row.key(), message: what))
             }
         } defect: {
             damaged($0)

@@ -10,42 +10,96 @@ struct RowDefect: Error {
 
 /// Reads rows of one table, column by column in the order of ``RecordTable/columns``. Trusts nothing: every value is
 /// checked for its class and range.
+///
+/// One caller reads one row at a time: exclusive access holds, and checking it for each value costs as much as the value.
 final class RowReader {
     let table: RecordTable
     private let statement: Statement
-    private var digest = RowDigest()
-    private var index = 0
+    @exclusivity(unchecked) private var digest = RowDigest()
+    @exclusivity(unchecked) private var index = 0
+    /// The values of the current row, each asked of SQLite once.
+    private let cells: UnsafeMutableBufferPointer<Cell>
     private var previousKey: [SQLValue] = []
+    /// The key before, where it is integers; empty before the first row.
+    @exclusivity(unchecked) private var previousIntegers: [Int64] = []
+
+    private struct Cell {
+        var type: SQLType
+        var integer: Int64 = 0
+        /// Of a text or a blob; valid until the next row.
+        var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+    }
 
     init(_ table: RecordTable, _ connection: borrowing Connection) throws(SQLiteError) {
         self.table = table
         statement = try connection.prepare(table.selectSQL)
+        cells = .allocate(capacity: table.columns.count + 1)
+        cells.initialize(repeating: Cell(type: .null))
     }
+
+    deinit { cells.deallocate() }
 
     /// Goes to the next row; false at the end.
     func next() throws(SQLiteError) -> Bool {
         index = 0
-        return try statement.step()
+        guard try statement.step() else { return false }
+        for column in cells.indices {
+            let type = statement.type(column)
+            cells[column].type = type
+            switch type {
+            case .integer: cells[column].integer = statement.integer(column)
+            case .text, .blob: cells[column].bytes = statement.bytes(column)
+            case .null, .real: break
+            }
+        }
+        return true
     }
 
     /// The checksum that the row's values have.
     func computedChecksum() -> UInt64 {
-        RowReader.checksum(of: statement, table: table, digest: &digest)
+        digest.begin(table: table.rawValue)
+        for column in 0..<cells.count - 1 {
+            switch cells[column].type {
+            case .integer: digest.append(integer: cells[column].integer)
+            case .text: digest.append(text: cells[column].bytes)
+            case .blob: digest.append(blob: cells[column].bytes)
+            // STRICT tables hold no real numbers; one that does is malformed and fails its decoding.
+            case .null, .real: digest.appendNull()
+            }
+        }
+        return digest.finish()
     }
 
     /// The checksum that the row claims; `nil` when it is not 8 bytes.
     func storedChecksum() -> UInt64? {
-        let column = table.columns.count
-        guard statement.type(column) == .blob else { return nil }
-        let bytes = statement.bytes(column)
+        let cell = cells[cells.count - 1]
+        guard cell.type == .blob else { return nil }
+        let bytes = cell.bytes
         guard bytes.count == 8 else { return nil }
         return UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
     }
 
     /// True when the row's primary key is above the one before. A b-tree that says otherwise is bent.
     func isAscending() -> Bool {
+        let count = table.primaryKeyColumnCount
+        guard (0..<count).allSatisfy({ cells[$0].type == .integer }) else { return isAscendingOfAnyClass() }
+        let isFirst = previousIntegers.isEmpty
+        if isFirst { previousIntegers = Array(repeating: 0, count: count) }
+        var order = 0
+        for column in 0..<count {
+            let (old, new) = (previousIntegers[column], cells[column].integer)
+            if order == 0, old != new { order = old < new ? 1 : -1 }
+            previousIntegers[column] = new
+        }
+        // After a key of another class, which is malformed in a table of integers.
+        defer { previousKey = [] }
+        return previousKey.isEmpty ? isFirst || order > 0 : false
+    }
+
+    private func isAscendingOfAnyClass() -> Bool {
         let key = (0..<table.primaryKeyColumnCount).map { statement.value($0) }
         defer { previousKey = key }
+        guard previousIntegers.isEmpty else { return false }
         for (old, new) in zip(previousKey, key) where old != new { return RowReader.precedes(old, new) }
         return previousKey.isEmpty
     }
@@ -54,13 +108,6 @@ final class RowReader {
     func key() -> String {
         (0..<table.keyColumnCount).map { "\(table.columns[$0])=\(RowReader.text(statement.value($0)))" }
             .joined(separator: " ")
-    }
-
-    /// The checksum of the current row of a statement whose first columns are those of `table`.
-    static func checksum(
-        of statement: borrowing Statement, table: RecordTable, digest: inout RowDigest
-    ) -> UInt64 {
-        checksum(of: statement, table: table.rawValue, columns: table.columns.count, digest: &digest)
     }
 
     /// The checksum of the first `columns` values of a row in the table of a number.
@@ -101,11 +148,11 @@ final class RowReader {
 
     private func fail(_ what: String) -> RowDefect { RowDefect(column: table.columns[index], what: what) }
 
-    func isNull() -> Bool { statement.type(index) == .null }
+    func isNull() -> Bool { cells[index].type == .null }
 
     func integer(_ range: ClosedRange<Int64>) throws(RowDefect) -> Int64 {
-        guard statement.type(index) == .integer else { throw fail("is no integer") }
-        let value = statement.integer(index)
+        guard cells[index].type == .integer else { throw fail("is no integer") }
+        let value = cells[index].integer
         guard range.contains(value) else {
             throw fail("is \(value), expected \(range.lowerBound) to \(range.upperBound)")
         }
@@ -146,7 +193,9 @@ final class RowReader {
     }
 
     func text() throws(RowDefect) -> String {
-        guard let text = statement.text(index) else { throw fail("is no text in UTF-8") }
+        guard cells[index].type == .text, let text = String(validating: cells[index].bytes, as: UTF8.self) else {
+            throw fail("is no text in UTF-8")
+        }
         index += 1
         return text
     }
@@ -178,8 +227,8 @@ final class RowReader {
 
     /// A blob; valid until the next row.
     func blob() throws(RowDefect) -> UnsafeRawBufferPointer {
-        guard statement.type(index) == .blob else { throw fail("is no blob") }
-        let bytes = statement.bytes(index)
+        guard cells[index].type == .blob else { throw fail("is no blob") }
+        let bytes = cells[index].bytes
         index += 1
         return bytes
     }

@@ -20,11 +20,12 @@ import Testing
         var home: [HWPTID: IOASID] = [:]
     }
 
+    /// `DOMSTORE_SEED` replays one seed; `DOMSTORE_RANDOM_SEEDS` says how many there are, one unless it does: debug builds
+    /// walk slowly.
     static var seeds: [UInt64] {
-        if let text = getenv("DOMSTORE_SEED").map({ String(cString: $0) }), let seed = parseInteger(text) {
-            return [seed]
-        }
-        return [1, 2, 3, 4, 5, 6]
+        func number(_ name: String) -> UInt64? { getenv(name).flatMap { parseInteger(String(cString: $0)) } }
+        if let seed = number("DOMSTORE_SEED") { return [seed] }
+        return Array(1...max(1, min(number("DOMSTORE_RANDOM_SEEDS") ?? 1, 6)))
     }
 
     /// Few, so that devices meet in them; 63 and 64 are in different tables.

@@ -122,7 +122,7 @@ struct ReplayTests {
 
     @Test(
         "Random operations, most of which fail, freezes and thaws", arguments: RecorderTests.machines,
-        [1, 2, 3] as [UInt64])
+        RecorderTests.seeds)
     func random(flavours: [RoundTripTests.Flavour], seed: UInt64) throws {
         let history = try Self.history(flavours, seed: seed)
         #expect(history.events.contains { $0.name == "thaw" })

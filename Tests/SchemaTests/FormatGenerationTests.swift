@@ -88,6 +88,8 @@ struct FormatGenerationTests {
         #expect(
             try Array(event.text("arguments").utf8) == document.examples(.eventArguments).first?.bytes)
         let states = try document.rows("engine_state").map { try $0.value("bytes") }
-        #expect(states == document.examples(.engineState).map { .blob($0.bytes) })
+        // Its engine had no devices, and recorded no row of them.
+        let words = try document.examples(.engineState).filter { try $0.text("name") != "devices" }
+        #expect(states == words.map { .blob($0.bytes) })
     }
 }

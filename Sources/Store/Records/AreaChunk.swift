@@ -115,10 +115,10 @@ package enum AreaChunk {
             protection: Protection(rawValue: UInt8(truncatingIfNeeded: protection)), flags: field(30, UInt16.self))
     }
 
-    /// Appends the areas of the current row. `damaged` is told each record that cannot be decoded or stands out of order;
-    /// the others are appended.
+    /// Adds the areas of the current row. `damaged` is told each record that cannot be decoded or stands out of order; the
+    /// others are added.
     static func read(
-        from row: RowReader, into areas: inout [AreaRecord], damaged: (_ what: String) -> Void
+        from row: RowReader, into areas: inout AreaSink, damaged: (_ what: String) -> Void
     ) throws(RowDefect) {
         _ = try row.integer(1...Int64.max)
         let ioas = IOASID(try row.integer())
@@ -127,14 +127,19 @@ package enum AreaChunk {
         let count = Int(try row.integer(1...Int64(maximumAreas)))
         let records = try row.blob(count * recordBytes)
         guard let base = records.baseAddress else { throw row.defect("cannot be read") }
-        var previous: UInt64 = 0
+        guard count <= areas.left else { throw row.defect("has more records than all rows say") }
+        if let area = decode(base, ioas: ioas) { areas.beginRow(of: ioas, first: area.range) }
+        var previous = IOVARange(first: IOVA(0), last: IOVA(0))!
         for index in 0..<count {
             guard let area = decode(base + index &* recordBytes, ioas: ioas) else {
                 damaged("record \(index) is no area")
                 continue
             }
-            if area.range.first.rawValue < previous { damaged("record \(index) is out of order") }
-            previous = area.range.first.rawValue
+            if area.range < previous {
+                areas.noteDisorder()
+                if area.range.first < previous.first { damaged("record \(index) is out of order") }
+            }
+            previous = area.range
             areas.append(area)
         }
         guard decode(base, ioas: ioas)?.range.first.page == first.page else { throw row.defect("first_page differs") }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,11 @@ static bool take(const uint8_t *chunk, uint32_t kind, uint32_t records, uint32_t
     }
     loaded->byte_count += runs;
     return start == runs;
+}
+
+void ref_keep_memory(void) {
+    mallopt(M_MMAP_MAX, 0);
+    mallopt(M_TRIM_THRESHOLD, INT32_MAX);
 }
 
 uint64_t ref_flat_load(const char *path, const struct ref_state *counts) {

@@ -18,6 +18,7 @@ final class ProfileGround {
 
     /// In `TMPDIR`, or in /var/tmp, which is a disk where /tmp is memory. Both files are there, whole.
     init(_ profile: StoreProfile) throws {
+        ref_keep_memory()
         self.profile = profile
         snapshot = profile.snapshot()
         flat = FlatState(snapshot)

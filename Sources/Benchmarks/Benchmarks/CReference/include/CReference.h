@@ -216,6 +216,10 @@ uint64_t ref_digest(const uint8_t *_Nonnull bytes, size_t count);
 // or an error number.
 int ref_flat_write(const char *_Nonnull path, const char *_Nonnull temporary, const char *_Nonnull directory, const struct ref_state *_Nonnull state);
 
+// Blocks of many megabytes come fresh from the kernel or are used again, as the allocator pleases, and a fresh page costs
+// more than what is written into it. From here on the process uses again what it has, on both sides.
+void ref_keep_memory(void);
+
 // Reads the file at `path`, checks and decodes it all; `counts` says how much there is. The number of records, 0 when one is
 // not as it was written.
 uint64_t ref_flat_load(const char *_Nonnull path, const struct ref_state *_Nonnull counts);

@@ -1,0 +1,34 @@
+import IOMMUModel
+import Snapshot
+
+/// Where the areas of all rows go as they are read: memory that is there from the start.
+struct AreaSink {
+    private let room: UnsafeMutableBufferPointer<AreaRecord>
+    /// How many there are so far.
+    private(set) var count = 0
+    /// They are in the order of a normalised snapshot.
+    private(set) var isInOrder = true
+
+    /// For as many areas as `room` holds, which is not initialized.
+    init(_ room: UnsafeMutableBufferPointer<AreaRecord>) { self.room = room }
+
+    /// How many more there is room for.
+    var left: Int { room.count - count }
+
+    /// Adds an area, for which there is room.
+    @inline(__always)
+    mutating func append(_ area: AreaRecord) {
+        (room.baseAddress! + count).initialize(to: area)
+        count &+= 1
+    }
+
+    /// A row of `ioas` begins, whose first record is `first`; within a row there is ``noteDisorder()``.
+    mutating func beginRow(of ioas: IOASID, first: IOVARange) {
+        guard count > 0 else { return }
+        let last = room[count &- 1]
+        if (ioas, first) < (last.ioas, last.range) { isInOrder = false }
+    }
+
+    /// The records of a row are not in order.
+    mutating func noteDisorder() { isInOrder = false }
+}
