@@ -4,6 +4,8 @@ import Glibc
 enum FileCall: Sendable, Hashable {
     /// A new empty file.
     case create(path: String)
+    /// These bytes at the beginning of a file. Told to an observer only: without one nobody needs the copy.
+    case write(path: String, bytes: [UInt8])
     /// `fsync` of a file or a directory.
     case sync(path: String)
     case setMode(path: String, mode: mode_t)

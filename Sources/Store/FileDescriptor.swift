@@ -66,6 +66,9 @@ struct FileDescriptor: ~Copyable {
     /// Writes all of `bytes` from the beginning of the file.
     borrowing func write(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
         guard let base = bytes.baseAddress else { return }
+        if FileCall.observer != nil, !FileCall.write(path: path, bytes: Array(bytes)).isAllowed {
+            throw .io(operation: "write", path: path, errno: errno)
+        }
         var done = 0
         while done < bytes.count {
             let count = pwrite(number, base + done, bytes.count - done, off_t(done))

@@ -106,6 +106,10 @@ final class CallRecorder: FileCallObserver, @unchecked Sendable {
             guard let name = name(path) else { return 0 }
             if fails(.create) { return fault?.error ?? EIO }
             _ = inode(name)
+        case .write(let path, let bytes):
+            guard let name = name(path), let inode = names[name] else { return 0 }
+            if fails(.write) { return fault?.error ?? EIO }
+            calls.append(.write(inode: inode, offset: 0, bytes: bytes))
         case .sync(directory):
             if fails(.sync) { return EIO }
             calls.append(.syncDirectory)

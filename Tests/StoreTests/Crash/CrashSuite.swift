@@ -15,31 +15,28 @@ struct CrashSuite {
 
     /// The process dies before each call and in the middle of each write of some sectors.
     ///
-    /// - Parameters:
-    ///   - stride: every how many-th point counts.
-    ///   - recoveryStride: every how many-th state that SQLite would roll back is rolled back, and dies there too.
-    func prefixes(stride: Int, recoveryStride: Int) throws -> (points: Judge.Tally, recovery: Judge.Tally) {
+    /// Of the points every `prefixStride`-th counts, of the states that SQLite would roll back every `recoveryStride`-th
+    /// is rolled back, and dies there too.
+    func prefixes(_ sizes: CrashSizes) throws -> (points: Judge.Tally, recovery: Judge.Tally) {
         var points = Judge.Tally()
         var recovery = Judge.Tally()
         var hot = 0
         var place = 0
         func look(_ state: @autoclosure () -> DiskState, _ successes: Int) throws {
             place += 1
-            guard place % stride == 0 else { return }
+            guard place % sizes.prefixStride == 0 else { return }
             let state = state()
             points.add(try judge.judge(state, after: successes), "\(recording.operation), point \(place)")
             guard state.hasHotJournal else { return }
             hot += 1
-            if hot % recoveryStride == 0 { recovery.add(try prefixes(ofRecovery: state, successes)) }
+            if hot % sizes.recoveryStride == 0 { recovery.add(try prefixes(ofRecovery: state, successes)) }
         }
         try recording.walk { medium, next, successes in
             switch next {
             case .sync, .failedSync, .syncDirectory, .begin: return
             case .write(let inode, let offset, let bytes) where bytes.count >= 2 * Medium.sectorBytes:
                 try look(medium.whole, successes)
-                // Early in its sectors and late, elsewhere in each write.
-                let sectors = bytes.count / Medium.sectorBytes
-                for sector in [1 + place % (sectors / 2), sectors - 1 - place % (sectors / 2)] {
+                for sector in Self.cuts(of: bytes.count / Medium.sectorBytes, place, sizes) {
                     let count = sector * Medium.sectorBytes
                     try look(medium.whole(withFirst: count, of: bytes, at: offset, inode: inode), successes)
                 }
@@ -48,6 +45,17 @@ struct CrashSuite {
         }
         points.distinct = judge.distinct
         return (points, recovery)
+    }
+
+    /// Behind which of so many sectors a write is cut off: in each part of it early and late, elsewhere in each write.
+    private static func cuts(of sectors: Int, _ place: Int, _ sizes: CrashSizes) -> [Int] {
+        if sizes.everySector, sectors <= 16 { return Array(1..<sectors) }
+        let part = max(8, sectors / 16)
+        return stride(from: 0, to: sectors - 1, by: part).flatMap { start -> [Int] in
+            let length = min(part, sectors - start)
+            let shift = length >= 2 ? place % (length / 2) : 0
+            return Set([start + 1 + shift, start + length - 1 - shift]).filter { $0 > 0 }.sorted()
+        }
     }
 
     /// SQLite rolls `state` back in place, and dies before each of its calls.

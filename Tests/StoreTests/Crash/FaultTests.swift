@@ -66,7 +66,7 @@ struct FaultTests {
         _ operation: Operation, _ fault: Fault, _ judge: Judge, end: Int, seed: UInt64, _ tally: inout Tally
     ) throws {
         let folder = try Folder(inMemory: true)
-        let recorder = CallRecorder(folder, fault: fault)
+        let recorder = CallRecorder(folder, pragmas: operation.pragmas, fault: fault)
         var steps = Operation.Steps(recorder: recorder)
         var error: StoreError?
         do {

@@ -19,7 +19,7 @@ struct NegativeControlTests {
         let seed = CrashSizes.seed
         let (name, pragmas) = Self.modes[mode]
         var tally = Judge.Tally()
-        for operation in [Operation.append, .seal, .revoke] {
+        for operation in [Operation.append, .seal, .precopy, .thaw] {
             let suite = try CrashSuite(operation, pragmas: pragmas)
             let found = try suite.powerCuts(CrashSizes.current.powerCuts, seed: seed)
             #expect(found.broken > 0, "\(operation)")

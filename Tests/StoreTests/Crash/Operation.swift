@@ -23,11 +23,17 @@ struct Operation: Sendable, CustomStringConvertible {
     }
 
     let name: String
+    /// What is said to SQLite instead of the store's own, to bring about what a large host does.
+    let pragmas: [String: String]
     let run: @Sendable (_ store: StoreLocation, _ steps: inout Steps) throws -> Void
     var description: String { name }
 
-    private init(_ name: String, _ run: @escaping @Sendable (StoreLocation, inout Steps) throws -> Void) {
+    init(
+        _ name: String, pragmas: [String: String] = [:],
+        _ run: @escaping @Sendable (StoreLocation, inout Steps) throws -> Void
+    ) {
         self.name = name
+        self.pragmas = pragmas
         self.run = run
     }
 
@@ -54,18 +60,18 @@ struct Operation: Sendable, CustomStringConvertible {
     private static let snapshots = Mutex<[[Int]: Snapshot]>([:])
 
     /// Creates generation 1 with `events`.
-    private static func opened(_ store: StoreLocation, _ events: Range<UInt64>) throws -> GenerationWriter {
+    static func opened(_ store: StoreLocation, _ events: Range<UInt64>) throws -> GenerationWriter {
         let writer = try store.create(number: 1)
         try writer.append(events.map { event($0) })
         return writer
     }
 
-    private static func seal(_ writer: inout GenerationWriter) throws -> SealReceipt {
+    static func seal(_ writer: inout GenerationWriter) throws -> SealReceipt {
         try writer.seal(snapshot(1, size: 3), nonce: nonce, events: [event(5, .phase)])
     }
 
     /// Appends in several transactions, each a success of its own.
-    private static func append(
+    static func append(
         _ count: UInt64, from first: UInt64, to writer: borrowing GenerationWriter, _ steps: inout Steps
     ) throws {
         for index in 0..<count {
@@ -76,7 +82,21 @@ struct Operation: Sendable, CustomStringConvertible {
     }
 
     /// Every operation; one more is one more line.
-    static let all: [Operation] = [create, append, seal, release, revoke, fresh, replace, record, life]
+    ///
+    /// | what a program does | operations |
+    /// |---|---|
+    /// | opens a generation, records events in it | create, append |
+    /// | pre-copy, and a seal of the rest | pre-copy |
+    /// | seal and release | seal, spill, release, life |
+    /// | thaw, after a seal or a jump that failed | revoke, thaw |
+    /// | `restore --record` | restore, restore again |
+    /// | `migrate` | migrate |
+    /// | `import`, also with `--force` | fresh, replace |
+    /// | `extract` | none: there is no such verb. One would write as fresh does |
+    static let all: [Operation] = [
+        create, append, precopy, seal, spill, release, life, revoke, thaw, restore, restoreAgain, migrate, fresh,
+        replace,
+    ]
 
     static let create = Operation("create") { store, steps in
         steps.begin()
@@ -122,35 +142,6 @@ struct Operation: Sendable, CustomStringConvertible {
         try writer.append((5..<9).map { event($0) } + [event(9, .revoke, [.init("generation", 1 as UInt64)])])
         steps.success { $0.newest == nil && $0.generations[1].events.count == 5 }
         try append(2, from: 10, to: writer, &steps)
-    }
-
-    static let fresh = Operation("fresh") { store, steps in
-        steps.begin()
-        let state = snapshot(3, size: 40)
-        let receipt = try FreshGeneration.write(state, to: store.path(of: 1), events: [event(1)])
-        steps.success { $0.generations[0].seal?.receipt == receipt && $0.generations[0].snapshot == state }
-    }
-
-    static let replace = Operation("replace") { store, steps in
-        _ = try FreshGeneration.write(snapshot(4, size: 8), to: store.path(of: 1))
-        steps.begin()
-        let state = snapshot(5, size: 24)
-        let receipt = try FreshGeneration.write(state, to: store.path(of: 1), replacing: true)
-        steps.success { $0.generations[0].seal?.receipt == receipt && $0.generations[0].snapshot == state }
-    }
-
-    /// What a restore writes: the next generation, which names the one that it started from.
-    static let record = Operation("record") { store, steps in
-        var first = try opened(store, 1..<5)
-        let receipt = try seal(&first)
-        try first.release()
-        steps.begin()
-        let parent = ParentGeneration(number: 1, root: receipt.root)
-        let writer = try store.create(parent: parent)
-        steps.success { $0.newest == 1 && $0.generations.last?.parent == parent }
-        try append(9, from: 1, to: writer, &steps)
-        try writer.append([event(10, .verdict)])
-        steps.success { $0.generations[1].events.count == 10 }
     }
 
     /// A generation from its creation to its release.

@@ -15,7 +15,7 @@ struct Recording {
     init(_ operation: Operation, pragmas: [String: String] = [:]) throws {
         self.operation = operation
         let folder = try Folder(inMemory: true)
-        let recorder = CallRecorder(folder, pragmas: pragmas)
+        let recorder = CallRecorder(folder, pragmas: operation.pragmas.merging(pragmas) { _, control in control })
         var steps = Operation.Steps(recorder: recorder)
         try recorder.record { try operation.run(try StoreLocation(folder.path), &steps) }
         calls = recorder.calls

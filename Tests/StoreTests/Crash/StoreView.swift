@@ -19,12 +19,24 @@ struct StoreView: Hashable {
         var snapshot: Snapshot
     }
 
+    /// A generation of a later version under another name than a number, as a migration makes it: every row of it.
+    struct Copy: Hashable {
+        var version: UInt32
+        var seal: SealReceipt?
+        var rows: [String: [[SQLValue]]]
+    }
+
     var generations: [Generation] = []
+    /// By name.
+    var copies: [String: Copy] = [:]
     /// The number of the generation that a restore would start from.
     var newest: UInt64?
 
     /// What the hardened reader makes of `folder`.
     init(_ folder: Folder) throws {
+        for name in folder.names where name.hasSuffix(StoreLocation.fileEnding) && !(name.first?.isNumber ?? false) {
+            copies[name] = try Self.copy(at: folder[name])
+        }
         let location = try StoreLocation(folder.path)
         var revoked: Set<UInt64> = []
         for number in try location.numbers().reversed() {
@@ -50,6 +62,28 @@ struct StoreView: Hashable {
                 }
             }
         }
+    }
+
+    private static let laterSchema = Result { try KnownSchema(of: MigrationTests.both) }
+
+    /// The migrated generation at `path`, checked as its version asks for.
+    private static func copy(at path: String) throws -> Copy {
+        let bytes = try FileBytes.read(FilePath(path))
+        let header = try DatabaseHeader(
+            UnsafeRawBufferPointer(start: bytes.base, count: bytes.count), versions: 2...2)
+        try header.check(fileBytes: UInt64(bytes.count))
+        let connection = try GenerationReader.hostile(bytes)
+        _ = try laterSchema.get().check(connection)
+        let store = try VersionedStore(of: MigrationTests.both[...], in: connection)
+        if let defect = try store.defects(connection).first { throw defect.error }
+        var rows: [String: [[SQLValue]]] = [:]
+        for table in store.tables {
+            let statement = try connection.prepare(table.selectSQL)
+            while try statement.step() {
+                rows[table.name, default: []].append((0..<statement.columnCount).map { statement.value($0) })
+            }
+        }
+        return Copy(version: header.userVersion, seal: try store.seal(connection)?.receipt, rows: rows)
     }
 
     /// What is there after SQLite itself, as any shell would, has opened every file of `folder` and rolled back what it
