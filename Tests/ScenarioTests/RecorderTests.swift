@@ -55,6 +55,9 @@ struct RecorderTests {
             return one(of: values)
         }
 
+        /// So many operations.
+        mutating func run(_ count: Int, _ engine: inout LiveEngine) { for _ in 0..<count { step(&engine) } }
+
         /// One operation, whatever it answers.
         mutating func step(_ engine: inout LiveEngine) {
             let unit = UnitID(UInt32(1 + random.next() % UInt64(flavours.count)))
