@@ -37,19 +37,14 @@ enum HotJournal {
             unlink(copy.journal.string)
             rmdir(directory)
         }
+        let connection = try silent(copy)
         for (from, to) in [(path, copy), (path.journal, copy.journal)] {
             let bytes = try FileBytes.read(from)
             if from == path.journal { try refuseMaster(of: bytes, path.journal) }
-            let target = try FileDescriptor(path: to.string, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
-            try target.write(UnsafeRawBufferPointer(start: bytes.base, count: bytes.count))
+            try FileDescriptor(path: to.string, flags: O_WRONLY | O_CREAT, mode: 0o600)
+                .write(UnsafeRawBufferPointer(start: bytes.base, count: bytes.count))
         }
         do {
-            let connection = try Connection(path: copy.string, flags: [.readWrite, .noFollow, .noMutex])
-            connection.limit(.attachedDatabases, to: 0)
-            try connection.set(.defensive, to: true)
-            try connection.set(.trustedSchema, to: false)
-            // Nobody needs the copy after this process.
-            try connection.execute("PRAGMA synchronous = OFF")
             _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
         } catch {
             // An empty database after the rollback is one: nothing was ever committed.
@@ -57,6 +52,20 @@ enum HotJournal {
             throw .journalDamaged(path: path.journal.string, what: error.message)
         }
         return try FileBytes.read(copy)
+    }
+
+    /// A connection to a new empty file at `path`, which makes nothing of it durable: nobody needs the copy after this
+    /// process. Said before the file has its bytes: to obey, SQLite reads the schema, and would roll back before that.
+    private static func silent(_ path: FilePath) throws(StoreError) -> Connection {
+        _ = try FileDescriptor(path: path.string, flags: O_WRONLY | O_CREAT | O_EXCL, mode: 0o600).status()
+        return try store { () throws(SQLiteError) in
+            let connection = try Connection(path: path.string, flags: [.readWrite, .noFollow, .noMutex])
+            connection.limit(.attachedDatabases, to: 0)
+            try connection.set(.defensive, to: true)
+            try connection.set(.trustedSchema, to: false)
+            try connection.execute("PRAGMA synchronous = OFF")
+            return connection
+        }
     }
 
     /// The 8 bytes that a journal begins with.

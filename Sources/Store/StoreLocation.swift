@@ -134,10 +134,10 @@ public struct StoreLocation: Sendable, Hashable {
         var found: [Generation] = []
         var revoked: Set<UInt64> = []
         for number in numbers.reversed() {
-            var generation = look(number)
-            if case .sealed(let seal) = generation.state, revoked.contains(number) { generation.state = .revoked(seal) }
+            let isRevoked = revoked.contains(number)
+            var generation = look(number, &revoked)
+            if case .sealed(let seal) = generation.state, isRevoked { generation.state = .revoked(seal) }
             found.append(generation)
-            revoked.formUnion(revocations(in: generation))
         }
         return found.reversed()
     }
@@ -164,19 +164,21 @@ public struct StoreLocation: Sendable, Hashable {
         }
         var revoked: Set<UInt64> = []
         for number in numbers.reversed() {
-            let generation = look(number)
+            let isRevoked = revoked.contains(number)
+            let generation = look(number, &revoked)
             switch generation.state {
-            case .sealed where !revoked.contains(number): return generation.path
+            case .sealed where !isRevoked: return generation.path
             case .unreadable(let error): throw error
             case .sealed, .revoked, .open, .empty, .held: break
             }
-            revoked.formUnion(revocations(in: generation))
         }
         throw .noSealedGeneration(path: path)
     }
 
-    /// - Parameter again: it had no content a moment ago, and then it had.
-    private func look(_ number: UInt64, again: Bool = false) -> Generation {
+    /// - Parameters:
+    ///   - revoked: gets the generations that this one's events revoke.
+    ///   - again: it had no content a moment ago, and then it had.
+    private func look(_ number: UInt64, _ revoked: inout Set<UInt64>, again: Bool = false) -> Generation {
         let path = path(of: number)
         do throws(StoreError) {
             let reader = try GenerationReader(path: path)
@@ -187,6 +189,9 @@ public struct StoreLocation: Sendable, Hashable {
                 )
             }
             let state: State = reader.seal.map(State.sealed) ?? .open
+            for event in (try? reader.events()) ?? [] where event.kind == .revoke {
+                if let number = event["generation"].flatMap({ UInt64($0) }) { revoked.insert(number) }
+            }
             return Generation(number: number, path: path, state: state, header: reader.header)
         } catch {
             switch error {
@@ -196,7 +201,7 @@ public struct StoreLocation: Sendable, Hashable {
                     return Generation(number: number, path: path, state: state)
                 }
                 // An engine may have been creating it.
-                if !again { return look(number, again: true) }
+                if !again { return look(number, &revoked, again: true) }
             default: break
             }
             return Generation(number: number, path: path, state: .unreadable(error))
@@ -218,15 +223,5 @@ public struct StoreLocation: Sendable, Hashable {
             default: return nil
             }
         }
-    }
-
-    /// The generations that the events of `generation` revoke.
-    private func revocations(in generation: Generation) -> Set<UInt64> {
-        switch generation.state {
-        case .sealed, .open, .revoked: break
-        case .empty, .held, .unreadable: return []
-        }
-        guard let events = try? GenerationReader(path: generation.path).events() else { return [] }
-        return Set(events.filter { $0.kind == .revoke }.compactMap { $0["generation"].flatMap { UInt64($0) } })
     }
 }
