@@ -114,6 +114,45 @@ public struct SealCode: Sendable, Hashable {
         try write(SealCode(of: reader, key: key), beside: reader.header.path)
     }
 
+    /// As ``write(of:key:)``, of a whole sealed file at `path` that gets the name `name` only after this: so no crash leaves
+    /// it there without its code.
+    public static func write(of path: String, named name: String, key: SealKey) throws(StoreError) {
+        let reader = try GenerationReader(path: path)
+        do throws(SealCodeError) {
+            try write(SealCode(of: reader, key: key), beside: name)
+        } catch {
+            guard case .unwritable(let path, let errno) = error else {
+                throw .verificationFailed(path: path, what: error.description)
+            }
+            throw .io(operation: "write", path: path, errno: errno)
+        }
+    }
+
+    /// Makes the code of a sealed generation that has none, because its maker died before it, or it was lost.
+    ///
+    /// The caller says which seal is meant, and must know from elsewhere that it is to be believed: whoever has the key
+    /// vouches by this for every byte that is there now.
+    ///
+    /// - Throws: ``SealCodeError/otherSeal(path:found:expected:)``, ``SealCodeError/exists(path:)``: a code that is there,
+    ///   good or not, stays. ``SealCodeError/journal(path:)``: what was read may not be what the file holds.
+    public static func make(
+        of reader: borrowing GenerationReader, expecting expected: ExpectedSeal, key: SealKey
+    ) throws(SealCodeError) {
+        let path = reader.header.path
+        guard let seal = reader.seal else { throw .unsealed(path: path) }
+        guard expected.matches(seal) else {
+            throw .otherSeal(path: path, found: seal.receipt.expected, expected: expected)
+        }
+        switch reader.header.journal {
+        case .none, .spent: break
+        case .rolledBack, .stray: throw .journal(path: path)
+        }
+        let code = try SealCode(of: reader, key: key)
+        var status = stat()
+        guard lstat(path + ending, &status) != 0, errno == ENOENT else { throw .exists(path: path + ending) }
+        try write(code, beside: path)
+    }
+
     private static func write(_ code: SealCode, beside generation: String) throws(SealCodeError) {
         let path = generation + ending
         let temporary = "\(path).\(getpid()).tmp"

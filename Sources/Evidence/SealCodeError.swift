@@ -1,3 +1,5 @@
+import Store
+
 /// Why a seal's code could not be made, or does not vouch for the seal. Each case is one line as ``description``.
 public enum SealCodeError: Error, Sendable, Hashable {
     /// A file could not be opened or read.
@@ -18,6 +20,12 @@ public enum SealCodeError: Error, Sendable, Hashable {
     case differs(path: String, what: String)
     /// The generation has no seal.
     case unsealed(path: String)
+    /// The generation has another seal than the one that was asked for.
+    case otherSeal(path: String, found: ExpectedSeal, expected: ExpectedSeal)
+    /// A hot journal stands beside the generation.
+    case journal(path: String)
+    /// There is a code, and none is written over another.
+    case exists(path: String)
 }
 
 extension SealCodeError {
@@ -25,7 +33,7 @@ extension SealCodeError {
     public var isRefusal: Bool {
         switch self {
         case .unreadable, .unwritable, .notAKey: false
-        case .missing, .malformed, .otherKey, .forged, .differs, .unsealed: true
+        case .missing, .malformed, .otherKey, .forged, .differs, .unsealed, .otherSeal, .journal, .exists: true
         }
     }
 }

@@ -38,6 +38,8 @@ public enum CrashPoint: String, Sendable, Hashable, CaseIterable {
     case beforeSeal = "before-seal"
     /// Inside the seal's transaction, every record written, not committed.
     case inSeal = "in-seal"
+    /// The seal is durable, its file released; what vouches for it is not written, and the nonce is not in memory.
+    case beforeNonce = "before-nonce"
     /// The seal is durable and the nonce is in memory.
     case afterSeal = "after-seal"
     /// At least one device is restored, not all (with one device: it is restored, not yet recorded).

@@ -24,6 +24,9 @@ public struct HandoverRun {
         public var pagesPerDevice: UInt64 = 1 << 19
         /// Called at every crash point.
         public var crash: CrashHook = { _ in }
+        /// Makes what vouches for the sealed file at a path. Before the nonce goes into memory: a seal for which this
+        /// failed, or was not reached, has handed nothing over.
+        public var vouch: (String) throws -> Void = { _ in }
         /// Called as each phase ends.
         public var tell: (HandoverReport.Phase) throws -> Void = { _ in }
         /// Nothing but the store: all else by default.
@@ -155,7 +158,8 @@ public struct HandoverRun {
         var counts: (tablePages: Int, areas: Int, attachments: Int)
     }
 
-    /// One transaction of what changed since the pre-copy; the nonce goes into memory once it is durable.
+    /// One transaction of what changed since the pre-copy. The nonce goes into memory last: with it, everything that was
+    /// to be made durable is.
     private func seal(
         _ frozen: inout FrozenEngine, with recording: consuming RecordingWriter, _ nonce: HandoverNonce,
         _ journal: [Event], _ machine: Machine
@@ -163,10 +167,12 @@ public struct HandoverRun {
         let changes = recording.recorder.changes(of: &frozen)
         let crash = options.crash
         let receipt = try recording.writer.seal(changes, nonce: nonce, events: journal) { crash(.inSeal) }
-        machine.setNonce(nonce.bytes)
-        crash(.afterSeal)
         let sealed = Sealed(receipt: receipt, rows: recording.writer.rows, counts: recording.recorder.counts)
         try recording.writer.release()
+        crash(.beforeNonce)
+        try options.vouch(try StoreLocation(options.store).path(of: receipt.generation))
+        machine.setNonce(nonce.bytes)
+        crash(.afterSeal)
         return sealed
     }
 

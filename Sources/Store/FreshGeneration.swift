@@ -10,11 +10,15 @@ public enum FreshGeneration {
 
     /// Writes `snapshot` to a temporary name beside `path`, syncs it, reads it back, gives it its name and syncs the directory.
     ///
-    /// - Parameter replacing: an existing file at `path` is replaced, atomically.
+    /// - Parameters:
+    ///   - replacing: an existing file at `path` is replaced, atomically.
+    ///   - beforeNaming: told the path of the whole file while it has its temporary name only: what it writes beside
+    ///     `path` is there before the file is. When it throws, the file does not get its name.
     /// - Throws: ``StoreError/alreadyExists(path:)`` and others; no temporary file is left behind.
     public static func write(
         _ snapshot: Snapshot, number: UInt64 = 1, to path: String, events: [Event] = [], nonce: HandoverNonce? = nil,
-        parent: ParentGeneration? = nil, replacing: Bool = false
+        parent: ParentGeneration? = nil, replacing: Bool = false,
+        beforeNaming: (String) throws(StoreError) -> Void = { (_) throws(StoreError) in }
     ) throws(StoreError) -> SealReceipt {
         let target = try FilePath(path)
         if let status = try target.status() {
@@ -36,6 +40,7 @@ public enum FreshGeneration {
             try descriptor.setMode(0o444)
             try descriptor.sync()
             try verify(temporary, receipt)
+            try beforeNaming(temporary.string)
             try publish(temporary, as: target, replacing: replacing)
             try target.syncDirectory()
             return receipt

@@ -6,7 +6,7 @@ import Testing
 @Suite struct CrashTests {
     @Test(arguments: [
         ("in-pre-copy", SecondHandover.Outcome.first), ("before-seal", .first), ("in-seal", .first),
-        ("after-seal", .second),
+        ("before-nonce", .secondWithoutNonce), ("after-seal", .second),
         ("in-restore", .second), ("after-restore", .second), ("in-replace", .second),
     ])
     func `a crash at each point leaves the old state or the new one`(

@@ -18,6 +18,8 @@ public enum Migrator {
         public var oldSeal: SealReceipt?
         /// The seal of the copy.
         public var newSeal: SealReceipt?
+        /// What was found beside the original.
+        public var journal: JournalState
 
         /// True when the file has the newest version already: nothing was written.
         public var isCurrent: Bool { from == to }
@@ -29,20 +31,26 @@ public enum Migrator {
     /// in memory; checksums, manifest and root are computed anew; what is written is read back and checked before it gets
     /// its name. An open generation stays open. Unknown optional features stay.
     ///
-    /// - Parameter parents: roots of parents that were migrated, too: the copy names the new one.
+    /// - Parameters:
+    ///   - parents: roots of parents that were migrated, too: the copy names the new one.
+    ///   - beforeNaming: as that of ``FreshGeneration``; not called for an open generation.
     /// - Throws: ``StoreError/tooNew(found:supported:)``, ``StoreError/unknownFeature(bit:name:version:supported:)``,
     ///   ``StoreError/recordDamaged(table:key:what:rule:)``, ``StoreError/alreadyExists(path:)``, I/O errors.
     public static func migrate(
-        _ path: String, to out: String, parents: [RootDigest: RootDigest] = [:]
+        _ path: String, to out: String, parents: [RootDigest: RootDigest] = [:],
+        beforeNaming: (String) throws(StoreError) -> Void = { (_) throws(StoreError) in }
     ) throws(StoreError) -> Outcome {
-        try migrate(path, to: out, parents: parents, migrations: Migrations.all)
+        try migrate(path, to: out, parents: parents, migrations: Migrations.all, beforeNaming: beforeNaming)
     }
 
     static func migrate(
-        _ path: String, to out: String, parents: [RootDigest: RootDigest] = [:], migrations: [Migration]
+        _ path: String, to out: String, parents: [RootDigest: RootDigest] = [:], migrations: [Migration],
+        beforeNaming: (String) throws(StoreError) -> Void = { (_) throws(StoreError) in }
     ) throws(StoreError) -> Outcome {
         let target = UInt32(migrations.count)
-        let original = try read(path)
+        let found = try read(path)
+        let journal = found.journal
+        let original = found.take()
         let raw = UnsafeRawBufferPointer(start: original.base, count: original.count)
         let header = try DatabaseHeader(raw, versions: 1...target)
         try header.check(fileBytes: UInt64(original.count))
@@ -50,7 +58,7 @@ public enum Migrator {
         let connection = try open(original, header.userVersion, migrations)
         let number = UInt64(bitPattern: try one("SELECT number FROM generation", connection))
         if header.userVersion == target {
-            return Outcome(from: target, to: target, number: number)
+            return Outcome(from: target, to: target, number: number, journal: journal)
         }
         let old = try VersionedStore(of: migrations[..<Int(header.userVersion)], in: connection).seal(connection)?
             .receipt
@@ -85,11 +93,12 @@ public enum Migrator {
             if old != nil { try file.setMode(0o444) }
             try file.sync()
             let new = try verify(temporary, target, migrations)
+            if new != nil { try beforeNaming(temporary.string) }
             try FreshGeneration.publish(temporary, as: place, replacing: false)
             try place.syncDirectory()
             return Outcome(
-                from: header.userVersion, to: target, number: number, oldSeal: old, newSeal: new
-            )
+                from: header.userVersion, to: target, number: number, oldSeal: old, newSeal: new,
+                journal: journal)
         } catch {
             try? temporary.remove()
             throw error
@@ -98,12 +107,20 @@ public enum Migrator {
 
     /// The bytes of the original: of a read-only file as it stands, else after a hot journal beside it is rolled back in a
     /// copy. What does not belong shows as a defect.
-    private static func read(_ path: String) throws(StoreError) -> FileBytes {
+    private static func read(_ path: String) throws(StoreError) -> Original {
         let place = try FilePath(path)
-        guard try HotJournal.state(of: place) == .rolledBack, let status = try place.status(),
-            status.st_mode & 0o222 != 0
-        else { return try FileBytes.read(place) }
-        return try HotJournal.rolledBack(place)
+        let journal = try HotJournal.state(of: place)
+        guard journal == .rolledBack else { return Original(bytes: try FileBytes.read(place), journal: journal) }
+        guard let status = try place.status(), status.st_mode & 0o222 != 0 else {
+            return Original(bytes: try FileBytes.read(place), journal: .stray)
+        }
+        return Original(bytes: try HotJournal.rolledBack(place), journal: journal)
+    }
+
+    private struct Original: ~Copyable {
+        let bytes: FileBytes
+        let journal: JournalState
+        consuming func take() -> FileBytes { bytes }
     }
 
     /// Opens bytes of `version`; schema, features, every checksum, manifest and root must be right.

@@ -6,8 +6,8 @@ extension Failure {
         let status: ExitStatus =
             switch error {
             case .unreadable, .unwritable: .inputOutput
-            case .notAKey, .unsealed: .badInput
-            case .missing, .malformed, .otherKey, .forged, .differs: .findings
+            case .notAKey, .unsealed, .journal, .exists: .badInput
+            case .missing, .malformed, .otherKey, .forged, .differs, .otherSeal: .findings
             }
         self.init(status, error.description)
     }

@@ -1,3 +1,4 @@
+import Evidence
 import Glibc
 import Snapshot
 import Store
@@ -36,10 +37,14 @@ struct OutputStore {
         }
     }
 
-    /// Writes `snapshot` whole or not at all; what stood there is replaced in one step.
-    func write(_ snapshot: Snapshot) throws(Failure) -> SealReceipt {
+    /// Writes `snapshot` whole or not at all; what stood there is replaced in one step. With a key its code is there
+    /// before it.
+    func write(_ snapshot: Snapshot, key: SealKey?) throws(Failure) -> SealReceipt {
         do throws(StoreError) {
-            return try FreshGeneration.write(snapshot, number: number, to: path, replacing: replaces)
+            return try FreshGeneration.write(snapshot, number: number, to: path, replacing: replaces) {
+                (whole) throws(StoreError) in
+                if let key { try SealCode.write(of: whole, named: path, key: key) }
+            }
         } catch {
             if case .cannotOpen(_, let number) = error {
                 throw Failure(.inputOutput, "\(path): \(systemMessage(number)); expected a place to write to")

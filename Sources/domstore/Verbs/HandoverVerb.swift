@@ -96,11 +96,8 @@ struct HandoverVerb: ParsableCommand {
         options.memory = memory
         options.force = force
         options.lab = lab
-        options.tell = { phase in
-            // Released and durable, and the jump still to come.
-            if let key, phase.phase == .seal, !phase.counts.isEmpty { try Self.vouch(for: store, key) }
-            try output.phase(phase)
-        }
+        if let key { options.vouch = { try SealCode.write(of: $0, key: key) } }
+        options.tell = { try output.phase($0) }
         if let crashAt {
             options.crash = { point in
                 if point == crashAt { kill(getpid(), SIGKILL) }
@@ -109,13 +106,6 @@ struct HandoverVerb: ParsableCommand {
         let report = try run(options)
         try output.end(report)
         guard report.verdict == "restored", report.isSettled else { throw Failure.findings }
-    }
-
-    /// Writes the code of the generation that has just been sealed: the newest.
-    private static func vouch(for store: String, _ key: SealKey) throws {
-        let location = try StoreLocation(store)
-        guard let number = try location.numbers().last else { return }
-        try SealCode.write(of: location.path(of: number), key: key)
     }
 
     private func run(_ options: HandoverRun.Options) throws -> HandoverReport {

@@ -92,8 +92,7 @@ struct ImportVerb: ParsableCommand {
         let key = try keys.read()
         let target = try OutputStore(path: store, force: force)
         let snapshot = try Progress.during("importing \(image ?? meta[0])") { try readMachine() }
-        let receipt = try target.write(snapshot)
-        if let key { try SealCode.write(of: target.path, key: key) }
+        let receipt = try target.write(snapshot, key: key)
         try output.record([
             ("file", .text(target.path)), ("generation", Cell(receipt.generation)),
             ("root", .text(receipt.root.description)), ("units", Cell(snapshot.units.count)),

@@ -39,13 +39,15 @@ struct MigrateVerb: ParsableCommand {
         for (path, out) in pairs {
             let outcome: Migrator.Outcome
             do throws(StoreError) {
-                outcome = try Migrator.migrate(path, to: out, parents: parents)
+                outcome = try Migrator.migrate(path, to: out, parents: parents) { (whole) throws(StoreError) in
+                    if let key { try SealCode.write(of: whole, named: out, key: key) }
+                }
             } catch {
                 try stream.finish()
                 throw Failure(error, about: path)
             }
             if let old = outcome.oldSeal, let new = outcome.newSeal { parents[old.root] = new.root }
-            if let key, !outcome.isCurrent, outcome.newSeal != nil { try SealCode.write(of: out, key: key) }
+            if let note = outcome.journal.note { Talk.say("\(path): \(note)") }
             try stream.row([
                 Cell(outcome.number), .text(outcome.isCurrent ? "current" : "migrated"), Cell(outcome.from),
                 Cell(outcome.to), Cell(outcome.oldSeal?.root.description), Cell(outcome.newSeal?.root.description),
@@ -71,11 +73,14 @@ struct MigrateVerb: ParsableCommand {
         } catch {
             throw Failure(error, about: input.store)
         }
-        guard mkdir(to, 0o777) == 0 || errno == EEXIST else {
-            throw Failure(.inputOutput, "\(to): \(systemMessage(errno)); expected a directory to write to")
-        }
         let target: StoreLocation
-        do throws(StoreError) { target = try StoreLocation(to) } catch { throw Failure(error, about: to) }
+        do throws(StoreError) {
+            _ = try StoreLocation.makeDirectory(to)
+            target = try StoreLocation(to)
+        } catch {
+            guard case .io(_, _, let number) = error else { throw Failure(error, about: to) }
+            throw Failure(.inputOutput, "\(to): \(systemMessage(number)); expected a directory to write to")
+        }
         guard target.isDirectory else {
             throw Failure(.badInput, "\(to): found a file; expected a directory for the generations of \(input.store)")
         }

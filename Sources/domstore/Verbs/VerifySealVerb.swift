@@ -11,6 +11,10 @@ struct VerifySealVerb: ParsableCommand {
             for every byte of it: whoever has no key cannot make one. --sha256 prints the digest of the file, to be kept \
             elsewhere. With --expect-seal, a file that silently went back in time is noticed too. \
             Exit code 1 when anything differs; what differs is said on standard error.
+
+            A handover that died right after its seal leaves a seal without a code, which --key refuses. With --make-code \
+            the code is made now, for the seal that --expect-seal names, if nothing of the file is wrong: only do so when \
+            you know that the file has been in no other hands since. A code that is there is never replaced.
             """)
 
     @OptionGroup var input: StoreArguments
@@ -20,10 +24,19 @@ struct VerifySealVerb: ParsableCommand {
 
     @OptionGroup var keys: KeyOptions
 
+    @Flag(help: "Make the code that is missing, by --key, of the seal that --expect-seal names.")
+    var makeCode = false
+
     @Flag(help: "Print the SHA-256 of the whole file, too.")
     var sha256 = false
 
     @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        guard !makeCode || (keys.key != nil && expectSeal != nil) else {
+            throw ValidationError("--make-code needs --key, and --expect-seal: which seal is vouched for must be said.")
+        }
+    }
 
     func run() throws {
         let key = try keys.read()
@@ -42,8 +55,14 @@ struct VerifySealVerb: ParsableCommand {
         if sha256 { fields.append(("sha256", .text(reader.withFileBytes { FileDigest(of: $0) }.description))) }
         var refusal: SealCodeError?
         if let key {
-            do throws(SealCodeError) { try SealCode.verify(reader, key: key) } catch { refusal = error }
-            fields.append(("code", .text(refusal == nil ? "good" : "refused")))
+            let isMade = makeCode && !isOther && defects.isEmpty
+            do throws(SealCodeError) {
+                if isMade, let expectSeal { try SealCode.make(of: reader, expecting: expectSeal, key: key) }
+                try SealCode.verify(reader, key: key)
+            } catch {
+                refusal = error
+            }
+            fields.append(("code", .text(refusal != nil ? "refused" : isMade ? "made" : "good")))
             fields.append(("key", .text(key.identifier)))
         }
         try output.record(fields)
