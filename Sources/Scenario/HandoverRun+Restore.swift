@@ -26,6 +26,9 @@ extension HandoverRun {
         /// Asked before anything of the generation is believed, with the very bytes that are used; an error ends the
         /// restore.
         public var authenticate: ((borrowing GenerationReader) throws -> Void)?
+        /// Told what was found beside each generation that is read: the one to start from, and those that an earlier
+        /// attempt left.
+        public var found: (GenerationHeader) -> Void = { _ in }
         /// Nothing but the store: a restore without memory.
         public init(store: String) { self.store = store }
     }
@@ -42,6 +45,7 @@ extension HandoverRun {
         case .failure(let refusal): return run.report.refused(refusal)
         }
         let reader = try GenerationReader(path: source.path)
+        request.found(reader.header)
         try request.authenticate?(reader)
         let number = reader.header.number
         run.report.generation = number
@@ -56,7 +60,7 @@ extension HandoverRun {
             return run.report.refused(error)
         }
         guard let machine else { return try run.reconstruct(checked) }
-        let evidence = try evidence(after: number, in: location)
+        let evidence = try evidence(after: number, in: location, request.found)
         // What the devices reach now, before this engine touches anything: it must stay so.
         let witness = DMAWitness(machine, pagesPerDevice: options.pagesPerDevice)
         guard request.record else {
@@ -82,13 +86,16 @@ extension HandoverRun {
     }
 
     /// What the open generations after `number` announce: they are what dead engines left.
-    private static func evidence(after number: UInt64, in location: StoreLocation) throws -> ReplaceEvidence {
+    private static func evidence(
+        after number: UInt64, in location: StoreLocation, _ found: (GenerationHeader) -> Void
+    ) throws -> ReplaceEvidence {
         var events: [Event] = []
         for later in try location.numbers() where later > number {
             guard let reader = try? GenerationReader(path: location.path(of: later)),
-                reader.header.parent?.number == number, let found = try? reader.events()
+                reader.header.parent?.number == number, let told = try? reader.events()
             else { continue }
-            events += found
+            found(reader.header)
+            events += told
         }
         return ReplaceEvidence(events)
     }

@@ -11,6 +11,14 @@ import Testing
         #expect(folder.names == [])
     }
 
+    @Test(arguments: [InspectionTests.Journal.stray, .rolledBack])
+    func `a hot journal is named`(journal: InspectionTests.Journal) throws {
+        let folder = try InspectionTests.folder(journal)
+        defer { chmod(folder.path, 0o755) }
+        let run = try Binary.run(["migrate", folder["1.domstore"], "--to", folder["out"]])
+        #expect(run.status == 0 && run.errors.contains("1.domstore: found a hot journal"), "\(run.errors)")
+    }
+
     @Test func `of a directory every generation is told`() throws {
         let folder = try ScratchFolder()
         try FileManager.default.createDirectory(atPath: folder["in"], withIntermediateDirectories: false)

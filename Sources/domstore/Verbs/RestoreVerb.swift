@@ -95,6 +95,7 @@ struct RestoreVerb: ParsableCommand {
         request.description = meta
         request.record = record != nil
         request.expected = expectSeal
+        request.found = { if let note = $0.journal.note { Talk.say("\($0.path): \(note)") } }
         if let key { request.authenticate = { try SealCode.verify($0, key: key) } }
         let report: HandoverReport
         do {
