@@ -260,6 +260,17 @@ struct MigrationTests {
         #expect(try Self.defects(folder["out"]) == [])
     }
 
+    private static let tracedFolder = ProcessInfo.processInfo.environment["DOMSTORE_TRACED_FOLDER"]
+
+    @Test("For SyncOrderTests, which run it by itself under strace", .enabled(if: tracedFolder != nil))
+    func traced() throws {
+        let folder = try #require(Self.tracedFolder)
+        let outcome = try Migrator.migrate(
+            GoldenStoreTests.path, to: folder + "/2.domstore", migrations: Self.both)
+        print("migrated to version \(outcome.to)")
+        fflush(nil)
+    }
+
     @Test("The numbers of the first version's tables are those that go into checksums")
     func numbers() throws {
         let first = try #require(Migrations.all.first)
