@@ -10,6 +10,8 @@ enum Target: String, CaseIterable {
     case metadata
     /// A file of areas.
     case areas
+    /// A generation file, changed.
+    case store
 
     func run(_ input: UnsafeRawBufferPointer) {
         switch self {
@@ -17,6 +19,7 @@ enum Target: String, CaseIterable {
         case .core: CoreTarget.run(input)
         case .metadata: MetadataTarget.run(input)
         case .areas: AreaTarget.run(input)
+        case .store: StoreTarget.run(input)
         }
     }
 }
