@@ -15,6 +15,13 @@ struct FaultTests {
         /// The operation went on to its end, as it may when the call was not needed.
         var unneeded = 0
         var judged = Judge.Tally()
+
+        mutating func add(_ other: Tally) {
+            runs += other.runs
+            told += other.told
+            unneeded += other.unneeded
+            judged.add(other.judged)
+        }
     }
 
     private static func faults(_ recording: Recording, seed: UInt64) -> [Fault] {
@@ -42,15 +49,22 @@ struct FaultTests {
     }
 
     @Test("An error at any call leaves exactly old or new and is told; what is told to have succeeded is durable")
-    func everyCall() throws {
+    func everyCall() async throws {
         let seed = CrashSizes.seed
-        var tally = Tally()
-        for operation in Operation.all {
-            let recording = try Recording(operation)
-            let judge = try Judge(recording.views)
-            for fault in Self.faults(recording, seed: seed) {
-                try Self.run(operation, fault, judge, end: recording.views.count - 1, seed: seed, &tally)
+        // Side by side: it is the longest of the suites.
+        let tally = try await withThrowingTaskGroup(of: Tally.self) { group in
+            for operation in Operation.all {
+                group.addTask {
+                    let recording = try Recording(operation)
+                    let judge = try Judge(recording.views)
+                    var tally = Tally()
+                    for fault in Self.faults(recording, seed: seed) {
+                        try Self.run(operation, fault, judge, end: recording.views.count - 1, seed: seed, &tally)
+                    }
+                    return tally
+                }
             }
+            return try await group.reduce(into: Tally()) { $0.add($1) }
         }
         print(
             """
