@@ -114,14 +114,16 @@ enum ExampleRows {
     }
 
     private static func copyAreas(_ row: RowReader, to writer: TableWriter) throws {
-        var areas: [AreaRecord] = []
+        let room = UnsafeMutableBufferPointer<AreaRecord>.allocate(capacity: AreaChunk.maximumAreas)
+        defer { room.deallocate() }
+        var sink = AreaSink(room)
         var damage: [String] = []
-        try AreaChunk.read(from: row, into: &areas) { damage.append($0) }
+        try AreaChunk.read(from: row, into: &sink) { damage.append($0) }
         guard damage.isEmpty else { throw Mismatch(damage.joined(separator: "; ")) }
         let buffer = UnsafeMutableRawBufferPointer.allocate(
             byteCount: AreaChunk.areasPerRow * AreaChunk.recordBytes, alignment: 8)
         defer { buffer.deallocate() }
-        try areas.withUnsafeBufferPointer { try AreaChunk.write($0, to: writer, buffer: buffer) }
+        try AreaChunk.write(UnsafeBufferPointer(rebasing: room[..<sink.count]), to: writer, buffer: buffer)
     }
 
     private static func copyPages(_ row: RowReader, to writer: TableWriter) throws {

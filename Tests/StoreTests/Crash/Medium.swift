@@ -107,7 +107,7 @@ struct Medium {
             bytes.removeLast(known - count)
         } else {
             let filler = random.chance(0.5) ? 0 : UInt8(truncatingIfNeeded: random.next())
-            bytes.append(contentsOf: repeatElement(filler, count: count - known))
+            bytes += [UInt8](repeating: filler, count: count - known)
         }
         for (sector, versions) in file.sectors.sorted(by: { $0.key < $1.key }) {
             guard random.chance(share) else { continue }
@@ -115,9 +115,20 @@ struct Medium {
             let start = sector * Self.sectorBytes
             guard start < bytes.count else { continue }
             let end = min(start + version.count, bytes.count)
-            bytes.replaceSubrange(start..<end, with: version[..<(end - start)])
+            Self.put(version[..<(end - start)], into: &bytes, at: start)
         }
         return .init(bytes: bytes, mode: mode)
+    }
+
+    /// Puts `bytes` over those that are there; in one piece, for debug builds replace a range byte by byte.
+    private static func put(_ bytes: ArraySlice<UInt8>, into array: inout [UInt8], at offset: Int) {
+        precondition(offset + bytes.count <= array.count)
+        array.withUnsafeMutableBytes { to in
+            bytes.withUnsafeBytes { from in
+                guard let to = to.baseAddress, let start = from.baseAddress else { return }
+                memcpy(to + offset, start, from.count)
+            }
+        }
     }
 
     private mutating func change(_ change: [(name: String, inode: Int?)]) {
@@ -130,7 +141,7 @@ struct Medium {
         if count <= now {
             files[inode].now.removeLast(now - count)
         } else {
-            files[inode].now.append(contentsOf: repeatElement(0, count: count - now))
+            files[inode].now += [UInt8](repeating: 0, count: count - now)
         }
     }
 
@@ -141,7 +152,7 @@ struct Medium {
             resize(inode, to: end)
             files[inode].sizes.append(end)
         }
-        files[inode].now.replaceSubrange(offset..<end, with: bytes)
+        Self.put(bytes, into: &files[inode].now, at: offset)
         for sector in offset / Self.sectorBytes...(end - 1) / Self.sectorBytes {
             let start = sector * Self.sectorBytes
             let version = Array(files[inode].now[start..<min(start + Self.sectorBytes, files[inode].now.count)])
@@ -154,13 +165,13 @@ struct Medium {
         if files[inode].durable.count > count {
             files[inode].durable.removeLast(files[inode].durable.count - count)
         } else {
-            files[inode].durable.append(contentsOf: repeatElement(0, count: count - files[inode].durable.count))
+            files[inode].durable += [UInt8](repeating: 0, count: count - files[inode].durable.count)
         }
         for (sector, versions) in files[inode].sectors {
             let start = sector * Self.sectorBytes
             guard start < count, let version = versions.last else { continue }
             let end = min(start + version.count, count)
-            files[inode].durable.replaceSubrange(start..<end, with: version[..<(end - start)])
+            Self.put(version[..<(end - start)], into: &files[inode].durable, at: start)
         }
         files[inode].durableMode = files[inode].mode
         files[inode].sectors.removeAll(keepingCapacity: true)

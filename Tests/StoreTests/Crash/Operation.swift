@@ -108,8 +108,8 @@ struct Operation: Sendable, CustomStringConvertible {
     static let append = Operation("append") { store, steps in
         let writer = try opened(store, 1..<25)
         steps.begin()
-        try append(20, from: 25, to: writer, &steps)
-        try writer.append((45..<131).map { event($0) })
+        try append(6, from: 25, to: writer, &steps)
+        try writer.append((31..<131).map { event($0) })
         steps.success { $0.generations[0].events.count == 130 }
     }
 
