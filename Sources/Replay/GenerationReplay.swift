@@ -88,10 +88,10 @@ public enum GenerationReplay {
         machine.setNonce(checked.seal.nonce?.bytes)
         var announced: [Event] = []
         for earlier in try numbers(in: location) where earlier > parent.number && earlier < number {
-            let (header, events) = try read(earlier, in: location) { reader throws(StoreError) in
-                (reader.header, try reader.events())
-            }
-            guard header.parent == parent, !events.isEmpty else { continue }
+            // As the restore did: what cannot be read, or is empty, told it nothing.
+            guard let reader = try? GenerationReader(path: location.path(of: earlier)),
+                reader.header.parent == parent, let events = try? reader.events(), !events.isEmpty
+            else { continue }
             var dead = try EventReplay(
                 from: .handedOver(snapshot, machine, ReplaceEvidence(announced)), events: events)
             try dead.run()
