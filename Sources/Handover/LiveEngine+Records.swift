@@ -53,16 +53,19 @@ extension LiveEngine {
     }
 
     /// What replay needs beside the records: clock, random state, number of the last event and of the last object, and of
-    /// the devices what their records do not say.
-    borrowing func stateRecords() -> [EngineStateRecord] {
+    /// the devices what their records do not say, unless that is told already.
+    borrowing func stateRecords(areDevicesTold: Bool = false) -> [EngineStateRecord] {
         func record(_ name: String, _ value: UInt64) -> EngineStateRecord {
             EngineStateRecord(name: name, bytes: withUnsafeBytes(of: value.bigEndian) { Array($0) })
         }
-        return [
-            record("clock", timeNanoseconds),
-            EngineStateRecord(name: DeviceTraits.rowName, bytes: DeviceTraits.bytes(of: devices)),
-            record("last-id", UInt64(lastObjectID)), record("random", random.state), record("sequence", lastSequence),
-        ]
+        var records = [record("clock", timeNanoseconds)]
+        if !areDevicesTold {
+            records.append(EngineStateRecord(name: DeviceTraits.rowName, bytes: DeviceTraits.bytes(of: devices)))
+        }
+        records.append(record("last-id", UInt64(lastObjectID)))
+        records.append(record("random", random.state))
+        records.append(record("sequence", lastSequence))
+        return records
     }
 }
 

@@ -32,7 +32,9 @@ struct RecorderPass {
         recordDevices(engine, cleared)
         recordDomains(engine)
         recordObjects(engine)
-        for record in engine.stateRecords()
+        let areDevicesTold = !isFull && keys.busMasterChanges == engine.machine.busMasterChanges
+        keys.busMasterChanges = engine.machine.busMasterChanges
+        for record in engine.stateRecords(areDevicesTold: areDevicesTold)
         where keys.engineState.updateValue(record.bytes, forKey: record.name) != record.bytes {
             changes.records.engineState.append(record)
         }
@@ -92,7 +94,7 @@ struct RecorderPass {
             let isBlocked =
                 cleared?.contains(requester) ?? (isCarrying && !isPreserved && engine.isBlockable(device.group))
             if isBlocked { keys.blocked.insert(requester) } else { keys.blocked.remove(requester) }
-            for key in Set(now).union(removed[requester] ?? []) {
+            for key in Set(now + (removed[requester] ?? [])) {
                 let record = engine.attachment(requester, pasid: key.pasid).map {
                     AttachmentRecord($0, blocked: isBlocked ? blockedDomain : nil)
                 }

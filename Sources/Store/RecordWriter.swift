@@ -5,6 +5,9 @@ import Snapshot
 /// Every table's writer over one connection, prepared once, with the manifest of what has been written.
 final class RecordWriter {
     private let tables: [TableWriter]
+    /// Of every transaction: prepared too, for parsing them is a good part of a small one.
+    private let beginning: Statement
+    private let commitment: Statement
     /// Where chunks are encoded: one row of areas, or one directory.
     private let buffer: UnsafeMutableRawBufferPointer
     /// Engine time of the newest event written, the running transaction included.
@@ -21,6 +24,10 @@ final class RecordWriter {
         var tables: [TableWriter] = []
         for table in RecordTable.allCases { tables.append(try TableWriter(table, connection, isLive: isLive)) }
         self.tables = tables
+        do {
+            beginning = try connection.prepare("BEGIN IMMEDIATE", persistent: true)
+            commitment = try connection.prepare("COMMIT", persistent: true)
+        } catch { throw StoreError(error) }
         buffer = .allocate(
             byteCount: max(
                 AreaChunk.areasPerRow * AreaChunk.recordBytes, PageChunk.pagesPerRow * PageChunk.directoryBytes),
@@ -38,7 +45,14 @@ final class RecordWriter {
         return manifest
     }
 
-    func commit() {
+    /// Begins a transaction, which ends with ``commit()`` or, when anything fails, with a ROLLBACK and ``rollBack()``.
+    func begin() throws(StoreError) {
+        do { try beginning.run() } catch { throw StoreError(error) }
+    }
+
+    /// Commits: what was written counts from now on.
+    func commit() throws(StoreError) {
+        do { try commitment.run() } catch { throw StoreError(error) }
         changedRows = RecordTable.manifested.reduce(0) { $0 + self[$1].changedRows }
         for table in tables { table.commit() }
         areaRows.commit()
@@ -47,6 +61,7 @@ final class RecordWriter {
         committedTime = newestTime
     }
 
+    /// What was written since the last commit does not count.
     func rollBack() {
         for table in tables { table.rollBack() }
         areaRows.rollBack()

@@ -62,8 +62,7 @@ final class WritableFile {
             try records.write([GenerationRow(number: number, origin: origin, parent: parent)])
             try records.write(Feature.known.map(FeatureRow.init))
             beforeCommit()
-            try execute("COMMIT")
-            records.commit()
+            try records.commit()
             if durability == .everyCommit { try self.path.syncDirectory() }
         } catch {
             close()
@@ -81,11 +80,10 @@ final class WritableFile {
     ) throws(StoreError) -> R {
         guard let records else { throw .closed(number: number) }
         do throws(StoreError) {
-            try execute("BEGIN IMMEDIATE")
+            try records.begin()
             let result = try body(records)
             beforeCommit()
-            try execute("COMMIT")
-            records.commit()
+            try records.commit()
             return result
         } catch {
             records.rollBack()

@@ -11,8 +11,10 @@ struct Binary {
         var lines: [String] { output.split(separator: "\n").map(String.init) }
     }
 
-    /// Next to the test runner, where the package manager puts every product.
+    /// What `DOMSTORE_PROGRAM` names, as another build of the program; else next to the test runner, where the package
+    /// manager puts every product.
     static let path: String = {
+        if let named = getenv("DOMSTORE_PROGRAM") { return String(cString: named) }
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
         let own = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -15,13 +15,18 @@ package struct EngineChanges: Sendable {
 
     /// Adds what was changed later.
     package mutating func formUnion(_ later: EngineChanges) {
-        groups.formUnion(later.groups)
-        backings.formUnion(later.backings)
-        ioases.formUnion(later.ioases)
-        hwpts.formUnion(later.hwpts)
-        domains.formUnion(later.domains)
-        sessions.formUnion(later.sessions)
-        attachments.formUnion(later.attachments)
+        Self.add(later.groups, to: &groups)
+        Self.add(later.backings, to: &backings)
+        Self.add(later.ioases, to: &ioases)
+        Self.add(later.hwpts, to: &hwpts)
+        Self.add(later.domains, to: &domains)
+        Self.add(later.sessions, to: &sessions)
+        Self.add(later.attachments, to: &attachments)
+    }
+
+    /// The usual case, nothing being there yet, costs nothing.
+    private static func add<Key>(_ later: Set<Key>, to keys: inout Set<Key>) {
+        if keys.isEmpty { keys = later } else { keys.formUnion(later) }
     }
 }
 

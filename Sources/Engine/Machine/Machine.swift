@@ -18,6 +18,9 @@ public final class Machine {
     public let units: [UnitHardware]
     /// Sorted by requester id.
     public private(set) var devices: [MachineDevice]
+    /// Counts the changes of bus mastering, the only thing of a device that ever changes: as long as it stands still, so do
+    /// the devices.
+    package private(set) var busMasterChanges: UInt64 = 0
     /// Sorted by group, then range.
     public let reservedRegions: [ReservedRegion]
 
@@ -92,6 +95,7 @@ public final class Machine {
     public func setBusMaster(_ enabled: Bool, of requester: RequesterID) {
         guard let index = deviceTable.index(of: requester) else { return }
         devices[index].busMaster = enabled
+        busMasterChanges &+= 1
         deviceTable.set(requester, caches: enabled ? units[unitOfDevice[index]].caches : nil)
     }
 

@@ -23,7 +23,7 @@ struct CrashSizes {
 
     static let current: CrashSizes =
         switch ProcessInfo.processInfo.environment["DOMSTORE_CRASH"] {
-        case "ci": CrashSizes(recoveryStride: 40, torn: 5_000, powerCuts: 1_000, faultStride: 3, flips: 1_000)
+        case "ci": CrashSizes(recoveryStride: 40, torn: 5_000, powerCuts: 1_000, flips: 1_000)
         case "soak":
             CrashSizes(
                 everySector: true, recoveryStride: 1, torn: 1_000_000, tornRecovery: 20_000, powerCuts: 20_000,
