@@ -12,6 +12,8 @@ import PackageDescription
 ///     swift run -c release --package-path Sources/Benchmarks domstore-bench --filter map --rounds 21 --json
 ///     swift run -c release --package-path Sources/Benchmarks domstore-bench --instructions
 ///
+/// The flattened device tree beside the store is libfdt's: on Debian the package `libfdt-dev`.
+///
 /// `--instructions` counts instructions instead of time, one process a side, under valgrind. By hand (`strip -g` because
 /// valgrind 3.19 does not read the debug information that this compiler writes):
 ///
@@ -35,7 +37,9 @@ let package = Package(
         // Plain -O2: the build's own -fno-omit-frame-pointer, which costs C a register, is taken back.
         .target(
             name: "CReference", path: "Benchmarks/CReference",
-            cSettings: [.unsafeFlags(["-O2", "-Xclang", "-mframe-pointer=none", "-Wall", "-Wextra"])]),
+            cSettings: [.unsafeFlags(["-O2", "-Xclang", "-mframe-pointer=none", "-Wall", "-Wextra"])],
+            // Of Debian's libfdt-dev.
+            linkerSettings: [.linkedLibrary("fdt")]),
         .target(name: "Measurement", path: "Benchmarks/Measurement"),
         .target(
             name: "PageTableBenchmarks",

@@ -134,6 +134,20 @@ static uint8_t *put_pages(uint8_t *to, const struct ref_page_set *set) {
     return to;
 }
 
+int ref_file_replace(
+    const char *path, const char *temporary, const char *directory, const uint8_t *bytes, size_t count) {
+    int error = 0, file = open(temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    if (file < 0) error = errno;
+    if (error == 0) error = ref_bare_write(file, bytes, count);
+    if (file >= 0) close(file);
+    if (error == 0 && rename(temporary, path) != 0) error = errno;
+    if (error != 0) return error;
+    int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0 || fsync(folder) != 0) error = errno;
+    if (folder >= 0) close(folder);
+    return error;
+}
+
 int ref_flat_write(const char *path, const char *temporary, const char *directory, const struct ref_state *state) {
     size_t room = state->row_count * (HEAD_BYTES + REF_ROW_WORDS * 8 + 8)
         + state->area_count * (AREA_BYTES + HEAD_BYTES + 8);
@@ -153,16 +167,8 @@ int ref_flat_write(const char *path, const char *temporary, const char *director
     }
     to = put_areas(to, state);
     for (size_t index = 0; index < state->set_count; index++) to = put_pages(to, state->sets + index);
-    int error = 0, file = open(temporary, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-    if (file < 0) error = errno;
-    if (error == 0) error = ref_bare_write(file, buffer, (size_t)(to - buffer));
+    int error = ref_file_replace(path, temporary, directory, buffer, (size_t)(to - buffer));
     free(buffer);
-    if (file >= 0) close(file);
-    if (error == 0 && rename(temporary, path) != 0) error = errno;
-    if (error != 0) return error;
-    int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0 || fsync(folder) != 0) error = errno;
-    if (folder >= 0) close(folder);
     return error;
 }
 
@@ -207,23 +213,52 @@ void ref_keep_memory(void) {
     mallopt(M_TRIM_THRESHOLD, INT32_MAX);
 }
 
-uint64_t ref_flat_load(const char *path, const struct ref_state *counts) {
+uint8_t *ref_file_read(const char *path, size_t *size) {
     int file = open(path, O_RDONLY | O_CLOEXEC);
     struct stat status;
-    if (file < 0 || fstat(file, &status) != 0) return 0;
-    size_t size = (size_t)status.st_size, done = 0, pages = 0;
-    for (size_t index = 0; index < counts->set_count; index++) pages += counts->sets[index].count;
-    uint8_t *buffer = malloc(size);
-    struct ref_loaded loaded = {
-        .rows = malloc(counts->row_count * REF_ROW_WORDS * 8), .areas = malloc(counts->area_count * sizeof(struct ref_area)),
-        .pages = malloc(pages * sizeof(struct ref_page)), .bytes = malloc(size)};
-    while (buffer != NULL && done < size) {
-        ssize_t got = pread(file, buffer + done, size - done, (off_t)done);
-        if (got <= 0) break;
+    if (file < 0) return NULL;
+    uint8_t *buffer = fstat(file, &status) == 0 ? malloc((size_t)status.st_size) : NULL;
+    *size = buffer == NULL ? 0 : (size_t)status.st_size;
+    for (size_t done = 0; done < *size;) {
+        ssize_t got = pread(file, buffer + done, *size - done, (off_t)done);
+        if (got <= 0) {
+            free(buffer);
+            buffer = NULL;
+            break;
+        }
         done += (size_t)got;
     }
-    bool sound = done == size && loaded.rows != NULL && loaded.areas != NULL && loaded.pages != NULL
-        && loaded.bytes != NULL;
+    close(file);
+    return buffer;
+}
+
+struct ref_loaded ref_make_loaded(const struct ref_state *counts, size_t pages, size_t bytes) {
+    return (struct ref_loaded){
+        .rows = malloc(counts->row_count * REF_ROW_WORDS * 8), .areas = malloc(counts->area_count * sizeof(struct ref_area)),
+        .pages = malloc(pages * sizeof(struct ref_page)), .bytes = malloc(bytes)};
+}
+
+bool ref_is_loaded(const struct ref_loaded *loaded) {
+    return loaded->rows != NULL && loaded->areas != NULL && loaded->pages != NULL && loaded->bytes != NULL;
+}
+
+uint64_t ref_end_loaded(struct ref_loaded *loaded, bool sound) {
+    // Somebody looks at what was decoded: without this the compiler leaves out every store, and the memory they go to.
+    __asm__ volatile("" : : "r"(loaded) : "memory");
+    uint64_t sum = sound ? loaded->row_count + loaded->area_count + loaded->page_count : 0;
+    free(loaded->rows);
+    free(loaded->areas);
+    free(loaded->pages);
+    free(loaded->bytes);
+    return sum;
+}
+
+uint64_t ref_flat_load(const char *path, const struct ref_state *counts) {
+    size_t size = 0, pages = 0;
+    uint8_t *buffer = ref_file_read(path, &size);
+    for (size_t index = 0; index < counts->set_count; index++) pages += counts->sets[index].count;
+    struct ref_loaded loaded = ref_make_loaded(counts, pages, size);
+    bool sound = buffer != NULL && ref_is_loaded(&loaded);
     for (size_t place = 0; sound && place < size;) {
         const uint8_t *chunk = buffer + place;
         uint32_t first = get32(chunk), bytes = get32(chunk + 8);
@@ -232,12 +267,7 @@ uint64_t ref_flat_load(const char *path, const struct ref_state *counts) {
             && take(chunk, first >> 24, first & 0xffffff, bytes, &loaded);
         place += whole + 8;
     }
-    uint64_t sum = sound ? loaded.row_count + loaded.area_count + loaded.page_count : 0;
-    free(loaded.rows);
-    free(loaded.areas);
-    free(loaded.pages);
-    free(loaded.bytes);
+    uint64_t sum = ref_end_loaded(&loaded, sound);
     free(buffer);
-    close(file);
     return sum;
 }

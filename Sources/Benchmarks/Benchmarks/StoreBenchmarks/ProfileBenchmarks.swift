@@ -28,6 +28,32 @@ extension Benchmark {
             })
     }
 
+    /// The seal of profile X beside the same records as a flattened device tree.
+    public static func sealTree() throws -> Benchmark {
+        let ground = try ProfileGround(.x)
+        return Benchmark(
+            name: "seal-fdt",
+            summary:
+                "\(StoreProfile.x.summary): seal, nothing pre-copied, beside libfdt's sequential write of the same "
+                + "records, a node each, + fdatasync + rename", goal: 0.12, clock: .wall,
+            subject: Side(
+                label: "seal", operations: 1, prepare: { try ground.prepareSeal() }, run: { _ in try ground.seal() }),
+            reference: Side(label: "fdt", operations: 1, run: { _ in try ground.writeTree() }),
+            facts: { ["\(ground.recordCount) records, \(ground.fileBytes) bytes; tree \(ground.treeBytes) bytes"] })
+    }
+
+    /// The load of a sealed profile X beside a full read of the flattened device tree.
+    public static func loadTree() throws -> Benchmark {
+        let ground = try ProfileGround(.x)
+        return Benchmark(
+            name: "load-fdt",
+            summary:
+                "\(StoreProfile.x.summary): open, verify and decode, beside libfdt's read of every node and property",
+            goal: 0.03, clock: .wall,
+            subject: Side(label: "load", operations: 1, run: { _ in try ground.load() }),
+            reference: Side(label: "fdt", operations: 1, run: { _ in try ground.loadTree() }))
+    }
+
     /// Profile X, sealed whole.
     public static func sealLargest() throws -> Benchmark { try sealProfile(.x, name: "seal-x") }
     /// Profile X, loaded.

@@ -15,6 +15,7 @@ final class ProfileGround {
 
     private var generation: String { "\(directory)/1.domstore" }
     private var flatFile: String { "\(directory)/flat" }
+    private var treeFile: String { "\(directory)/tree" }
 
     /// In `TMPDIR`, or in /var/tmp, which is a disk where /tmp is memory. Both files are there, whole.
     init(_ profile: StoreProfile) throws {
@@ -30,7 +31,9 @@ final class ProfileGround {
     }
 
     deinit {
-        for name in [generation, "\(generation)-journal", flatFile, "\(flatFile).new"] { unlink(name) }
+        for name in [generation, "\(generation)-journal", flatFile, "\(flatFile).new", treeFile, "\(treeFile).new"] {
+            unlink(name)
+        }
         rmdir(directory)
     }
 
@@ -42,6 +45,9 @@ final class ProfileGround {
 
     /// Size of the flat file in bytes.
     var flatBytes: Int { size(flatFile) }
+
+    /// Size of the flattened device tree in bytes.
+    var treeBytes: Int { size(treeFile) }
 
     private func size(_ path: String) -> Int {
         var status = stat()
@@ -83,5 +89,20 @@ final class ProfileGround {
     func loadFlat() -> UInt64 {
         var state = flat.state
         return ref_flat_load(flatFile, &state)
+    }
+
+    /// The same records as a flattened device tree, written as the flat file is.
+    func writeTree() throws -> UInt64 {
+        var state = flat.state
+        let error = ref_fdt_write(treeFile, "\(treeFile).new", directory, &state)
+        guard error == 0 else { throw StoreError.io(operation: "write", path: treeFile, errno: error) }
+        return UInt64(recordCount)
+    }
+
+    /// Reads the flattened device tree, every node and property.
+    func loadTree() throws -> UInt64 {
+        if treeBytes == 0 { _ = try writeTree() }
+        var state = flat.state
+        return ref_fdt_load(treeFile, &state)
     }
 }

@@ -23,6 +23,8 @@ struct Catalogue {
                 Catalogue(name: "seal-x") { try .sealLargest() },
                 Catalogue(name: "load-x") { try .loadLargest() },
                 Catalogue(name: "load-hostile") { try .loadHostile() },
+                Catalogue(name: "seal-fdt") { try .sealTree() },
+                Catalogue(name: "load-fdt") { try .loadTree() },
                 Catalogue(name: "blackout-1pct") { try .blackout(dirtyPercent: 1) },
                 Catalogue(name: "blackout-idle") { try .blackout(dirtyPercent: 0) },
             ]

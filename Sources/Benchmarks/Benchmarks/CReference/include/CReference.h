@@ -209,6 +209,20 @@ struct ref_loaded {
     size_t byte_count;
 };
 
+// Writes a file whole: `temporary`, fdatasync, renamed to `path`, fsync of `directory`. 0 or an error number.
+int ref_file_replace(const char *_Nonnull path, const char *_Nonnull temporary, const char *_Nonnull directory,
+                     const uint8_t *_Nonnull bytes, size_t count);
+
+// Reads the file at `path` whole into memory of malloc; NULL when that fails.
+uint8_t *_Nullable ref_file_read(const char *_Nonnull path, size_t *_Nonnull size);
+
+// Memory for what `counts` says, `pages` pages, and runs of at most `bytes` bytes.
+struct ref_loaded ref_make_loaded(const struct ref_state *_Nonnull counts, size_t pages, size_t bytes);
+bool ref_is_loaded(const struct ref_loaded *_Nonnull loaded);
+
+// Frees it all; the number of records, 0 when they are not sound.
+uint64_t ref_end_loaded(struct ref_loaded *_Nonnull loaded, bool sound);
+
 // XXH64 with seed 0.
 uint64_t ref_digest(const uint8_t *_Nonnull bytes, size_t count);
 
@@ -223,6 +237,11 @@ void ref_keep_memory(void);
 // Reads the file at `path`, checks and decodes it all; `counts` says how much there is. The number of records, 0 when one is
 // not as it was written.
 uint64_t ref_flat_load(const char *_Nonnull path, const struct ref_state *_Nonnull counts);
+
+// As `ref_flat_write` and `ref_flat_load`, of a flattened device tree by libfdt: a node for each record, a property for each
+// of its fields.
+int ref_fdt_write(const char *_Nonnull path, const char *_Nonnull temporary, const char *_Nonnull directory, const struct ref_state *_Nonnull state);
+uint64_t ref_fdt_load(const char *_Nonnull path, const struct ref_state *_Nonnull counts);
 
 // How often this process has called fsync or fdatasync, libraries included: the program defines both itself.
 uint64_t ref_sync_count(void);
