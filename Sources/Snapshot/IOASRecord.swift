@@ -53,19 +53,21 @@ public struct IOASRecord: Sendable, Hashable {
 }
 
 /// One area of an IOAS: a range of IOVAs mapped to consecutive bytes of one backing.
+///
+/// There are as many as a million of them: the order of the fields leaves no gaps between them.
 public struct AreaRecord: Sendable, Hashable {
-    /// First part of the key; the first IOVA is the second.
-    public var ioas: IOASID
     /// Whole pages.
     public var range: IOVARange
-    /// What the range is mapped to.
-    public var backing: BackingID
     /// Offset of the first byte in the backing, a multiple of 4 KiB.
     public var offset: UInt64
-    /// What the tables grant over the whole range.
-    public var protection: Protection
+    /// First part of the key; the first IOVA is the second.
+    public var ioas: IOASID
+    /// What the range is mapped to.
+    public var backing: BackingID
     /// No flags are defined yet; always 0.
     public var flags: UInt16
+    /// What the tables grant over the whole range.
+    public var protection: Protection
     /// All as given; nothing is checked.
     public init(
         ioas: IOASID, range: IOVARange, backing: BackingID, offset: UInt64, protection: Protection, flags: UInt16 = 0

@@ -15,6 +15,14 @@ public struct PageSet: Sendable, Hashable {
         public var start: UInt32
         /// One past the last byte of its runs.
         public var end: UInt32
+
+        /// All as given; nothing is checked.
+        public init(address: PhysicalAddress, level: UInt8, start: UInt32, end: UInt32) {
+            self.address = address
+            self.level = level
+            self.start = start
+            self.end = end
+        }
     }
 
     /// Ascending by (address, level), no pair twice.

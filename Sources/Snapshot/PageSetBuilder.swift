@@ -3,8 +3,9 @@ import IOMMUModel
 /// Collects the pages of a ``PageSet`` in any order.
 public struct PageSetBuilder {
     private var entries: [PageSet.Entry] = []
-    /// In the order of ``add(address:level:words:ends:)``.
+    /// In the order of ``entries``; bytes of no page only where ``isInOrder`` is false.
     private var bytes: [UInt8] = []
+    /// What there is so far is a ``PageSet`` as it stands.
     private var isInOrder = true
 
     /// No pages.
@@ -25,19 +26,34 @@ public struct PageSetBuilder {
         push(address, level, start)
     }
 
-    /// Adds a page whose runs are already encoded, and were checked with ``PageRuns/validate(_:)``.
-    public mutating func add(address: PhysicalAddress, level: UInt8, encoded: UnsafeRawBufferPointer) {
-        let start = UInt32(bytes.count)
+    /// Adds pages whose runs stand in `encoded`, each where its entry says and none before the end of the one before, and
+    /// were checked with ``PageRuns/validate(_:readable:)``. One copy, whatever their number.
+    public mutating func add(_ pages: UnsafeMutableBufferPointer<PageSet.Entry>, encoded: UnsafeRawBufferPointer) {
+        let base = UInt32(bytes.count)
+        var end = base
+        for index in pages.indices {
+            pages[index].start &+= base
+            pages[index].end &+= base
+            let page = pages[index]
+            isInOrder = isInOrder && page.start == end
+            if index > 0 { note(page.address, page.level, after: pages[index &- 1]) }
+            end = page.end
+        }
+        if let last = entries.last, let first = pages.first { note(first.address, first.level, after: last) }
         bytes.append(contentsOf: encoded)
-        push(address, level, start)
+        entries.append(contentsOf: pages)
+        isInOrder = isInOrder && Int(end) == bytes.count
     }
 
     @inline(__always)
     private mutating func push(_ address: PhysicalAddress, _ level: UInt8, _ start: UInt32) {
-        if let last = entries.last, last.address >= address {
-            isInOrder = isInOrder && last.address == address && last.level < level
-        }
+        if let last = entries.last { note(address, level, after: last) }
         entries.append(.init(address: address, level: level, start: start, end: UInt32(bytes.count)))
+    }
+
+    @inline(__always)
+    private mutating func note(_ address: PhysicalAddress, _ level: UInt8, after last: PageSet.Entry) {
+        if last.address >= address { isInOrder = isInOrder && last.address == address && last.level < level }
     }
 
     /// As ``finish()``, for pages from anywhere: of each (address, level) the first one stays, `repeated` is told the

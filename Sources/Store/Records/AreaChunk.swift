@@ -129,6 +129,20 @@ package enum AreaChunk {
         guard let base = records.baseAddress else { throw row.defect("cannot be read") }
         guard count <= areas.left else { throw row.defect("has more records than all rows say") }
         if let area = decode(base, ioas: ioas) { areas.beginRow(of: ioas, first: area.range) }
+        if !areas.append(count, { decode(base + $0 &* recordBytes, ioas: ioas) }) {
+            tellDamage(base, count, ioas, &areas, damaged)
+        }
+        guard decode(base, ioas: ioas)?.range.first.page == first.page else { throw row.defect("first_page differs") }
+        guard decode(base + (count - 1) * recordBytes, ioas: ioas)?.range.last.page == last.page else {
+            throw row.defect("last_page differs")
+        }
+    }
+
+    /// As ``read(from:into:damaged:)``, of records of which some are not what they must be, or not in order.
+    private static func tellDamage(
+        _ base: UnsafeRawPointer, _ count: Int, _ ioas: IOASID, _ areas: inout AreaSink,
+        _ damaged: (_ what: String) -> Void
+    ) {
         var previous = IOVARange(first: IOVA(0), last: IOVA(0))!
         for index in 0..<count {
             guard let area = decode(base + index &* recordBytes, ioas: ioas) else {
@@ -141,10 +155,6 @@ package enum AreaChunk {
             }
             previous = area.range
             areas.append(area)
-        }
-        guard decode(base, ioas: ioas)?.range.first.page == first.page else { throw row.defect("first_page differs") }
-        guard decode(base + (count - 1) * recordBytes, ioas: ioas)?.range.last.page == last.page else {
-            throw row.defect("last_page differs")
         }
     }
 }

@@ -22,6 +22,21 @@ struct AreaSink {
         count &+= 1
     }
 
+    /// Adds `number` areas, for which there is room, each of them not below the one before; false, and none is added, when
+    /// one is, or is `nil`.
+    @inline(__always)
+    mutating func append(_ number: Int, _ area: (_ index: Int) -> AreaRecord?) -> Bool {
+        let start = room.baseAddress! + count
+        var previous = IOVARange(first: IOVA(0), last: IOVA(0))!
+        for index in 0..<number {
+            guard let area = area(index), !(area.range < previous) else { return false }
+            previous = area.range
+            (start + index).initialize(to: area)
+        }
+        count &+= number
+        return true
+    }
+
     /// A row of `ioas` begins, whose first record is `first`; within a row there is ``noteDisorder()``.
     mutating func beginRow(of ioas: IOASID, first: IOVARange) {
         guard count > 0 else { return }

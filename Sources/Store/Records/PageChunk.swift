@@ -126,37 +126,48 @@ package enum PageChunk {
         guard pages.byteCount + runs.count <= Int(UInt32.max) else {
             throw row.defect("is more than a page set holds")
         }
-        var start = 0
-        var lastEntry: Entry?
-        var before: Entry?
-        for index in 0..<count {
-            guard let entry = decode(base + index * directoryBytes) else {
-                damaged("directory record \(index) is no page")
-                continue
+        withUnsafeTemporaryAllocation(of: PageSet.Entry.self, capacity: count) { room in
+            var sound = 0
+            var start = 0
+            var lastEntry: Entry?
+            for index in 0..<count {
+                guard let entry = decode(base + index &* directoryBytes) else {
+                    damaged("directory record \(index) is no page")
+                    continue
+                }
+                if index == 0, entry.address != first { damaged("first_page differs") }
+                lastEntry = entry
+                let end = Int(entry.end)
+                guard start <= end, end <= runs.count else {
+                    damaged("runs of page \(entry.address) end at \(end), expected \(start) to \(runs.count)")
+                    continue
+                }
+                let from = start
+                start = end
+                do {
+                    try PageRuns.validate(
+                        UnsafeRawBufferPointer(rebasing: runs[from..<end]), readable: runs.count &- from)
+                } catch {
+                    damaged("runs of page \(entry.address): \(error)")
+                    continue
+                }
+                if sound > 0 {
+                    let before = room[sound &- 1]
+                    guard before.address != entry.address ? before.address < entry.address : before.level < entry.level
+                    else {
+                        damaged("page \(entry.address) is out of order")
+                        continue
+                    }
+                }
+                room.initializeElement(
+                    at: sound,
+                    to: PageSet.Entry(
+                        address: entry.address, level: entry.level, start: UInt32(from), end: UInt32(end)))
+                sound &+= 1
             }
-            if index == 0, entry.address != first { damaged("first_page differs") }
-            lastEntry = entry
-            let end = Int(entry.end)
-            guard start <= end, end <= runs.count else {
-                damaged("runs of page \(entry.address) end at \(end), expected \(start) to \(runs.count)")
-                continue
-            }
-            let encoded = UnsafeRawBufferPointer(rebasing: runs[start..<end])
-            start = end
-            do { try PageRuns.validate(encoded) } catch {
-                damaged("runs of page \(entry.address): \(error)")
-                continue
-            }
-            if let before,
-                before.address != entry.address ? before.address > entry.address : before.level >= entry.level
-            {
-                damaged("page \(entry.address) is out of order")
-                continue
-            }
-            before = entry
-            pages.add(address: entry.address, level: entry.level, encoded: encoded)
+            if start != runs.count { damaged("\(runs.count - start) bytes follow the last page's runs") }
+            if let lastEntry, lastEntry.address != last { damaged("last_page differs") }
+            pages.add(UnsafeMutableBufferPointer(rebasing: room[..<sound]), encoded: runs)
         }
-        if start != runs.count { damaged("\(runs.count - start) bytes follow the last page's runs") }
-        if let lastEntry, lastEntry.address != last { damaged("last_page differs") }
     }
 }
