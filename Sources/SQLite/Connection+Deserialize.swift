@@ -22,14 +22,28 @@ extension Connection {
     /// opens a file for it: what was read and checked is what is used. Its pages are used where they lie, not copied into
     /// a cache.
     public borrowing func deserialize(readOnly memory: UnsafeMutableRawPointer, count: Int) throws(SQLiteError) {
-        try deserialize(memory, count, flags: SQLITE_DESERIALIZE_READONLY)
-        // "mmap" of a database in memory maps nothing.
+        try deserialize(memory, count, flags: SQLITE_DESERIALIZE_READONLY | SQLITE_DESERIALIZE_FREEONCLOSE)
+        try usePagesInPlace(count)
+    }
+
+    /// As ``deserialize(readOnly:count:)``, of bytes that another connection was given: they, and the zeros behind them,
+    /// stay its own, and have to stay where they are as long as this one.
+    public borrowing func deserialize(sharing bytes: UnsafeRawBufferPointer) throws(SQLiteError) {
+        guard let base = bytes.baseAddress else {
+            throw SQLiteError(extendedCode: SQLITE_MISUSE, message: "no bytes to share")
+        }
+        try deserialize(UnsafeMutableRawPointer(mutating: base), bytes.count, flags: SQLITE_DESERIALIZE_READONLY)
+        try usePagesInPlace(bytes.count)
+    }
+
+    /// "mmap" of a database in memory maps nothing.
+    private borrowing func usePagesInPlace(_ count: Int) throws(SQLiteError) {
         try execute("PRAGMA mmap_size = \(count)")
     }
 
     /// As ``deserialize(readOnly:count:)``, for reading and writing: in memory, and growing there.
     public borrowing func deserialize(writable memory: UnsafeMutableRawPointer, count: Int) throws(SQLiteError) {
-        try deserialize(memory, count, flags: SQLITE_DESERIALIZE_RESIZEABLE)
+        try deserialize(memory, count, flags: SQLITE_DESERIALIZE_RESIZEABLE | SQLITE_DESERIALIZE_FREEONCLOSE)
     }
 
     private borrowing func deserialize(
@@ -37,7 +51,7 @@ extension Connection {
     ) throws(SQLiteError) {
         let code = sqlite3_deserialize(
             handle, "main", memory.assumingMemoryBound(to: UInt8.self), Int64(count), Int64(count),
-            UInt32(flags | SQLITE_DESERIALIZE_FREEONCLOSE))
+            UInt32(flags))
         guard code == SQLITE_OK else { throw SQLiteError(code: code, connection: handle) }
     }
 }

@@ -39,6 +39,29 @@ extension Statement {
         return String(validating: bytes(index), as: UTF8.self)
     }
 
+    /// The first columns of the current row, each asked of SQLite once: as many as there are `cells`, and at most
+    /// ``columnCount``.
+    public borrowing func read(into cells: UnsafeMutableBufferPointer<SQLCell>) {
+        for index in cells.indices {
+            // No lock is taken for each answer about a value: a statement is used by one thread at a time.
+            let value = sqlite3_column_value(handle, Int32(truncatingIfNeeded: index))
+            var cell = SQLCell()
+            switch sqlite3_value_type(value) {
+            case SQLITE_INTEGER:
+                cell.type = .integer
+                cell.integer = sqlite3_value_int64(value)
+            case SQLITE_TEXT, SQLITE_BLOB:
+                cell.type = sqlite3_value_type(value) == SQLITE_TEXT ? .text : .blob
+                if let base = sqlite3_value_blob(value) {
+                    cell.bytes = UnsafeRawBufferPointer(start: base, count: Int(sqlite3_value_bytes(value)))
+                }
+            case SQLITE_FLOAT: cell.type = .real
+            default: break
+            }
+            cells[index] = cell
+        }
+    }
+
     /// A copy of the value of column `index`; invalid UTF-8 in a TEXT is repaired.
     public borrowing func value(_ index: Int) -> SQLValue {
         switch type(index) {

@@ -47,20 +47,19 @@ struct FileDescriptor: ~Copyable {
         }
     }
 
-    /// Fills `buffer` from the beginning of the file; the number of bytes that were there.
+    /// Fills `buffer` from the beginning of the file; the number of bytes that were there. The second half of a large one is
+    /// read by a thread of its own meanwhile.
     borrowing func read(into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int {
-        guard let base = buffer.baseAddress else { return 0 }
-        var done = 0
-        while done < buffer.count {
-            let count = pread(number, base + done, buffer.count - done, off_t(done))
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw .io(operation: "read", path: path, errno: errno)
-            }
-            if count == 0 { break }
-            done += count
+        guard Meanwhile<FilePart>.isWorthIt(bytes: buffer.count) else {
+            return try FilePart(number, buffer, at: 0).byteCount(path)
         }
-        return done
+        let middle = buffer.count / 2
+        nonisolated(unsafe) let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[middle...])
+        let second = Meanwhile { [number] in FilePart(number, rest, at: middle) }
+        let first = FilePart(number, UnsafeMutableRawBufferPointer(rebasing: buffer[..<middle]), at: 0)
+        let last = second.wait()
+        let count = try first.byteCount(path)
+        return count < middle ? count : count + (try last.byteCount(path))
     }
 
     /// Writes all of `bytes` from the beginning of the file.

@@ -9,23 +9,22 @@ extension GenerationReader {
 
     /// As ``defects()``, with every record that could be read; `nil` when reading ended early.
     public borrowing func snapshotAndDefects() -> (snapshot: Snapshot?, defects: [StoreDefect]) {
-        var found: [StoreDefect] = []
-        var snapshot: Snapshot?
+        var state = readState()
+        let isComplete =
+            state.failure == nil && state.defects.isEmpty
+            && state.snapshot.referencesResolve(
+                registerRows: state.manifest[.unitRegister].rowCount, areaOwners: state.areaOwners)
         do throws(StoreError) {
-            var manifest = Manifest()
-            let read = try readSnapshot(&manifest) { found.append($0) }
-            snapshot = read
-            // Where one does not, SQLite says which it is; and of rows that could not be read, too.
-            let isComplete =
-                found.isEmpty && read.referencesResolve(registerRows: manifest[.unitRegister].rowCount)
-            try checkOwnTables(&manifest, &found)
-            if !isComplete { try checkReferences(&found) }
-            try checkSeal(manifest, &found)
+            if let failure = state.failure { throw failure }
+            try checkOwnTables(&state.manifest, &state.defects)
+            // Where one does not resolve, SQLite says which it is; and of rows that could not be read, too.
+            if !isComplete { try checkReferences(&state.defects) }
+            try checkSeal(state.manifest, &state.defects)
         } catch {
-            found.append(
+            state.defects.append(
                 StoreDefect(rule: .recordMalformed, table: "", key: "", message: "reading ended: \(error.description)"))
         }
-        return (snapshot, found)
+        return (state.failure == nil ? state.snapshot : nil, state.defects)
     }
 
     private borrowing func checkOwnTables(

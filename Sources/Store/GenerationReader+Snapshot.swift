@@ -3,17 +3,49 @@ import SQLite
 import Snapshot
 
 extension GenerationReader {
-    /// Reads every record, telling each damaged one and going on.
-    borrowing func readSnapshot(_ damaged: (StoreDefect) -> Void) throws(StoreError) -> Snapshot {
-        var manifest = Manifest()
-        return try readSnapshot(&manifest, damaged)
+    /// Reads every record, and goes on past each that is damaged.
+    ///
+    /// Of a large file the areas are read by a thread of their own meanwhile, through a connection of its own to the same
+    /// bytes. What comes out is the same.
+    borrowing func readState() -> StateReading {
+        readState(isConcurrent: Meanwhile<AreaReading>.isWorthIt(bytes: Int(clamping: header.byteCount)))
     }
 
-    /// As ``readSnapshot(_:)``; `manifest` gets the entries that the snapshot's rows amount to.
-    borrowing func readSnapshot(
-        _ manifest: inout Manifest, _ damaged: (StoreDefect) -> Void
-    ) throws(StoreError) -> Snapshot {
+    /// As ``readState()``, by one thread or two.
+    borrowing func readState(isConcurrent: Bool) -> StateReading {
+        let meanwhile = isConcurrent ? areasMeanwhile() : nil
         var snapshot = Snapshot(origin: header.origin)
+        var manifest = Manifest()
+        var failure: StoreError?
+        var (rowDefects, pageDefects): ([StoreDefect], [StoreDefect]) = ([], [])
+        do throws(StoreError) {
+            try readRows(into: &snapshot, &manifest) { rowDefects.append($0) }
+            try readPages(into: &snapshot, &manifest) { pageDefects.append($0) }
+        } catch { failure = error }
+        var areas = meanwhile?.wait() ?? AreaReading(connection, fileBytes: header.byteCount)
+        manifest[.areaChunk] = areas.entry
+        swap(&snapshot.areas, &areas.areas)
+        if areas.isInOrder { snapshot.normalizeAllButAreas() } else { snapshot.normalize() }
+        return StateReading(
+            snapshot: snapshot, manifest: manifest, defects: rowDefects + areas.defects + pageDefects,
+            areaOwners: areas.owners, failure: failure ?? areas.failure)
+    }
+
+    private borrowing func areasMeanwhile() -> Meanwhile<AreaReading> {
+        // The bytes stay where they are as long as this reader, which waits for the thread.
+        let (address, size) = withFileBytes { (UInt(bitPattern: $0.baseAddress), $0.count) }
+        let fileBytes = header.byteCount
+        return Meanwhile {
+            do throws(StoreError) {
+                let bytes = UnsafeRawBufferPointer(start: UnsafeRawPointer(bitPattern: address), count: size)
+                return AreaReading(try Self.hostile(sharing: bytes), fileBytes: fileBytes)
+            } catch { return AreaReading(failure: error) }
+        }
+    }
+
+    private borrowing func readRows(
+        into snapshot: inout Snapshot, _ manifest: inout Manifest, _ damaged: (StoreDefect) -> Void
+    ) throws(StoreError) {
         snapshot.units = try read(&manifest, damaged)
         var registers: [UnitID: [UnitRecord.Register]] = [:]
         for row: UnitRegisterRow in try read(&manifest, damaged) {
@@ -34,52 +66,17 @@ extension GenerationReader {
         snapshot.hwpts = try read(&manifest, damaged)
         snapshot.attachments = try read(&manifest, damaged)
         snapshot.engineState = try read(&manifest, damaged)
-        let areAreasInOrder = try readAreas(into: &snapshot.areas, &manifest, damaged)
+    }
+
+    private borrowing func readPages(
+        into snapshot: inout Snapshot, _ manifest: inout Manifest, _ damaged: (StoreDefect) -> Void
+    ) throws(StoreError) {
         snapshot.lookupPages = try pages(.lookupChunk, &manifest, damaged).map {
             UnitPages(unit: UnitID($0.owner), pages: $0.pages)
         }
         snapshot.tablePages = try pages(.tableChunk, &manifest, damaged).map {
             DomainPages(domain: DomainID($0.owner), pages: $0.pages)
         }
-        if areAreasInOrder { snapshot.normalizeAllButAreas() } else { snapshot.normalize() }
-        return snapshot
-    }
-
-    /// Reads all areas; true when they are in the order of a normalised snapshot.
-    private borrowing func readAreas(
-        into areas: inout [AreaRecord], _ manifest: inout Manifest, _ damaged: (StoreDefect) -> Void
-    ) throws(StoreError) -> Bool {
-        var failure: StoreError?
-        var isInOrder = true
-        areas = Array(unsafeUninitializedCapacity: try areaCount()) { room, count in
-            HugePages.advise(UnsafeMutableRawBufferPointer(room))
-            var sink = AreaSink(room)
-            do throws(StoreError) {
-                manifest[.areaChunk] = try TableCheck.read(.areaChunk, connection) { (row) throws(RowDefect) in
-                    try AreaChunk.read(from: row, into: &sink) { what in
-                        damaged(
-                            StoreDefect(
-                                rule: .recordMalformed, table: RecordTable.areaChunk.name, key: row.key(),
-                                message: what))
-                    }
-                } defect: {
-                    damaged($0)
-                }
-            } catch { failure = error }
-            (count, isInOrder) = (sink.count, sink.isInOrder)
-        }
-        if let failure { throw failure }
-        return isInOrder
-    }
-
-    /// What the chunks say, and no more than the file can hold.
-    private borrowing func areaCount() throws(StoreError) -> Int {
-        let most = Int(clamping: header.byteCount) / AreaChunk.recordBytes
-        do throws(SQLiteError) {
-            let statement = try connection.prepare("SELECT sum(record_count) FROM area_chunk")
-            guard try statement.step(), case .integer(let count) = statement.value(0) else { return 0 }
-            return min(max(0, Int(clamping: count)), most)
-        } catch { throw StoreError(error) }
     }
 
     private borrowing func read<R: StoredRecord>(

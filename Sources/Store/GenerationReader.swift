@@ -114,9 +114,22 @@ public struct GenerationReader: ~Copyable {
     /// A connection to bytes that cannot be trusted, for reading only: nothing of them may do anything.
     static func hostile(_ bytes: consuming FileBytes) throws(StoreError) -> Connection {
         let (memory, count) = bytes.take()
-        return try store { () throws(SQLiteError) in
-            let connection = try Connection(path: ":memory:", flags: [.readWrite, .memory, .noMutex])
+        return try hostile { (connection) throws(SQLiteError) in
             try connection.deserialize(readOnly: memory, count: count)
+        }
+    }
+
+    /// As ``hostile(_:)``, of bytes that stay the caller's, who keeps them unchanged as long as the connection.
+    static func hostile(sharing bytes: UnsafeRawBufferPointer) throws(StoreError) -> Connection {
+        try hostile { (connection) throws(SQLiteError) in try connection.deserialize(sharing: bytes) }
+    }
+
+    private static func hostile(
+        _ load: (borrowing Connection) throws(SQLiteError) -> Void
+    ) throws(StoreError) -> Connection {
+        try store { () throws(SQLiteError) in
+            let connection = try Connection(path: ":memory:", flags: [.readWrite, .memory, .noMutex])
+            try load(connection)
             try connection.set(.defensive, to: true)
             try connection.set(.trustedSchema, to: false)
             try connection.set(.triggers, to: false)
@@ -159,10 +172,10 @@ public struct GenerationReader: ~Copyable {
 
     /// The whole state; the first damaged record throws ``StoreError/recordDamaged(table:key:what:rule:)``.
     public borrowing func snapshot() throws(StoreError) -> Snapshot {
-        var damage: StoreDefect?
-        let snapshot = try readSnapshot { damage = damage ?? $0 }
-        if let damage { throw damage.error }
-        return snapshot
+        let state = readState()
+        if let failure = state.failure { throw failure }
+        if let damage = state.defects.first { throw damage.error }
+        return state.snapshot
     }
 
     /// The journal of events, in order.

@@ -18,23 +18,16 @@ final class RowReader {
     @exclusivity(unchecked) private var digest = RowDigest()
     @exclusivity(unchecked) private var index = 0
     /// The values of the current row, each asked of SQLite once.
-    private let cells: UnsafeMutableBufferPointer<Cell>
+    private let cells: UnsafeMutableBufferPointer<SQLCell>
     private var previousKey: [SQLValue] = []
     /// The key before, where it is integers; empty before the first row.
     @exclusivity(unchecked) private var previousIntegers: [Int64] = []
-
-    private struct Cell {
-        var type: SQLType
-        var integer: Int64 = 0
-        /// Of a text or a blob; valid until the next row.
-        var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
-    }
 
     init(_ table: RecordTable, _ connection: borrowing Connection) throws(SQLiteError) {
         self.table = table
         statement = try connection.prepare(table.selectSQL)
         cells = .allocate(capacity: table.columns.count + 1)
-        cells.initialize(repeating: Cell(type: .null))
+        cells.initialize(repeating: SQLCell())
     }
 
     deinit { cells.deallocate() }
@@ -43,15 +36,7 @@ final class RowReader {
     func next() throws(SQLiteError) -> Bool {
         index = 0
         guard try statement.step() else { return false }
-        for column in cells.indices {
-            let type = statement.type(column)
-            cells[column].type = type
-            switch type {
-            case .integer: cells[column].integer = statement.integer(column)
-            case .text, .blob: cells[column].bytes = statement.bytes(column)
-            case .null, .real: break
-            }
-        }
+        statement.read(into: cells)
         return true
     }
 

@@ -79,6 +79,54 @@ struct PageRunsTests {
         }
     }
 
+    @Test("What stands behind a page, and may be looked at, decides nothing", arguments: 0..<8)
+    func behind(seed start: Int) {
+        func verdict(_ bytes: UnsafeRawBufferPointer, _ readable: Int) -> PageRuns.Malformed? {
+            do throws(PageRuns.Malformed) { try PageRuns.validate(bytes, readable: readable) } catch { return error }
+            return nil
+        }
+        var seed = UInt64(start) &* 31 &+ 7
+        var sound = 0
+        for _ in 0..<4000 {
+            var words: [UInt64] = []
+            while words.count < 512 {
+                let count = min(Int(Self.random(&seed) % 90) + 1, 512 - words.count)
+                let first = Self.random(&seed) >> (Self.random(&seed) % 64)
+                let stride: UInt64 = [0, 4096, 0x20_0000, Self.random(&seed)][Int(Self.random(&seed) % 4)]
+                for k in 0..<count { words.append(first &+ UInt64(k) &* stride) }
+            }
+            var bytes: [UInt8] = []
+            PageRuns.encode(words, into: &bytes)
+            // Whole, a byte changed, cut off, or longer.
+            let place = Int(Self.random(&seed) % UInt64(bytes.count))
+            switch Self.random(&seed) % 4 {
+            case 0: break
+            case 1: bytes[place] = UInt8(truncatingIfNeeded: Self.random(&seed) >> 9)
+            case 2: bytes.removeLast(bytes.count - place)
+            default: bytes.insert(0x80, at: place)
+            }
+            let count = bytes.count
+            for _ in 0..<24 { bytes.append(UInt8(truncatingIfNeeded: Self.random(&seed) >> 9)) }
+            bytes.withUnsafeBytes { bytes in
+                let page = UnsafeRawBufferPointer(rebasing: bytes[..<count])
+                let alone = [UInt8](page).withUnsafeBytes { verdict($0, 0) }
+                #expect(verdict(page, bytes.count) == alone)
+                if alone == nil { sound += 1 }
+                var decoded = [UInt64](repeating: 1, count: 512)
+                decoded.withUnsafeMutableBufferPointer { PageRuns.decode(page, into: $0.baseAddress!) }
+                var told = [UInt64](repeating: 0, count: 512)
+                var next = 0
+                PageRuns.forEachRun(page) { index, first, stride, count in
+                    for k in 0..<count where index + k < 512 { told[index + k] = first &+ UInt64(k) &* stride }
+                    next = index + count
+                }
+                // The reader that takes every byte by itself agrees.
+                if alone == nil { #expect(next == 512 && told == decoded) }
+            }
+        }
+        #expect(sound > 500)
+    }
+
     @Test("Malformed pages are refused with what is wrong")
     func malformed() {
         func refusal(_ bytes: [UInt8]) -> PageRuns.Malformed? {

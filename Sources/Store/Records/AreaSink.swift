@@ -8,6 +8,8 @@ struct AreaSink {
     private(set) var count = 0
     /// They are in the order of a normalised snapshot.
     private(set) var isInOrder = true
+    /// Whose they are: each once, where they are in order.
+    private(set) var owners: [IOASID] = []
 
     /// For as many areas as `room` holds, which is not initialized.
     init(_ room: UnsafeMutableBufferPointer<AreaRecord>) { self.room = room }
@@ -39,6 +41,7 @@ struct AreaSink {
 
     /// A row of `ioas` begins, whose first record is `first`; within a row there is ``noteDisorder()``.
     mutating func beginRow(of ioas: IOASID, first: IOVARange) {
+        if owners.last != ioas { owners.append(ioas) }
         guard count > 0 else { return }
         let last = room[count &- 1]
         if (ioas, first) < (last.ioas, last.range) { isInOrder = false }

@@ -20,6 +20,7 @@ extension Benchmark {
         return Benchmark(
             name: name,
             summary: "\(profile.summary): open, verify and decode, beside the same of one flat file", goal: goal,
+            clock: .wall,
             subject: Side(label: "load", operations: 1, run: { _ in try ground.load() }),
             reference: Side(label: "flat", operations: 1, run: { _ in ground.loadFlat() }),
             counts: {
