@@ -103,16 +103,18 @@ package enum AreaChunk {
     /// Reads 32 bytes; `nil` when the range is upside down or the protection has unknown bits.
     @inline(__always)
     package static func decode(_ record: UnsafeRawPointer, ioas: IOASID) -> AreaRecord? {
-        func field<T: FixedWidthInteger>(_ offset: Int, _ type: T.Type) -> T {
-            T(bigEndian: record.loadUnaligned(fromByteOffset: offset, as: T.self))
+        func word(_ offset: Int) -> UInt64 {
+            UInt64(bigEndian: record.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
         }
-        let protection = field(28, UInt16.self)
-        guard let range = IOVARange(first: IOVA(field(0, UInt64.self)), last: IOVA(field(8, UInt64.self))),
-            protection <= 3
-        else { return nil }
+        // Backing, protection, flags.
+        let last = word(24)
+        guard let range = IOVARange(first: IOVA(word(0)), last: IOVA(word(8))), last & 0xfffc_0000 == 0 else {
+            return nil
+        }
         return AreaRecord(
-            ioas: ioas, range: range, backing: BackingID(field(24, UInt32.self)), offset: field(16, UInt64.self),
-            protection: Protection(rawValue: UInt8(truncatingIfNeeded: protection)), flags: field(30, UInt16.self))
+            ioas: ioas, range: range, backing: BackingID(UInt32(truncatingIfNeeded: last &>> 32)), offset: word(16),
+            protection: Protection(rawValue: UInt8(truncatingIfNeeded: last &>> 16)),
+            flags: UInt16(truncatingIfNeeded: last))
     }
 
     /// Adds the areas of the current row. `damaged` is told each record that cannot be decoded or stands out of order; the

@@ -24,15 +24,15 @@ struct AreaSink {
         count &+= 1
     }
 
-    /// Adds `number` areas, for which there is room, each of them not below the one before; false, and none is added, when
-    /// one is, or is `nil`.
+    /// Adds `number` areas, for which there is room, each of them behind the one before; false, and none is added, when one is
+    /// not, or is `nil`.
     @inline(__always)
     mutating func append(_ number: Int, _ area: (_ index: Int) -> AreaRecord?) -> Bool {
         let start = room.baseAddress! + count
-        var previous = IOVARange(first: IOVA(0), last: IOVA(0))!
+        var previous: UInt64 = 0
         for index in 0..<number {
-            guard let area = area(index), !(area.range < previous) else { return false }
-            previous = area.range
+            guard let area = area(index), area.range.first.rawValue > previous || index == 0 else { return false }
+            previous = area.range.last.rawValue
             (start + index).initialize(to: area)
         }
         count &+= number
