@@ -12,15 +12,3 @@ public enum SQLType: Sendable, Hashable {
     case null, integer, real, text, blob
 }
 
-/// One value of the current row of a statement, not copied.
-public struct SQLCell {
-    /// Its storage class.
-    public var type: SQLType
-    /// Of an integer; else 0.
-    public var integer: Int64 = 0
-    /// Of a text or a blob, where SQLite holds them: valid until the next step or reset. Else empty.
-    public var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
-
-    /// NULL.
-    public init() { type = .null }
-}

@@ -45,20 +45,13 @@ extension Statement {
         for index in cells.indices {
             // No lock is taken for each answer about a value: a statement is used by one thread at a time.
             let value = sqlite3_column_value(handle, Int32(truncatingIfNeeded: index))
-            var cell = SQLCell()
             switch sqlite3_value_type(value) {
-            case SQLITE_INTEGER:
-                cell.type = .integer
-                cell.integer = sqlite3_value_int64(value)
-            case SQLITE_TEXT, SQLITE_BLOB:
-                cell.type = sqlite3_value_type(value) == SQLITE_TEXT ? .text : .blob
-                if let base = sqlite3_value_blob(value) {
-                    cell.bytes = UnsafeRawBufferPointer(start: base, count: Int(sqlite3_value_bytes(value)))
-                }
-            case SQLITE_FLOAT: cell.type = .real
-            default: break
+            case SQLITE_INTEGER: cells[index] = SQLCell(integer: sqlite3_value_int64(value))
+            case SQLITE_BLOB: cells[index] = SQLCell(.blob, value)
+            case SQLITE_TEXT: cells[index] = SQLCell(.text, value)
+            case SQLITE_FLOAT: cells[index] = SQLCell(.real)
+            default: cells[index] = SQLCell(.null)
             }
-            cells[index] = cell
         }
     }
 

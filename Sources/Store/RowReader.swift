@@ -19,18 +19,25 @@ final class RowReader {
     @exclusivity(unchecked) private var index = 0
     /// The values of the current row, each asked of SQLite once.
     private let cells: UnsafeMutableBufferPointer<SQLCell>
-    private var previousKey: [SQLValue] = []
-    /// The key before, where it is integers; empty before the first row.
-    @exclusivity(unchecked) private var previousIntegers: [Int64] = []
+    @exclusivity(unchecked) private var previousKey: [SQLValue] = []
+    /// The key before, where it was integers.
+    private let previousIntegers: UnsafeMutableBufferPointer<Int64>
+    /// There was such a key.
+    @exclusivity(unchecked) private var hasIntegers = false
 
     init(_ table: RecordTable, _ connection: borrowing Connection) throws(SQLiteError) {
         self.table = table
         statement = try connection.prepare(table.selectSQL)
         cells = .allocate(capacity: table.columns.count + 1)
         cells.initialize(repeating: SQLCell())
+        previousIntegers = .allocate(capacity: table.primaryKeyColumnCount)
+        previousIntegers.initialize(repeating: 0)
     }
 
-    deinit { cells.deallocate() }
+    deinit {
+        cells.deallocate()
+        previousIntegers.deallocate()
+    }
 
     /// Goes to the next row; false at the end.
     func next() throws(SQLiteError) -> Bool {
@@ -66,25 +73,24 @@ final class RowReader {
 
     /// True when the row's primary key is above the one before. A b-tree that says otherwise is bent.
     func isAscending() -> Bool {
-        let count = table.primaryKeyColumnCount
-        guard (0..<count).allSatisfy({ cells[$0].type == .integer }) else { return isAscendingOfAnyClass() }
-        let isFirst = previousIntegers.isEmpty
-        if isFirst { previousIntegers = Array(repeating: 0, count: count) }
-        var order = 0
-        for column in 0..<count {
+        for column in previousIntegers.indices where cells[column].type != .integer { return isAscendingOfAnyClass() }
+        var order = hasIntegers ? 0 : 1
+        for column in previousIntegers.indices {
             let (old, new) = (previousIntegers[column], cells[column].integer)
             if order == 0, old != new { order = old < new ? 1 : -1 }
             previousIntegers[column] = new
         }
+        hasIntegers = true
+        if previousKey.isEmpty { return order > 0 }
         // After a key of another class, which is malformed in a table of integers.
-        defer { previousKey = [] }
-        return previousKey.isEmpty ? isFirst || order > 0 : false
+        previousKey = []
+        return false
     }
 
     private func isAscendingOfAnyClass() -> Bool {
         let key = (0..<table.primaryKeyColumnCount).map { statement.value($0) }
         defer { previousKey = key }
-        guard previousIntegers.isEmpty else { return false }
+        guard !hasIntegers else { return false }
         for (old, new) in zip(previousKey, key) where old != new { return RowReader.precedes(old, new) }
         return previousKey.isEmpty
     }
