@@ -1,28 +1,40 @@
-import Dispatch
 import Glibc
 
 /// What a thread of its own works out while this one does something else.
 final class Meanwhile<Value: Sendable>: @unchecked Sendable {
-    /// Written before ``done`` is signalled, read after it.
+    private let work: @Sendable () -> Value
+    /// Written by the thread, read when it has ended.
     private var value: Value?
-    private let done = DispatchSemaphore(value: 0)
+    /// `nil`: there was no thread to be had.
+    private var thread: pthread_t?
 
     /// Work on so many bytes of a file is over sooner with a second thread; smaller files are read in the time that one takes
     /// to begin.
     static func isWorthIt(bytes: Int) -> Bool { bytes >= 4 << 20 && sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1 }
 
-    /// Begins with `work`.
+    /// Begins with `work`, whose result has to be waited for.
     init(_ work: @escaping @Sendable () -> Value) {
-        DispatchQueue(label: "meanwhile").async { [self] in
-            value = work()
-            done.signal()
-        }
+        self.work = work
+        let job = Unmanaged.passRetained(Job { self.value = work() })
+        var thread = pthread_t()
+        let error = pthread_create(
+            &thread, nil,
+            { job in
+                if let job { Unmanaged<Job>.fromOpaque(job).takeRetainedValue().run() }
+                return nil
+            }, job.toOpaque())
+        if error == 0 { self.thread = thread } else { job.release() }
     }
 
     /// The result, when it is there. To be called once.
     func wait() -> Value {
-        done.wait()
-        guard let value else { preconditionFailure("signalled without a value") }
-        return value
+        if let thread { pthread_join(thread, nil) }
+        return value ?? work()
     }
+}
+
+/// What a new thread is handed.
+private final class Job {
+    let run: () -> Void
+    init(_ run: @escaping () -> Void) { self.run = run }
 }
