@@ -11,4 +11,3 @@ public enum SQLValue: Sendable, Hashable {
 public enum SQLType: Sendable, Hashable {
     case null, integer, real, text, blob
 }
-

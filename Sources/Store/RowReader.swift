@@ -184,9 +184,11 @@ final class RowReader {
     }
 
     func text() throws(RowDefect) -> String {
-        guard cells[index].type == .text, let text = String(validating: cells[index].bytes, as: UTF8.self) else {
-            throw fail("is no text in UTF-8")
-        }
+        let bytes = cells[index].bytes
+        guard cells[index].type == .text,
+            let text = bytes.allSatisfy({ $0 < 0x80 })
+                ? String(decoding: bytes, as: UTF8.self) : String(validating: bytes, as: UTF8.self)
+        else { throw fail("is no text in UTF-8") }
         index += 1
         return text
     }
