@@ -8,8 +8,8 @@ final class Meanwhile<Value: Sendable>: @unchecked Sendable {
     /// `nil`: there was no thread to be had.
     private var thread: pthread_t?
 
-    /// Work on so many bytes of a file is over sooner with a second thread; smaller files are read in the time that one takes
-    /// to begin.
+    /// Work on so many bytes of a file is over sooner with a second thread. By measurement: profile X with its 39 MB is, by
+    /// two fifths; a host of 4,096 devices and 10,000 areas, mostly rows of devices and attachments, gains nothing.
     static func isWorthIt(bytes: Int) -> Bool { bytes >= 4 << 20 && sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1 }
 
     /// Begins with `work`, whose result has to be waited for.
