@@ -13,7 +13,7 @@ final class ProfileGround {
     private let directory: String
     private var writer: GenerationWriter?
 
-    private var generation: String { "\(directory)/1.domstore" }
+    var generation: String { "\(directory)/1.domstore" }
     private var flatFile: String { "\(directory)/flat" }
     private var treeFile: String { "\(directory)/tree" }
 

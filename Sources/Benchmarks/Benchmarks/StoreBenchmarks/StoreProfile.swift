@@ -15,6 +15,7 @@ struct StoreProfile {
     /// Areas and table words as irregular as can be.
     var isHostile = false
 
+    static let s = StoreProfile(name: "S", devices: 8, tagged: 0, domains: 1, areas: 64, tablePages: 66)
     static let l = StoreProfile(
         name: "L", devices: 4_096, tagged: 10_000, domains: 1_024, areas: 10_000, tablePages: 15_000)
     static let x = StoreProfile(

@@ -25,6 +25,8 @@ struct Catalogue {
                 Catalogue(name: "load-hostile") { try .loadHostile() },
                 Catalogue(name: "seal-fdt") { try .sealTree() },
                 Catalogue(name: "load-fdt") { try .loadTree() },
+                Catalogue(name: "info-s") { try .infoSmall() },
+                Catalogue(name: "info-x") { try .infoLargest() },
                 Catalogue(name: "blackout-1pct") { try .blackout(dirtyPercent: 1) },
                 Catalogue(name: "blackout-idle") { try .blackout(dirtyPercent: 0) },
             ]
