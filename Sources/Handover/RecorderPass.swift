@@ -81,7 +81,6 @@ struct RecorderPass {
         requesters.formUnion(cleared?.symmetricDifference(keys.blocked) ?? keys.blocked)
         guard !requesters.isEmpty else { return }
         let blockedDomain = engine.blockedDomainID
-        let removed = Dictionary(grouping: touched.attachments, by: \.requester)
         for requester in requesters {
             guard let device = engine.machine.device(requester) else { continue }
             let now = engine.attachmentKeys(of: requester)
@@ -94,18 +93,22 @@ struct RecorderPass {
             let isBlocked =
                 cleared?.contains(requester) ?? (isCarrying && !isPreserved && engine.isBlockable(device.group))
             if isBlocked { keys.blocked.insert(requester) } else { keys.blocked.remove(requester) }
-            for key in Set(now + (removed[requester] ?? [])) {
+            for key in now {
                 let record = engine.attachment(requester, pasid: key.pasid).map {
                     AttachmentRecord($0, blocked: isBlocked ? blockedDomain : nil)
                 }
                 note(key, record, engine)
             }
         }
+        for key in touched.attachments where engine.attachment(key.requester, pasid: key.pasid) == nil {
+            note(key, nil, engine)
+        }
     }
 
     private mutating func note(_ key: AttachmentKey, _ record: AttachmentRecord?, _ engine: borrowing LiveEngine) {
         let former = keys.attachments[key]
-        for id in [former?.domain, record?.domain].compactMap(\.self) { domains.insert(id) }
+        if let id = former?.domain { domains.insert(id) }
+        if let id = record?.domain { domains.insert(id) }
         guard former != record else { return }
         if former?.domain != record?.domain {
             if let id = former?.domain { setUser(key, of: id, to: false, engine) }

@@ -39,7 +39,8 @@ final class WritableFile {
             held = HeldFile(identity)
             let path = path.string
             let connection = try store { () throws(SQLiteError) in
-                let connection = try Connection(path: path, flags: [.readWrite, .noFollow, .noMutex])
+                let connection = try Connection(
+                    path: path, flags: [.readWrite, .noFollow, .noMutex], vfs: GatheringLayer.name)
                 try connection.execute("PRAGMA page_size = 4096")
                 try connection.execute("PRAGMA locking_mode = EXCLUSIVE")
                 switch durability {

@@ -16,7 +16,7 @@ import Testing
     }
 
     private static func check(
-        _ trace: [Substring], _ folder: ScratchFolder, _ what: String, names: Int = 3, writes: Int = 20
+        _ trace: [Substring], _ folder: ScratchFolder, _ what: String, names: Int = 3, writes: Int = 5
     ) throws {
         let order = SyncOrder(trace, below: folder.path)
         #expect(order.complaints == [])

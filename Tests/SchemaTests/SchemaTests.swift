@@ -63,6 +63,16 @@ struct SchemaTests {
         }
     }
 
+    @Test("The schema read off the migrations is the one that they make; others than plain ones are not read")
+    func read() throws {
+        let read = try #require(KnownSchema(reading: Migrations.all))
+        #expect(read.objects == (try KnownSchema(of: Migrations.all)).objects)
+        for sql in ["CREATE INDEX i ON unit (kind);\n", "INSERT INTO unit VALUES (1);\n", "DROP VIEW unit_view;\n"] {
+            let other = Migration(version: 2, sql: sql, tables: [:])
+            #expect(KnownSchema(reading: Migrations.all + [other]) == nil, "\(sql)")
+        }
+    }
+
     @Test("There is a migration per version, and the newest is the one that files have")
     func versions() throws {
         #expect(Migrations.all.map(\.version) == Array(1...Migrations.current))

@@ -10,7 +10,7 @@ struct ScenarioVerb: ParsableCommand {
     /// `scenario check FILE…`.
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Read scenario files and say what is wrong with them; nothing is run.")
+            commandName: "check", abstract: "Read scenario files and say what is wrong with them; nothing is run.")
 
         @Argument(help: "Scenario files.", completion: .file(extensions: ["json"]))
         var files: [String]
@@ -42,7 +42,8 @@ struct ScenarioVerb: ParsableCommand {
 
     /// `scenario schema`.
     struct Schema: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Print the JSON Schema of scenario files.")
+        static let configuration = CommandConfiguration(
+            commandName: "schema", abstract: "Print the JSON Schema of scenario files.")
 
         func run() throws {
             let sink = OutputSink(descriptor: 1)

@@ -87,7 +87,7 @@ struct StoreCrashTests {
                 default: break
                 }
             }
-            #expect(writes > 20 && (journalled > 0) == isSpilled, "\(operation): \(journalled) of \(writes)")
+            #expect(writes > 5 && (journalled > 0) == isSpilled, "\(operation): \(journalled) of \(writes)")
         }
     }
 }
