@@ -41,13 +41,15 @@ struct KnownSchema: Sendable, Equatable {
     init?(reading migrations: some Sequence<Migration>) {
         var objects: [String: Object] = [:]
         for migration in migrations {
-            for statement in migration.sql.split(separator: ";\n") {
-                let sql = statement.drop { $0.isWhitespace }
+            for statement in migration.sql.utf8.split(separator: UInt8(ascii: ";")) {
+                let sql = statement.drop { $0 <= UInt8(ascii: " ") }
                 if sql.isEmpty { continue }
-                let words = sql.prefix { $0 != "(" }.split(separator: " ", maxSplits: 3)
-                guard words.count >= 3, words[0] == "CREATE", words[1] == "TABLE" || words[1] == "VIEW" else { return nil }
-                let name = String(words[2])
-                objects[name] = Object(type: words[1].lowercased(), name: name, table: name, sql: String(sql))
+                let words = sql.split(maxSplits: 3) { $0 <= UInt8(ascii: " ") }.map { String(Substring($0)) }
+                guard words.count >= 3, words[0] == "CREATE", words[1] == "TABLE" || words[1] == "VIEW" else {
+                    return nil
+                }
+                objects[words[2]] = Object(
+                    type: words[1].lowercased(), name: words[2], table: words[2], sql: String(Substring(sql)))
             }
         }
         self.init(objects: objects)

@@ -1,44 +1,31 @@
 import Store
 
-/// How many records of each kind a generation holds.
+/// How many of each kind of object a generation has.
 struct StoreCounts {
     /// In the order in which they are shown.
-    private(set) var values: [(name: String, count: Int64)] = []
+    let values: [(name: String, count: Int64)]
 
-    /// Takes what the manifest of a sealed generation says, and counts an open one's rows.
+    /// Counts rows, whatever a seal says of them.
     init(_ reader: borrowing GenerationReader) throws(Failure) {
-        let manifest = try reader.cells(ofView: "manifest_view").rows
-        var rows: [String: Int64] = [:]
-        for row in manifest {
-            if case .text(let table) = row[0], case .integer(let count) = row[1] { rows[table] = count }
-        }
-        let kinds = [
-            ("units", "unit", "unit_view"), ("devices", "device", "device_view"),
-            ("groups", "iommu_group", "group_view"), ("domains", "domain", "domain_view"),
-            ("attachments", "attachment", "attachment_view"), ("ioases", "ioas", "ioas_view"),
-            ("hwpts", "hwpt", "hwpt_view"), ("sessions", "session", "session_view"), ("events", "event", "event_view"),
-        ]
-        for (name, table, view) in kinds {
-            if let count = rows[table] {
-                values.append((name, count))
-            } else {
-                // A domain has one row per unit in its view.
-                let first = try reader.cells(ofView: view).rows.map { $0[0] }
-                values.append((name, Int64(Set(first).count)))
+        let rows = [
+            ("units", "unit"), ("devices", "device"), ("groups", "iommu_group"), ("domains", "domain"),
+            ("attachments", "attachment"), ("ioases", "ioas"), ("hwpts", "hwpt"), ("sessions", "session"),
+            ("events", "event"),
+        ].map { "(SELECT count(*) FROM \($1)) AS \($0)" }
+        let chunks = [
+            ("areas", "record_count", "area_chunk"), ("table_pages", "page_count", "table_chunk"),
+            ("lookup_pages", "page_count", "lookup_chunk"),
+        ].map { "(SELECT coalesce(sum(\($1)), 0) FROM \($2)) AS \($0)" }
+        var names: [String] = []
+        var counts: [Int64] = []
+        do throws(StoreError) {
+            try reader.query("SELECT " + (rows + chunks).joined(separator: ", "), columns: { names = $0 }) { values in
+                counts = values.map { if case .integer(let count) = $0 { count } else { 0 } }
+                return true
             }
+        } catch {
+            throw Failure(error, about: reader.header.path)
         }
-        values.append(("areas", try Self.sum("areas", of: "ioas_view", reader)))
-        values.append(("table_pages", try Self.sum("pages", of: "table_chunk_view", reader)))
-        values.append(("lookup_pages", try Self.sum("pages", of: "lookup_chunk_view", reader)))
-    }
-
-    private static func sum(
-        _ column: String, of view: String, _ reader: borrowing GenerationReader
-    ) throws(Failure) -> Int64 {
-        let (columns, rows) = try reader.cells(ofView: view)
-        guard let index = columns.firstIndex(of: column) else { return 0 }
-        return rows.reduce(0) { total, row in
-            if case .integer(let count) = row[index] { total + count } else { total }
-        }
+        values = zip(names, counts).map { ($0, $1) }
     }
 }
