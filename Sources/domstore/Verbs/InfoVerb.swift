@@ -22,8 +22,11 @@ struct InfoVerb: ParsableCommand {
             ("parent_root", Cell(header.parent?.root.description)), ("root", Cell(seal?.root.description)),
             ("nonce", Cell(seal?.nonce?.description)), ("journal", .text(header.journal.rawValue)),
         ]
-        let counts = try StoreCounts(reader)
-        fields += counts.values.map { ($0.name, Cell($0.count)) }
+        do throws(StoreError) {
+            fields += try reader.counts().map { ($0.name, Cell($0.count)) }
+        } catch {
+            throw Failure(error, about: header.path)
+        }
         try output.record(fields)
         if header.hasStatistics {
             Talk.say("\(header.path): found a table of statistics (ANALYZE); expected none, it is passed over")
