@@ -49,7 +49,7 @@ struct CrashSuite {
 
     /// Behind which of so many sectors a write is cut off: in each part of it early and late, elsewhere in each write.
     private static func cuts(of sectors: Int, _ place: Int, _ sizes: CrashSizes) -> [Int] {
-        if sizes.everySector, sectors <= 16 { return Array(1..<sectors) }
+        if sizes.everySector, sectors <= 256 { return Array(1..<sectors) }
         let part = max(8, sectors / 16)
         return stride(from: 0, to: sectors - 1, by: part).flatMap { start -> [Int] in
             let length = min(part, sectors - start)
