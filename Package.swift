@@ -33,7 +33,7 @@ let package = Package(
         .target(name: "Digest"),
         .target(name: "Migrations", path: "Migrations", resources: [.embedInCode("0001_initial.sql")]),
         .target(
-            name: "Schema", path: "Schema", exclude: ["COOKBOOK.md", "FORMAT.md"],
+            name: "Schema", path: "Schema", exclude: ["COOKBOOK.md", "FORMAT.md", "LIFECYCLE.md"],
             resources: [.embedInCode("schema.sql")]),
         .target(name: "Store", dependencies: ["SQLite", "Migrations", "Digest", "Snapshot", "IOMMUModel"]),
         .target(name: "Validate", dependencies: ["Store", "Snapshot", "Hardware", "PageTables"]),
@@ -59,7 +59,9 @@ let package = Package(
         .testTarget(name: "EvidenceTests", dependencies: ["Evidence", "Store"]),
         .testTarget(
             name: "SchemaTests",
-            dependencies: ["Schema", "Migrations", "Evidence", "Store", "SQLite", "Digest", "Snapshot", "IOMMUModel"]),
+            dependencies: [
+                "Schema", "Migrations", "Evidence", "Store", "SQLite", "Digest", "Snapshot", "IOMMUModel", "Engine",
+            ]),
         .testTarget(name: "SnapshotTests", dependencies: ["Snapshot"]),
         .testTarget(name: "ScenarioTests", dependencies: ["Replay", "Scenario"]),
         .testTarget(name: "ValidateTests", dependencies: ["Validate", "Import", "Store"]),

@@ -13,6 +13,7 @@ extension LiveEngine {
         do {
             guard
                 try performOnObjects(event) || performOnDevice(event) || performOnSession(event)
+                    || performOnDriver(event)
             else { throw ReplayError.unreadable(event, "no such operation") }
         } catch let error as ReplayError {
             throw error
@@ -53,6 +54,7 @@ extension LiveEngine {
         case "unmap":
             try unmap(
                 ioas: try event.id("ioas"), iova: IOVA(try event.number("iova")), byteCount: try event.number("bytes"))
+        case "unmark": try unmark(try event.id("hwpt"))
         case "mark": try mark(try event.id("hwpt"), token: try event.number("token"))
         default: return false
         }
@@ -71,13 +73,29 @@ extension LiveEngine {
         case "replace":
             try replace(
                 try event.device(), pasid: try event.pasid(), with: try event.id("hwpt"),
-                verified: event.flag("verified"), attachNew: event.flag("attach-new"))
-        case "replace-together":
-            try replace(
-                try event.device(), with: try Self.targets(event), verified: event.flag("verified"),
                 attachNew: event.flag("attach-new"))
+        case "replace-together":
+            try replace(try event.device(), with: try Self.targets(event), attachNew: event.flag("attach-new"))
+        case "verify":
+            try verify(try event.device(), pasid: try event.pasid(), with: try event.id("hwpt"))
         case "quarantine": try quarantine(try event.device())
+        case "discard": try discard(try event.device())
         case "release": try release(try event.device())
+        default: return false
+        }
+        return true
+    }
+
+    /// Drivers, files, resets.
+    private mutating func performOnDriver(_ event: Event) throws -> Bool {
+        switch event.name {
+        case "open":
+            try open(try event.device(), session: try event.optional("session") { UInt32($0).map { ObjectID($0) } })
+        case "close": try close(try event.device())
+        case "bind-driver": try bindDriver(try event.value("driver") { $0 }, to: try event.device())
+        case "unbind-driver": try unbindDriver(try event.device())
+        case "reset": try reset(try event.device(), try event.value("scope") { ResetScope(rawValue: $0) })
+        case "dirty-tracking": try setDirtyTracking(event.flag("on"), of: try event.id("hwpt"))
         default: return false
         }
         return true
@@ -92,6 +110,7 @@ extension LiveEngine {
             try preserve(
                 try event.device(), in: try event.id("session"), options: PreserveOptions(lab: event.flag("lab")))
         case "unpreserve": try unpreserve(try event.device())
+        case "abandon-session": try abandon(try event.id("session"))
         case "claim": try claim(try event.device(), session: try event.id("session"))
         case "adopt-hwpt": _ = try adoptHWPT(token: try event.number("token"), session: try event.id("session"))
         case "finish": try finish(try event.id("session"))

@@ -16,7 +16,6 @@ public struct Claimer: ~Copyable {
     /// Requests still on their way, by device, then PASID.
     public private(set) var pending: [AttachmentKey]
     private var rebuilt: [DomainID: HWPTID] = [:]
-    private var equal: Set<DomainID> = []
 
     /// For the devices in `devices`, which were restored and have a clean audit: each with all its PASIDs.
     public init(
@@ -106,7 +105,7 @@ public struct Claimer: ~Copyable {
     ///
     /// - Returns: bytes found equal, and what differs first, for whatever cannot be replaced.
     public mutating func compare(
-        _ engine: borrowing LiveEngine
+        _ engine: inout LiveEngine
     ) -> (equalBytes: UInt64, differing: [(key: AttachmentKey, what: String)]) {
         var bytes: UInt64 = 0
         var differing: [(key: AttachmentKey, what: String)] = []
@@ -125,7 +124,12 @@ public struct Claimer: ~Copyable {
                 bytes += mapped
             }
             switch verdict {
-            case .equal: equal.insert(host.engine)
+            case .equal:
+                do throws(Errno) {
+                    if !engine.isVerified(key, by: hwpt) {
+                        try engine.verify(key.requester, pasid: key.pasid, with: hwpt)
+                    }
+                } catch { differing.append((key, error.name)) }
             case .differs(let difference): differing.append((key, "\(difference)"))
             case .unreadable(let root, let why): differing.append((key, "tree at \(root): \(why)"))
             }
@@ -177,7 +181,7 @@ public struct Claimer: ~Copyable {
             let host = domain.tables.engine
             let before = engine.tablePages(of: host).count
             do throws(Errno) {
-                try replace(keys, verified: equal.contains(host), &engine)
+                try replace(keys, &engine)
             } catch {
                 result.refused += keys.map { ($0, error) }
                 continue
@@ -190,16 +194,16 @@ public struct Claimer: ~Copyable {
         return result
     }
 
-    private func replace(_ keys: [AttachmentKey], verified: Bool, _ engine: inout LiveEngine) throws(Errno) {
+    private func replace(_ keys: [AttachmentKey], _ engine: inout LiveEngine) throws(Errno) {
         var targets: [PASID?: HWPTID] = [:]
         for key in keys {
             guard let hwpt = attached[key].flatMap({ rebuilt[$0.recorded] }) else { throw .EINVAL }
             targets[key.pasid] = hwpt
         }
         guard keys.count == 1, let (pasid, hwpt) = targets.first else {
-            return try engine.replace(keys[0].requester, with: targets, verified: verified)
+            return try engine.replace(keys[0].requester, with: targets)
         }
-        try engine.replace(keys[0].requester, pasid: pasid, with: hwpt, verified: verified)
+        try engine.replace(keys[0].requester, pasid: pasid, with: hwpt)
     }
 
     /// Ends every session: all or nothing.

@@ -130,7 +130,7 @@ struct Recovery {
                     .init("address spaces", rebuilt.spaces), .init("areas", rebuilt.areas),
                     .init("new table pages", rebuilt.tablePages),
                 ], probing: attached)
-            let compared = claimer.compare(restored.engine)
+            let compared = claimer.compare(&restored.engine)
             try tell(
                 .compare, [.init("bytes equal", compared.equalBytes), .init("differing", compared.differing.count)],
                 notes: compared.differing.map { "\($0.key): \($0.what)" }, probing: attached)

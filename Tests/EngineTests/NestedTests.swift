@@ -169,7 +169,8 @@ import Testing
             ioas: ioas, iova: IOVA(0), byteCount: Self.guestBytes, backing: backing, offset: Self.guestBase,
             protection: .readWrite)
         let newGuest = try engine.createNestedHWPT(parent: newHost, unit: TestMachine.unit, root: PhysicalAddress(0))
-        try engine.replace(one, with: newGuest, verified: true)
+        try engine.verify(one, with: newGuest)
+        try engine.replace(one, with: newGuest)
         #expect(machine.dma(one, iova: IOVA(0x40_0123), access: .write) == reached)
         #expect(engine.domain(host) == nil && engine.domain(guest) == nil, "the old stages are gone")
         try engine.finish(incoming)

@@ -45,11 +45,18 @@ import Testing
             protection: .readWrite)
         #expect(errno { () throws(Errno) in try engine.replace(one, with: new) } == .EINVAL)
         #expect(refusal { () throws(Refusal) in try engine.finish(session) } == Refusal(.EBUSY, requester: one))
-        try engine.replace(one, with: new, verified: true)
+        try engine.verify(one, with: new)
+        try engine.replace(one, with: new)
         #expect(reaches(machine, one) && reaches(machine, two))
         #expect(engine.domain(old) != nil)
         #expect(engine.checkInvariants() == [])
         #expect(refusal { () throws(Refusal) in try engine.finish(session) } == Refusal(.EBUSY, requester: two))
+        // What was compared is no longer what is there.
+        #expect(engine.domainState(two) == .verified)
+        try engine.map(
+            ioas: ioas, iova: IOVA(0x80_0000), byteCount: 0x1000, backing: backing, protection: .readWrite)
+        #expect(engine.domainState(two) == .rebuilding)
+        #expect(errno { () throws(Errno) in try engine.replace(two, with: new) } == .EINVAL)
         let before = engine.arena.allocatedCount
         try engine.replace(two, with: new, attachNew: true)
         #expect(engine.domain(old) == nil)
@@ -111,7 +118,7 @@ import Testing
         for device in [one, two, through] { try engine.claim(device, session: session) }
         _ = try engine.adoptHWPT(token: 5, session: session)
         let (_, new) = try engine.space()
-        #expect(errno { () throws(Errno) in try engine.replace(one, with: new, verified: true) } == .EINVAL)
+        #expect(errno { () throws(Errno) in try engine.replace(one, with: new, attachNew: true) } == .EINVAL)
         #expect(reaches(handed.machine, one))
         #expect(handed.machine.dma(through, iova: IOVA(0x77), access: .read) == .address(PhysicalAddress(0x77)))
         #expect(engine.checkInvariants() == [])

@@ -40,23 +40,28 @@ extension LiveEngine {
                 try engine.detachPASID(AttachmentKey(requester, pasid))
                 return
             }
-            guard let hwpt = group.hwpt, group.attached.contains(requester) else { throw .ENOENT }
-            try engine.requireMutable(ioasOf: hwpt)
-            if group.attached.count == 1 {
-                for member in group.members { try engine.move(AttachmentKey(member), to: engine.blockedDomain) }
-                engine.dropReservations(of: group.id, hwpt: hwpt)
-                engine.groupTable[group.id]!.hwpt = nil
-            }
-            engine.groupTable[group.id]!.attached.removeAll { $0 == requester }
+            try engine.detachUntagged(requester, of: group)
         }
+    }
+
+    /// Takes a device off its group's HWPT; the group is blocked once the last one left.
+    mutating func detachUntagged(_ requester: RequesterID, of group: Group) throws(Errno) {
+        guard let hwpt = group.hwpt, group.attached.contains(requester) else { throw .ENOENT }
+        try requireMutable(ioasOf: hwpt)
+        if group.attached.count == 1 {
+            for member in group.members { try move(AttachmentKey(member), to: blockedDomain) }
+            dropReservations(of: group.id, hwpt: hwpt)
+            groupTable[group.id]!.hwpt = nil
+        }
+        groupTable[group.id]!.attached.removeAll { $0 == requester }
     }
 
     /// The group of `requester` if it may be attached to `hwpt` at all.
     func attachableGroup(of requester: RequesterID, hwpt: HWPTID) throws(Errno) -> Group {
         guard let group = group(of: requester) else { throw .ENODEV }
         guard hwptTable[hwpt] != nil else { throw .ENOENT }
-        guard group.owner == .vfio else { throw .EINVAL }
         try requireMutable(group)
+        guard group.owner == .vfio else { throw .EINVAL }
         try requireMutable(ioasOf: hwpt)
         return group
     }
@@ -121,7 +126,7 @@ extension LiveEngine {
         for key in group.members.flatMap({ attachmentKeys(of: $0) }) {
             switch attachmentTable[key]?.state {
             case .live, .replaced, .released: continue
-            case .preserved, .restored, .claimed, .adopted, .quarantined: throw .EBUSY
+            case .preserved, .restored, .claimed, .adopted, .orphaned, .quarantined: throw .EBUSY
             case nil: throw .ENODEV
             }
         }

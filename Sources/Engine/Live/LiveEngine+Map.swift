@@ -33,6 +33,7 @@ extension LiveEngine {
             let place = record.firstIndex(endingAtOrAfter: iova)
             let area = IOPTArea(range: range, backing: backing, offset: offset, protection: protection)
             engine.ioasTable[ioas]!.areas.insert(area, at: place)
+            engine.forgetComparisons(with: record)
         }
     }
 
@@ -156,6 +157,7 @@ extension LiveEngine {
             bytes += area.range.lastOffset + 1
         }
         ioasTable[ioas.id]!.areas.removeSubrange(indices)
+        forgetComparisons(with: ioas)
         return bytes
     }
 }

@@ -36,10 +36,15 @@ extension LiveEngine {
             guard record.owner == .vfio else { throw .EINVAL }
             guard record.hwpt == nil, record.members.allSatisfy({ engine.pasidTable[$0] == nil }) else { throw .EBUSY }
             try engine.requireMutable(record)
-            for member in record.members { try engine.attachDefault(member) }
-            engine.groupTable[group]!.owner = .none
-            engine.groupTable[group]!.ownerToken = 0
-            engine.groupTable[group]!.ownerAssumed = false
+            try engine.giveUpOwnership(of: record)
         }
+    }
+
+    /// The group returns to its default domain, owned by nobody.
+    mutating func giveUpOwnership(of group: Group) throws(Errno) {
+        for member in group.members { try attachDefault(member) }
+        groupTable[group.id]!.owner = .none
+        groupTable[group.id]!.ownerToken = 0
+        groupTable[group.id]!.ownerAssumed = false
     }
 }

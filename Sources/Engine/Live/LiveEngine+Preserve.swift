@@ -34,18 +34,28 @@ extension LiveEngine {
 
     /// Labels an HWPT with the token that it is preserved under; a second mark replaces the first.
     ///
-    /// - Throws: `ENOENT`, `EINVAL` an adopted HWPT, `EBUSY` preserved, `EADDRINUSE` the token is taken.
+    /// - Throws: `ENOENT`, `EBUSY` adopted or preserved, `EINVAL` no tables, `EADDRINUSE` the token is taken.
     public mutating func mark(_ hwpt: HWPTID, token: UInt64) throws(Errno) {
         try operation("mark", [.init("hwpt", hwpt), .init("token", hex(token))]) { (engine) throws(Errno) in
             guard let record = engine.hwptTable[hwpt] else { throw .ENOENT }
-            guard record.session == nil, let domain = engine.domainTable[record.domain], domain.kind.hasTables else {
-                throw .EINVAL
-            }
-            guard !domain.isPreserved else { throw .EBUSY }
+            guard let domain = engine.domainTable[record.domain], domain.kind.hasTables else { throw .EINVAL }
+            guard record.session == nil, !domain.isPreserved else { throw .EBUSY }
             guard !engine.hwptTable.values.contains(where: { $0.token == token && $0.id != hwpt }) else {
                 throw .EADDRINUSE
             }
             engine.hwptTable[hwpt]!.token = token
+        }
+    }
+
+    /// Takes the label off an HWPT.
+    ///
+    /// - Throws: `ENOENT` no such HWPT, or no label, `EBUSY` adopted or preserved.
+    public mutating func unmark(_ hwpt: HWPTID) throws(Errno) {
+        try operation("unmark", [.init("hwpt", hwpt)]) { (engine) throws(Errno) in
+            guard let record = engine.hwptTable[hwpt] else { throw .ENOENT }
+            guard record.session == nil, engine.domainTable[record.domain]?.isPreserved == false else { throw .EBUSY }
+            guard record.token != nil else { throw .ENOENT }
+            engine.hwptTable[hwpt]!.token = nil
         }
     }
 
@@ -66,11 +76,11 @@ extension LiveEngine {
         try refusable("preserve", arguments) { (engine) throws(Refusal) in
             guard let target = engine.sessionTable[session] else { throw Refusal(.ENOENT) }
             guard !target.isIncoming else { throw Refusal(.EINVAL) }
-            try engine.checkDevice(requester, options)
             let keys = engine.attachmentKeys(of: requester)
-            for key in keys where engine.attachmentTable[key]?.state != .live {
+            for key in keys where ![.live, .released].contains(engine.attachmentTable[key]!.state) {
                 throw Refusal(.EBUSY, requester: requester, pasid: key.pasid)
             }
+            try engine.checkDevice(requester, options)
             var done: [AttachmentKey] = []
             do throws(Refusal) {
                 for key in keys {

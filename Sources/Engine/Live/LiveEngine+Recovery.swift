@@ -2,8 +2,8 @@ import IOMMUModel
 
 /// What happens to an inherited domain after the restore: claim, adopt, release, finish.
 extension LiveEngine {
-    /// VFIO takes DMA ownership of a restored device through its session (D6 → D7). A second claim through the same
-    /// session is answered as the first.
+    /// VFIO takes DMA ownership of a restored device through its session (D6 → D7), or of one whose agent died (E2): what
+    /// that one adopted is found again. A second claim through the same session is answered as the first.
     ///
     /// - Throws: `ENODEV`, `ENOENT` no such session, or the device was not restored, `EBUSY` it came in another session
     ///   or is settled otherwise.
@@ -18,11 +18,53 @@ extension LiveEngine {
                     throw .EBUSY
                 }
             }
-            for key in keys where engine.attachmentTable[key]!.state == .restored {
-                let adopted = engine.domainTable[engine.attachmentTable[key]!.domain]?.hwpt != nil
+            for key in keys where engine.attachmentTable[key]!.state.isUnclaimed {
+                let domain = engine.attachmentTable[key]!.domain
+                let adopted = engine.domainTable[domain]?.hwpt != nil
                 engine.attachmentTable[key]!.state = adopted ? .adopted : .claimed
+                if adopted { engine.domainTable[domain]!.holder = .iommufd }
             }
             engine.groupTable[group.id]!.owner = .vfio
+        }
+    }
+
+    /// The agent of an incoming session died, or did not come in time (E2): whatever of it is not replaced stays attached,
+    /// owned by the session's token, until somebody claims it again or it is discarded. What was compared has to be again.
+    ///
+    /// - Throws: `ENOENT` no such session, `EINVAL` an outgoing one (close it).
+    public mutating func abandon(_ session: SessionID) throws(Errno) {
+        try operation("abandon-session", [.init("session", session)]) { (engine) throws(Errno) in
+            guard let record = engine.sessionTable[session] else { throw .ENOENT }
+            guard record.isIncoming else { throw .EINVAL }
+            for attachment in engine.attachments where attachment.session == session && attachment.state.isInherited {
+                engine.attachmentTable[attachment.key]!.state = .orphaned
+                guard let domain = engine.domainTable[attachment.domain],
+                    let group = engine.group(of: attachment.requester)
+                else { continue }
+                if domain.isInherited { engine.domainTable[domain.id]!.holder = .core }
+                for hwpt in engine.verifiedDomains.keys {
+                    engine.verifiedDomains[hwpt]!.remove(domain.parent ?? domain.id)
+                }
+                engine.groupTable[group.id]!.owner = .token
+            }
+        }
+    }
+
+    /// An operator gives a device up that nobody claims (E2, or D6): it is quarantined after a reset. Again for one that is
+    /// quarantined changes nothing.
+    ///
+    /// - Throws: `ENODEV`, `EINVAL` anything else, `EOPNOTSUPP` no reset, or the group must not be blocked.
+    public mutating func discard(_ requester: RequesterID) throws(Errno) {
+        var refusal: Errno?
+        do throws(Errno) {
+            guard let device = machine.device(requester), let state = attachmentTable[AttachmentKey(requester)]?.state
+            else { throw .ENODEV }
+            guard state.isUnclaimed || state == .quarantined else { throw .EINVAL }
+            guard device.canReset, isBlockable(device.group) else { throw .EOPNOTSUPP }
+            do throws(Refusal) { try quarantine(requester) } catch { throw error.errno }
+        } catch { refusal = error }
+        try operation("discard", [.init("device", requester)]) { (_) throws(Errno) in
+            if let refusal { throw refusal }
         }
     }
 
@@ -204,6 +246,7 @@ extension LiveEngine {
                 if member.state != .quarantined { engine.attachmentTable[member.key]!.state = .live }
             }
             engine.sessionTable[session] = nil
+            if !engine.sessionTable.values.contains(where: \.isIncoming) { engine.verifiedDomains = [:] }
         }
     }
 }

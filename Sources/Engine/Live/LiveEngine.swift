@@ -37,6 +37,11 @@ public struct LiveEngine: ~Copyable {
     /// Who is told what changes in the tables above.
     var changeRecipient: ChangeRecipient?
 
+    /// Which inherited domains the tree of each HWPT was compared with and found equal to, until one of both changes.
+    var verifiedDomains: [HWPTID: Set<DomainID>] = [:]
+    /// Devices whose VFIO file is open, beside those that a session carries.
+    var openDevices: Set<RequesterID> = []
+
     /// Inherited domains whose last user left in the operation under way.
     var retiredDomains: [DomainID] = []
 

@@ -18,8 +18,7 @@ public final class Machine {
     public let units: [UnitHardware]
     /// Sorted by requester id.
     public private(set) var devices: [MachineDevice]
-    /// Counts the changes of bus mastering, the only thing of a device that ever changes: as long as it stands still, so do
-    /// the devices.
+    /// Counts the changes of bus mastering, beside the driver the only thing of a device that ever changes.
     package private(set) var busMasterChanges: UInt64 = 0
     /// Sorted by group, then range.
     public let reservedRegions: [ReservedRegion]
@@ -97,6 +96,12 @@ public final class Machine {
         devices[index].busMaster = enabled
         busMasterChanges &+= 1
         deviceTable.set(requester, caches: enabled ? units[unitOfDevice[index]].caches : nil)
+    }
+
+    /// Names the driver that is bound to a device; empty: none.
+    func setDriver(_ name: String, of requester: RequesterID) {
+        guard let index = deviceTable.index(of: requester) else { return }
+        devices[index].driver = name
     }
 
     /// The 16 bytes at the start of the handover page; `nil` when they are all zero: nothing was handed over here.

@@ -15,4 +15,6 @@ public struct HWPT: Sendable, Hashable {
     public internal(set) var token: UInt64?
     /// The session that it was adopted through; `nil` for an ordinary one.
     public internal(set) var session: SessionID?
+    /// Dirty pages are tracked.
+    public internal(set) var isDirtyTracked = false
 }

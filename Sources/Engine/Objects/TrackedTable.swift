@@ -26,7 +26,8 @@ struct TrackedTable<Key: Hashable, Value> {
         return storage.removeValue(forKey: key)
     }
 
-    private mutating func note(_ key: Key) { if isTracking { changed.insert(key) } }
+    /// Counts `key` as changed.
+    mutating func note(_ key: Key) { if isTracking { changed.insert(key) } }
 
     /// From now on changes are remembered; what is there counts as changed.
     mutating func startTracking() {
