@@ -67,7 +67,7 @@ struct RecorderTests {
             let pasid = random.next() % 3 == 0 && flavour.hasPASIDs ? pick(RecorderTests.pasids) : nil
             let ioas = pick(engine.ioases)?.id
             let hwpt = pick(engine.hwpts)?.id
-            switch random.next() % 26 {
+            switch random.next() % 34 {
             case 0: _ = try? engine.createIOAS()
             case 1, 2:
                 if let ioas, let made = try? engine.createHWPT(ioas: ioas, unit: unit, format: flavour.format) {
@@ -101,6 +101,14 @@ struct RecorderTests {
             case 22, 23, 24:
                 if session == nil { session = try? engine.createSession("s\(random.next() % 100)") }
                 if let session { try? engine.preserve(device.requester, in: session, options: .init(lab: true)) }
+            case 25: _ = try? engine.open(device.requester)
+            case 26: try? engine.close(device.requester)
+            case 27: try? engine.bindDriver("nvme", to: device.requester)
+            case 28: if random.next() % 4 == 0 { try? engine.unbindDriver(device.requester) }
+            case 29: try? engine.reset(device.requester, random.next() % 2 == 0 ? .function : .bus)
+            case 30: if let hwpt { try? engine.setDirtyTracking(random.next() % 2 == 0, of: hwpt) }
+            case 31: if let hwpt { try? engine.unmark(hwpt) }
+            case 32: try? engine.discard(device.requester)
             default:
                 guard random.next() % 4 == 0, let session else {
                     try? engine.unpreserve(device.requester)

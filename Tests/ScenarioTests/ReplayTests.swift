@@ -210,7 +210,7 @@ struct ReplayTests {
 
             let machine = try RecorderTests.machine(flavours)
             let outcome = try GenerationReplay.run(2, in: location) { _ in .idle(machine) }
-            #expect(outcome.generations == [1, 2] && outcome.isSealed && outcome.events > 120)
+            #expect(outcome.generations == [1, 2] && outcome.isSealed && outcome.events > 100)
             // Without the first there is no start.
             try FileManager.default.removeItem(atPath: folder + "/1.domstore")
             #expect(throws: ReplayError.self) { _ = try GenerationReplay.run(2, in: location) { _ in .idle(machine) } }

@@ -55,16 +55,13 @@ extension LiveEngine {
     ///
     /// - Throws: `ENODEV`, `EINVAL` anything else, `EOPNOTSUPP` no reset, or the group must not be blocked.
     public mutating func discard(_ requester: RequesterID) throws(Errno) {
-        var refusal: Errno?
-        do throws(Errno) {
-            guard let device = machine.device(requester), let state = attachmentTable[AttachmentKey(requester)]?.state
+        try operation("discard", [.init("device", requester)]) { (engine) throws(Errno) in
+            guard let device = engine.machine.device(requester),
+                let state = engine.attachmentTable[AttachmentKey(requester)]?.state
             else { throw .ENODEV }
             guard state.isUnclaimed || state == .quarantined else { throw .EINVAL }
-            guard device.canReset, isBlockable(device.group) else { throw .EOPNOTSUPP }
-            do throws(Refusal) { try quarantine(requester) } catch { throw error.errno }
-        } catch { refusal = error }
-        try operation("discard", [.init("device", requester)]) { (_) throws(Errno) in
-            if let refusal { throw refusal }
+            guard device.canReset else { throw .EOPNOTSUPP }
+            do throws(Refusal) { try engine.blockForGood(requester, holding: [:]) } catch { throw error.errno }
         }
     }
 
@@ -129,28 +126,34 @@ extension LiveEngine {
     /// `domains`: what the requests of the device that are not attached yet went through, by PASID.
     mutating func quarantine(_ requester: RequesterID, holding domains: [PASID?: DomainID]) throws(Refusal) {
         try refusable("quarantine", [.init("device", requester)]) { (engine) throws(Refusal) in
-            guard let device = engine.machine.device(requester), let unit = engine.machine.unit(device.unit),
-                let untagged = engine.attachmentTable[AttachmentKey(requester)]
-            else { throw Refusal(.ENODEV, .deviceMissing, requester: requester) }
-            let keys = engine.attachmentKeys(of: requester)
-            for key in keys where engine.attachmentTable[key]!.state == .preserved {
-                throw Refusal(.EBUSY, requester: requester, pasid: key.pasid)
-            }
-            guard engine.isBlockable(device.group) else { throw Refusal(.EOPNOTSUPP, requester: requester) }
-            guard untagged.state != .quarantined else { return }
-            engine.machine.setBusMaster(false, of: requester)
-            // Also when the books say blocked: the entry in memory may be one that could not be taken over.
-            let tables = unit.lookupTables(memory: engine.machine.memory.view)
-            for key in keys.reversed() { _ = tables.clear(device, key.pasid, arena: &engine.arena) }
-            if let entry = tables.deviceEntry(device) { tables.block(entry) }
-            unit.invalidateContexts(of: requester)
-            for pasid in domains.keys {
-                let key = AttachmentKey(requester, pasid)
-                if engine.attachmentTable[key] == nil { engine.addAttachment(key) }
-            }
-            for key in engine.attachmentKeys(of: requester) {
-                engine.hold(key, domains[key.pasid], tables.entryAddress(device, key.pasid))
-            }
+            try engine.blockForGood(requester, holding: domains)
+        }
+    }
+
+    private mutating func blockForGood(
+        _ requester: RequesterID, holding domains: [PASID?: DomainID]
+    ) throws(Refusal) {
+        guard let device = machine.device(requester), let unit = machine.unit(device.unit),
+            let untagged = attachmentTable[AttachmentKey(requester)]
+        else { throw Refusal(.ENODEV, .deviceMissing, requester: requester) }
+        let keys = attachmentKeys(of: requester)
+        for key in keys where attachmentTable[key]!.state == .preserved {
+            throw Refusal(.EBUSY, requester: requester, pasid: key.pasid)
+        }
+        guard isBlockable(device.group) else { throw Refusal(.EOPNOTSUPP, requester: requester) }
+        guard untagged.state != .quarantined else { return }
+        machine.setBusMaster(false, of: requester)
+        // Also when the books say blocked: the entry in memory may be one that could not be taken over.
+        let tables = unit.lookupTables(memory: machine.memory.view)
+        for key in keys.reversed() { _ = tables.clear(device, key.pasid, arena: &arena) }
+        if let entry = tables.deviceEntry(device) { tables.block(entry) }
+        unit.invalidateContexts(of: requester)
+        for pasid in domains.keys {
+            let key = AttachmentKey(requester, pasid)
+            if attachmentTable[key] == nil { addAttachment(key) }
+        }
+        for key in attachmentKeys(of: requester) {
+            hold(key, domains[key.pasid], tables.entryAddress(device, key.pasid))
         }
     }
 
