@@ -3,10 +3,11 @@ import IOMMUModel
 import Snapshot
 
 /// What an engine answers by and no device record says: the width of a device's PASIDs, whether it may start DMA, whether
-/// it can be reset.
+/// it can be reset, its power and its interrupts.
 ///
 /// One row of the engine's state holds those of all devices, 8 bytes each, ascending: segment (4 bytes) and requester id
-/// (2), big-endian, the PASIDs' width in bits (1), flags (1: bit 0 bus master, bit 1 can be reset).
+/// (2), big-endian, the PASIDs' width in bits (1), flags (1: bit 0 bus master, bit 1 can be reset, bit 2 in D3, bit 3
+/// interrupts on).
 package struct DeviceTraits: Sendable, Hashable {
     /// As ``Engine/MachineDevice/pasidBits``.
     package var pasidBits: UInt8
@@ -14,6 +15,10 @@ package struct DeviceTraits: Sendable, Hashable {
     package var busMaster: Bool
     /// As ``Engine/MachineDevice/canReset``.
     package var canReset: Bool
+    /// As ``Engine/MachineDevice/isPowered``.
+    package var isPowered: Bool
+    /// As ``Engine/MachineDevice/interruptsEnabled``.
+    package var interruptsEnabled: Bool
 
     static let rowName = "devices"
     private static let recordBytes = 8
@@ -22,12 +27,20 @@ package struct DeviceTraits: Sendable, Hashable {
         pasidBits = device.pasidBits
         busMaster = device.busMaster
         canReset = device.canReset
+        isPowered = device.isPowered
+        interruptsEnabled = device.interruptsEnabled
     }
 
     private init(pasidBits: UInt8, flags: UInt8) {
         self.pasidBits = pasidBits
         busMaster = flags & 1 != 0
         canReset = flags & 2 != 0
+        isPowered = flags & 4 == 0
+        interruptsEnabled = flags & 8 != 0
+    }
+
+    private var flags: UInt8 {
+        (busMaster ? 1 : 0) | (canReset ? 2 : 0) | (isPowered ? 0 : 4) | (interruptsEnabled ? 8 : 0)
     }
 
     static func bytes(of devices: [MachineDevice]) -> [UInt8] {
@@ -35,10 +48,9 @@ package struct DeviceTraits: Sendable, Hashable {
         bytes.reserveCapacity(devices.count * recordBytes)
         for device in devices {
             let traits = DeviceTraits(device)
-            let flags: UInt8 = (traits.busMaster ? 1 : 0) | (traits.canReset ? 2 : 0)
             let word =
                 UInt64(device.requester.segment) << 32 | UInt64(device.requester.rid) << 16
-                | UInt64(traits.pasidBits) << 8 | UInt64(flags)
+                | UInt64(traits.pasidBits) << 8 | UInt64(traits.flags)
             withUnsafeBytes(of: word.bigEndian) { bytes += $0 }
         }
         return bytes

@@ -20,6 +20,8 @@ extension MachineDevice {
             vendorID: record.vendorID, deviceID: record.deviceID, classCode: record.classCode, driver: record.driver,
             atsEnabled: record.atsEnabled, priEnabled: record.priEnabled, busMaster: traits?.busMaster ?? true,
             pasidBits: traits?.pasidBits ?? 0, canReset: traits?.canReset ?? true)
+        isPowered = traits?.isPowered ?? true
+        interruptsEnabled = traits?.interruptsEnabled ?? false
     }
 }
 

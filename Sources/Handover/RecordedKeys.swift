@@ -9,8 +9,8 @@ struct RecordedKeys {
     var units: [UnitID: UnitRecord] = [:]
     /// ``Engine/UnitHardware/lookupWrites`` when the lookup pages were told.
     var lookupWrites: [UnitID: UInt64] = [:]
-    /// ``Engine/Machine/busMasterChanges`` when the devices' traits were told.
-    var busMasterChanges: UInt64?
+    /// ``Engine/Machine/deviceChanges`` when the devices' traits were told.
+    var deviceChanges: UInt64?
     var groups: [GroupID: GroupRecord] = [:]
     var devices: [RequesterID: DeviceRecord] = [:]
     var sessions: [SessionID: SessionRecord] = [:]

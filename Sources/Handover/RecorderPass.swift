@@ -32,8 +32,8 @@ struct RecorderPass {
         recordDevices(engine, cleared)
         recordDomains(engine)
         recordObjects(engine)
-        let areDevicesTold = !isFull && keys.busMasterChanges == engine.machine.busMasterChanges
-        keys.busMasterChanges = engine.machine.busMasterChanges
+        let areDevicesTold = !isFull && keys.deviceChanges == engine.machine.deviceChanges
+        keys.deviceChanges = engine.machine.deviceChanges
         for record in engine.stateRecords(areDevicesTold: areDevicesTold)
         where keys.engineState.updateValue(record.bytes, forKey: record.name) != record.bytes {
             changes.records.engineState.append(record)

@@ -95,6 +95,8 @@ extension LiveEngine {
         case "bind-driver": try bindDriver(try event.value("driver") { $0 }, to: try event.device())
         case "unbind-driver": try unbindDriver(try event.device())
         case "reset": try reset(try event.device(), try event.value("scope") { ResetScope(rawValue: $0) })
+        case "power": try setPower(event.flag("on"), of: try event.device())
+        case "interrupts": try setInterrupts(event.flag("on"), of: try event.device())
         case "dirty-tracking": try setDirtyTracking(event.flag("on"), of: try event.id("hwpt"))
         default: return false
         }

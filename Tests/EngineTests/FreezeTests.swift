@@ -35,6 +35,35 @@ import Testing
         machine.memory.segments.flatMap { Array($0.bytes) }
     }
 
+    @Test func `a preserved device that sleeps, or whose interrupts are on, is not frozen`() throws {
+        var engine = try start()
+        let machine = engine.machine
+        func reaches() -> Bool {
+            machine.dma(one, iova: IOVA(0x1008), access: .write) == .address(PhysicalAddress(0x4008))
+        }
+        #expect(reaches())
+        // Another one's are its own business.
+        try engine.setInterrupts(true, of: two)
+        #expect(engine.freezeObstacle() == nil)
+        try engine.setPower(false, of: one)
+        #expect(!reaches() && engine.freezeObstacle() == Refusal(.EINVAL, requester: one))
+        try engine.setPower(true, of: one)
+        try engine.setInterrupts(true, of: one)
+        let before = bytes(machine)
+        guard case .refused(var running, let refusal) = engine.freeze() else {
+            Issue.record("frozen")
+            return
+        }
+        #expect(refusal == Refusal(.EINVAL, requester: one))
+        #expect(bytes(machine) == before && reaches())
+        try running.setInterrupts(false, of: one)
+        guard case .frozen = running.freeze() else {
+            Issue.record("not frozen")
+            return
+        }
+        #expect(reaches())
+    }
+
     @Test func `freezing clears what is not preserved, thawing puts every byte back`() throws {
         let engine = try start()
         let machine = engine.machine

@@ -108,7 +108,10 @@ struct RecorderTests {
             case 29: try? engine.reset(device.requester, random.next() % 2 == 0 ? .function : .bus)
             case 30: if let hwpt { try? engine.setDirtyTracking(random.next() % 2 == 0, of: hwpt) }
             case 31: if let hwpt { try? engine.unmark(hwpt) }
-            case 32: try? engine.discard(device.requester)
+            case 32:
+                try? engine.discard(device.requester)
+                try? engine.setPower(random.next() % 8 != 0, of: device.requester)
+                try? engine.setInterrupts(random.next() % 8 == 0, of: device.requester)
             default:
                 guard random.next() % 4 == 0, let session else {
                     try? engine.unpreserve(device.requester)

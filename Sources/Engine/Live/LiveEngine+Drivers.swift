@@ -137,6 +137,26 @@ extension LiveEngine {
         }
     }
 
+    /// Puts a device into D0, or into D3, in which it does nothing on the bus.
+    ///
+    /// - Throws: `ENODEV` no such device, or no PCI function.
+    public mutating func setPower(_ on: Bool, of requester: RequesterID) throws(Errno) {
+        try operation("power", [.init("device", requester), .init("on", on ? 1 : 0)]) { (engine) throws(Errno) in
+            guard engine.machine.device(requester)?.hasFunction == true else { throw .ENODEV }
+            engine.machine.change(requester) { $0.isPowered = on }
+        }
+    }
+
+    /// Switches a device's interrupts. VFIO has them on while its user wants them, and a handover needs them off.
+    ///
+    /// - Throws: `ENODEV` no such device, or no PCI function.
+    public mutating func setInterrupts(_ on: Bool, of requester: RequesterID) throws(Errno) {
+        try operation("interrupts", [.init("device", requester), .init("on", on ? 1 : 0)]) { (engine) throws(Errno) in
+            guard engine.machine.device(requester)?.hasFunction == true else { throw .ENODEV }
+            engine.machine.change(requester) { $0.interruptsEnabled = on }
+        }
+    }
+
     /// Switches the tracking of dirty pages of an HWPT.
     ///
     /// - Throws: `ENOENT`, `EOPNOTSUPP` an adopted one, `EBUSY` preserved.

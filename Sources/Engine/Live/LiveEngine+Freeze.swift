@@ -11,7 +11,7 @@ public enum FreezeOutcome: ~Copyable {
 
 extension LiveEngine {
     /// Whether a freeze would be refused, and why: the guards on every preserved device and the immutability of its IOAS,
-    /// asked again. Appends nothing.
+    /// asked again; power and interrupts (`EINVAL`: its driver has to wake it up, or to mask them, first). Appends nothing.
     public func freezeObstacle() -> Refusal? {
         for requester in sessions.flatMap(\.devices) {
             guard let attachment = attachmentTable[AttachmentKey(requester)] else { continue }
@@ -19,6 +19,10 @@ extension LiveEngine {
                 try checkDevice(attachment.requester, PreserveOptions(lab: attachment.isLab))
             } catch {
                 return error
+            }
+            // A device that sleeps, or whose interrupts would come to nobody.
+            guard let device = machine.device(requester), device.isPowered, !device.interruptsEnabled else {
+                return Refusal(.EINVAL, requester: requester)
             }
             for key in attachmentKeys(of: requester) {
                 guard let domain = attachmentTable[key].flatMap({ domainTable[$0.domain] }), domain.kind.hasTables

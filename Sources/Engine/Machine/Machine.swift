@@ -18,8 +18,8 @@ public final class Machine {
     public let units: [UnitHardware]
     /// Sorted by requester id.
     public private(set) var devices: [MachineDevice]
-    /// Counts the changes of bus mastering, beside the driver the only thing of a device that ever changes.
-    package private(set) var busMasterChanges: UInt64 = 0
+    /// Counts the changes of what a device does: bus mastering, power, interrupts. As long as it stands still, so do they.
+    package private(set) var deviceChanges: UInt64 = 0
     /// Sorted by group, then range.
     public let reservedRegions: [ReservedRegion]
 
@@ -60,7 +60,7 @@ public final class Machine {
         self.unitOfDevice = unitOfDevice
         deviceTable = try DeviceTable(self.devices)
         for unit in self.units { unit.contextCache.places = deviceTable.places(ofSegment: unit.segment) }
-        for (device, unit) in zip(self.devices, unitOfDevice) where device.busMaster {
+        for (device, unit) in zip(self.devices, unitOfDevice) where device.isOnBus {
             deviceTable.set(device.requester, caches: self.units[unit].caches)
         }
         regionIndex = Dictionary(grouping: self.reservedRegions, by: \.group)
@@ -92,17 +92,18 @@ public final class Machine {
 
     /// Switches a device's bus mastering: without it the device puts nothing on the bus.
     public func setBusMaster(_ enabled: Bool, of requester: RequesterID) {
+        change(requester) { $0.busMaster = enabled }
+    }
+
+    func change(_ requester: RequesterID, _ body: (inout MachineDevice) -> Void) {
         guard let index = deviceTable.index(of: requester) else { return }
-        devices[index].busMaster = enabled
-        busMasterChanges &+= 1
-        deviceTable.set(requester, caches: enabled ? units[unitOfDevice[index]].caches : nil)
+        body(&devices[index])
+        deviceChanges &+= 1
+        deviceTable.set(requester, caches: devices[index].isOnBus ? units[unitOfDevice[index]].caches : nil)
     }
 
     /// Names the driver that is bound to a device; empty: none.
-    func setDriver(_ name: String, of requester: RequesterID) {
-        guard let index = deviceTable.index(of: requester) else { return }
-        devices[index].driver = name
-    }
+    func setDriver(_ name: String, of requester: RequesterID) { change(requester) { $0.driver = name } }
 
     /// The 16 bytes at the start of the handover page; `nil` when they are all zero: nothing was handed over here.
     public var nonce: [UInt8]? {

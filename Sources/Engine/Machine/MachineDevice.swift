@@ -28,6 +28,13 @@ public struct MachineDevice: Sendable, Hashable {
     public var pasidBits: UInt8
     /// A function-level (or better) reset is possible: after it the device is known to be quiet.
     public var canReset: Bool
+    /// In D0; in D3 it puts nothing on the bus.
+    public var isPowered = true
+    /// Its interrupts are on: they would come to a kernel that is gone, so a freeze refuses it.
+    public var interruptsEnabled = false
+
+    /// What it puts on the bus gets there.
+    var isOnBus: Bool { busMaster && isPowered }
 
     /// All as given; nothing is checked.
     public init(
