@@ -65,7 +65,9 @@ public struct HandoverReport: Sendable {
             case replaced
             /// On the same pass-through entry as before; there are no tables to replace.
             case passedThrough = "passed-through"
-            /// Blocked, because its restore or audit failed.
+            /// Given up after the jump: reset, on its default domain.
+            case released
+            /// Blocked, because its restore or audit failed, or it was discarded.
             case quarantined
         }
         /// The device.

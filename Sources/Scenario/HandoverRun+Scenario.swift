@@ -48,7 +48,9 @@ extension HandoverRun {
             .start, &clock, [.init("devices", machine.devices.count), .init("steps", scenario.steps.count)])
         let names = ScenarioNames(scenario, runner)
         let report = try run.handOver(
-            Ready(engine: engine, session: session, buffer: buffer, writer: writer, declared: nil),
+            Ready(
+                engine: engine, session: session, buffer: buffer, writer: writer, declared: nil,
+                userspace: scenario.after.map { Userspace(machine: scenario.machine, steps: $0) }),
             tamper: scenario.tamper.isEmpty
                 ? nil : { try Tampering(names).apply(scenario.tamper, machine: $0, path: $1, receipt: $2) })
         try scenario.expect?.check(report)

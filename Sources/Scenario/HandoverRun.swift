@@ -45,6 +45,14 @@ public struct HandoverRun {
         let buffer: EventBuffer
         var writer: RecordingWriter
         var declared: DeclaredAreas?
+        /// What userspace does after the jump, when it is not the usual.
+        var userspace: Userspace?
+    }
+
+    /// Steps after the jump.
+    struct Userspace {
+        let machine: ScenarioMachine
+        let steps: [ScenarioStep]
     }
 
     /// A change between seal and restore, for scenarios.
@@ -55,6 +63,7 @@ public struct HandoverRun {
         var engine = ready.engine
         let session = ready.session
         let declared = ready.declared
+        let userspace = ready.userspace
         let buffer = ready.buffer
         var writer = ready.writer
         let machine = engine.machine
@@ -147,7 +156,8 @@ public struct HandoverRun {
         try tamper?(survivor, location.path(of: receipt.generation), receipt)
 
         return try takeUp(
-            survivor, in: location, generation: receipt.generation, witness: witness, untouched: tamper == nil)
+            survivor, in: location, generation: receipt.generation, witness: witness, untouched: tamper == nil,
+            userspace)
     }
 
     /// What a seal came to.
@@ -196,7 +206,8 @@ public struct HandoverRun {
 
     /// The second half: a new engine on what is in `location` and in memory.
     private mutating func takeUp(
-        _ machine: Machine, in location: StoreLocation, generation: UInt64, witness: DMAWitness, untouched: Bool
+        _ machine: Machine, in location: StoreLocation, generation: UInt64, witness: DMAWitness, untouched: Bool,
+        _ userspace: Userspace?
     ) throws -> HandoverReport {
         report.generation = generation
         let checked: ManifestChecked
@@ -211,7 +222,7 @@ public struct HandoverRun {
         report.recorded = path
         var recovery = Recovery(
             checked: checked, machine: machine, evidence: .init(), witness: witness, untouched: untouched,
-            origin: ["the next engine records in \(path)"])
+            origin: ["the next engine records in \(path)"], userspace: userspace)
         try recovery.run(&report, options: options) { try writer.append($0) }
         return report
     }

@@ -16,6 +16,8 @@ struct Recovery {
     let untouched: Bool
     /// Where the record comes from and where the next one goes, in words.
     var origin: [String] = []
+    /// What userspace does in the place of claiming, rebuilding and replacing all.
+    var userspace: HandoverRun.Userspace?
 
     mutating func run(
         _ report: inout HandoverReport, options: HandoverRun.Options, carryOn: Bool = true,
@@ -113,6 +115,12 @@ struct Recovery {
             probing: attached)
         options.crash(.afterRestore)
 
+        if let userspace {
+            for device in quarantined { set(&report, device) }
+            report.verdict = (quarantined.isEmpty ? RestoreVerdict.restored : .degraded).rawValue
+            report.verdictRule = quarantined.first?.rule
+            return try run(userspace, &restored.engine, &report) { try record(buffer.take()) }
+        }
         // Userspace comes back.
         var claimer = Claimer(
             recorded, sessions: restored.sessions, attached: restored.domains, devices: attached)
@@ -163,6 +171,34 @@ struct Recovery {
         try tell(.finish, [.init("sessions", restored.sessions.count)], notes: left, probing: attached)
         let problems = restored.engine.checkInvariants()
         guard problems.isEmpty else { throw ScenarioError.broken(what: "finish: \(problems[0])") }
+    }
+
+    /// Runs the scenario's own steps, each recorded; the lines of the devices say where they ended.
+    private func run(
+        _ userspace: HandoverRun.Userspace, _ engine: inout LiveEngine, _ report: inout HandoverReport,
+        record: () throws -> Void
+    ) throws {
+        var runner = ScenarioRunner(incoming: engine.sessions)
+        try runner.addFiles(userspace.machine, to: &engine)
+        for (index, step) in userspace.steps.enumerated() {
+            try runner.run(step, number: index + 1, on: &engine) { _ in try record() }
+            let problems = engine.checkInvariants()
+            guard problems.isEmpty else { throw ScenarioError.broken(what: "\(step.name): \(problems[0])") }
+        }
+        for device in report.devices where device.state == .restored {
+            switch engine.attachment(device.requester, pasid: device.pasid)?.state {
+            case .replaced, .live:
+                set(&report, .init(requester: device.requester, pasid: device.pasid, state: .replaced))
+            case .released:
+                set(&report, .init(requester: device.requester, pasid: device.pasid, state: .released))
+            case .quarantined:
+                set(&report, .init(requester: device.requester, pasid: device.pasid, state: .quarantined))
+            default: continue
+            }
+        }
+        if engine.sessions.isEmpty { machine.setNonce(nil) }
+        engine.note(.verdict, report.verdict, [.init("generation", checked.header.number)])
+        try record()
     }
 
     private func update(

@@ -6,48 +6,16 @@ extension ScenarioFile {
     /// Ids are made once and before they are used, but for a step that expects an error; devices are the machine's.
     func contradiction() -> (place: String, what: String)? {
         let devices = Set(machine.devices.map(\.requester))
-        func unknown(_ requester: RequesterID) -> String? {
-            devices.contains(requester) ? nil : "found \(requester); expected a device of the machine"
-        }
+        func unknown(_ requester: RequesterID) -> String? { Names.unknown(requester, devices) }
         var files: Set<BackingID> = []
         for (index, file) in machine.memoryFiles.enumerated() where !files.insert(file.id).inserted {
             return ("machine.memory_files[\(index)].id", "found \(file.id) twice; expected an id of its own")
         }
-        var ioases: Set<IOASID> = []
-        var hwpts: Set<HWPTID> = []
-        for (index, step) in steps.enumerated() where step.expect == nil {
-            func missing(_ kind: String, _ id: some CustomStringConvertible) -> String {
-                "found \(kind) \(id), which no step before makes"
-            }
-            func unknownFile(_ file: BackingID) -> String {
-                "found file \(file); expected one of the machine's memory files"
-            }
-            var what: String?
-            switch step.operation {
-            case .createIOAS(let id):
-                if !ioases.insert(id).inserted { what = "found ioas \(id) twice; expected an id of its own" }
-            case .createHWPT(let id, let ioas, let unit, _, _):
-                if !ioases.contains(ioas) { what = missing("ioas", ioas) }
-                if !machine.units.contains(where: { $0.id == unit }) { what = "found unit \(unit), which is not there" }
-                if !hwpts.insert(id).inserted { what = "found hwpt \(id) twice; expected an id of its own" }
-            case .createNestedHWPT(let id, let parent, let unit, _):
-                if !hwpts.contains(parent) { what = missing("hwpt", parent) }
-                if !machine.units.contains(where: { $0.id == unit }) { what = "found unit \(unit), which is not there" }
-                if !hwpts.insert(id).inserted { what = "found hwpt \(id) twice; expected an id of its own" }
-            case .claim(let device), .attachIdentity(let device), .detach(let device, _): what = unknown(device)
-            case .dma(let device, _, _, _, _): what = unknown(device)
-            case .attach(let device, _, let hwpt):
-                what = unknown(device) ?? (hwpts.contains(hwpt) ? nil : missing("hwpt", hwpt))
-            case .map(let ioas, _, _, let file, _, _):
-                if !ioases.contains(ioas) { what = missing("ioas", ioas) }
-                if !files.contains(file) { what = unknownFile(file) }
-            case .write(let file, _, _): if !files.contains(file) { what = unknownFile(file) }
-            case .unmap(let ioas, _, _): if !ioases.contains(ioas) { what = missing("ioas", ioas) }
-            case .mark(let hwpt, _): if !hwpts.contains(hwpt) { what = missing("hwpt", hwpt) }
-            case .preCopy: break
-            }
-            if let what { return ("steps[\(index)]", what) }
-        }
+        var names = Names(files: files, devices: devices, units: Set(machine.units.map(\.id)))
+        if let problem = names.contradiction(in: steps, called: "steps") { return problem }
+        let ioases = names.ioases
+        names.reset()
+        if let problem = names.contradiction(in: after ?? [], called: "after") { return problem }
         for (index, change) in tamper.enumerated() {
             var what: String?
             switch change.change {
@@ -61,5 +29,75 @@ extension ScenarioFile {
         let expected =
             (expect?.preserved ?? []) + (expect?.quarantined ?? []) + (expect?.refused ?? []).map(\.device)
         return expected.lazy.compactMap(unknown).first.map { ("expect", $0) }
+    }
+}
+
+/// What steps may name: what is there, and what a step before has made.
+private struct Names {
+    let files: Set<BackingID>
+    let devices: Set<RequesterID>
+    let units: Set<UnitID>
+    private(set) var ioases: Set<IOASID> = []
+    private var hwpts: Set<HWPTID> = []
+
+    init(files: Set<BackingID>, devices: Set<RequesterID>, units: Set<UnitID>) {
+        self.files = files
+        self.devices = devices
+        self.units = units
+    }
+
+    /// Another kernel's userspace has none of them.
+    mutating func reset() { (ioases, hwpts) = ([], []) }
+
+    static func unknown(_ requester: RequesterID, _ devices: Set<RequesterID>) -> String? {
+        devices.contains(requester) ? nil : "found \(requester); expected a device of the machine"
+    }
+
+    private func missing(_ kind: String, _ id: some CustomStringConvertible) -> String {
+        "found \(kind) \(id), which no step before makes"
+    }
+
+    private func check(_ file: BackingID) -> String? {
+        files.contains(file) ? nil : "found file \(file); expected one of the machine's memory files"
+    }
+
+    private func check(_ hwpt: HWPTID) -> String? { hwpts.contains(hwpt) ? nil : missing("hwpt", hwpt) }
+
+    private func check(_ ioas: IOASID) -> String? { ioases.contains(ioas) ? nil : missing("ioas", ioas) }
+
+    private mutating func make(_ hwpt: HWPTID, on unit: UnitID?) -> String? {
+        if let unit, !units.contains(unit) { return "found unit \(unit), which is not there" }
+        return hwpts.insert(hwpt).inserted ? nil : "found hwpt \(hwpt) twice; expected an id of its own"
+    }
+
+    /// Steps that expect an error may name what is not there.
+    mutating func contradiction(in steps: [ScenarioStep], called place: String) -> (place: String, what: String)? {
+        for (index, step) in steps.enumerated() where step.expect == nil {
+            if let what = contradiction(of: step.operation) { return ("\(place)[\(index)]", what) }
+        }
+        return nil
+    }
+
+    private mutating func contradiction(of operation: ScenarioStep.Operation) -> String? {
+        switch operation {
+        case .createIOAS(let id):
+            ioases.insert(id).inserted ? nil : "found ioas \(id) twice; expected an id of its own"
+        case .createHWPT(let id, let ioas, let unit, _, _): check(ioas) ?? make(id, on: unit)
+        case .createNestedHWPT(let id, let parent, let unit, _): check(parent) ?? make(id, on: unit)
+        case .adopt(let id, _, _): make(id, on: nil)
+        case .map(let ioas, _, _, let file, _, _): check(ioas) ?? check(file)
+        case .unmap(let ioas, _, _), .destroyIOAS(let ioas): check(ioas)
+        case .write(let file, _, _): check(file)
+        case .mark(let hwpt, _), .unmark(let hwpt), .destroyHWPT(let hwpt), .dirtyTracking(let hwpt, _): check(hwpt)
+        case .attach(let device, _, let hwpt), .replace(let device, _, let hwpt, _), .compare(let device, _, let hwpt):
+            Self.unknown(device, devices) ?? check(hwpt)
+        case .claim(let device), .attachIdentity(let device), .detach(let device, _), .dma(let device, _, _, _, _),
+            .claimOwner(let device, _), .releaseOwner(let device), .preserve(let device, _), .unpreserve(let device),
+            .open(let device, _), .close(let device), .bindDriver(let device, _), .unbindDriver(let device),
+            .reset(let device, _), .power(let device, _), .interrupts(let device, _), .retrieve(let device, _),
+            .keepIdentity(let device), .quarantine(let device), .discard(let device), .release(let device):
+            Self.unknown(device, devices)
+        case .createSession, .closeSession, .abandon, .finish, .preCopy: nil
+        }
     }
 }

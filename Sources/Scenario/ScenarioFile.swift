@@ -21,13 +21,17 @@ public struct ScenarioFile: Sendable, Decodable {
     var seed: UInt64
     var machine: ScenarioMachine
     var steps: [ScenarioStep]
+    /// What userspace does after the jump, in the place of claiming, rebuilding and replacing all; `nil`: that.
+    var after: [ScenarioStep]?
     var tamper: [ScenarioTamper]
     var expect: ScenarioExpectation?
 
     /// The number of its steps.
-    public var stepCount: Int { steps.count }
+    public var stepCount: Int { steps.count + (after?.count ?? 0) }
 
-    enum CodingKeys: String, CodingKey, CaseIterable { case schema, name, about, seed, machine, steps, tamper, expect }
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case schema, name, about, seed, machine, steps, after, tamper, expect
+    }
 
     /// Decodes the JSON form. Unknown keys, values out of their range and another schema version throw `DecodingError`.
     public init(from decoder: any Decoder) throws {
@@ -43,6 +47,7 @@ public struct ScenarioFile: Sendable, Decodable {
         seed = try box.decodeIfPresent(UInt64.self, forKey: .seed) ?? 1
         machine = try box.decode(ScenarioMachine.self, forKey: .machine)
         steps = try box.decode([ScenarioStep].self, forKey: .steps)
+        after = try box.decodeIfPresent([ScenarioStep].self, forKey: .after)
         tamper = try box.decodeIfPresent([ScenarioTamper].self, forKey: .tamper) ?? []
         expect = try box.decodeIfPresent(ScenarioExpectation.self, forKey: .expect)
     }

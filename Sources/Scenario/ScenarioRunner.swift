@@ -1,6 +1,8 @@
 import Engine
 import Hardware
 import IOMMUModel
+import PageTables
+import Validate
 
 /// Runs a scenario's steps on a live engine and holds every answer against what the file expects.
 struct ScenarioRunner {
@@ -8,6 +10,16 @@ struct ScenarioRunner {
     private var ioases: [IOASID: IOASID] = [:]
     private var hwpts: [HWPTID: HWPTID] = [:]
     private var files: [BackingID: BackingID] = [:]
+    private var sessions: [SessionID: SessionID] = [:]
+
+    init() {}
+
+    /// For userspace after a jump: `sessions` came over.
+    init(incoming sessions: [Session]) {
+        for (index, session) in sessions.sorted(by: { $0.name < $1.name }).enumerated() {
+            self.sessions[SessionID(UInt32(index + 1))] = session.id
+        }
+    }
 
     /// The token of VFIO's DMA ownership in scenarios.
     static let ownerToken: UInt64 = 0x7666_696f
@@ -96,8 +108,80 @@ struct ScenarioRunner {
             }
         // The writer's, not the engine's.
         case .preCopy: return nil
+        default: try performOnLifecycle(operation, on: &engine)
         }
         return nil
+    }
+
+    /// Owners, sessions, drivers, and what userspace does after the jump.
+    private mutating func performOnLifecycle(
+        _ operation: ScenarioStep.Operation, on engine: inout LiveEngine
+    ) throws(Errno) {
+        switch operation {
+        case .claimOwner(let device, let token): try engine.claimOwner(try group(of: device, engine), token: token)
+        case .releaseOwner(let device): try engine.releaseOwner(try group(of: device, engine))
+        case .destroyHWPT(let id): try engine.destroyHWPT(try known(id))
+        case .destroyIOAS(let id): try engine.destroyIOAS(try known(id))
+        case .unmark(let id): try engine.unmark(try known(id))
+        case .replace(let device, let pasid, let hwpt, let attachNew):
+            try engine.replace(device, pasid: pasid, with: try known(hwpt), attachNew: attachNew)
+        case .createSession(let id, let name): sessions[id] = try engine.createSession(name)
+        case .closeSession(let id): try engine.closeSession(try known(id))
+        case .preserve(let device, let session):
+            let session = try known(session)
+            do throws(Refusal) { try engine.preserve(device, in: session) } catch { throw error.errno }
+        case .unpreserve(let device): try engine.unpreserve(device)
+        case .open(let device, let session): try engine.open(device, session: try session.map(known))
+        case .close(let device): try engine.close(device)
+        case .bindDriver(let device, let name): try engine.bindDriver(name, to: device)
+        case .unbindDriver(let device): try engine.unbindDriver(device)
+        case .reset(let device, let scope): try engine.reset(device, scope)
+        case .power(let device, let on): try engine.setPower(on, of: device)
+        case .interrupts(let device, let on): try engine.setInterrupts(on, of: device)
+        case .dirtyTracking(let hwpt, let on): try engine.setDirtyTracking(on, of: try known(hwpt))
+        case .retrieve(let device, let session): try engine.claim(device, session: try known(session))
+        case .adopt(let id, let token, let session):
+            hwpts[id] = try engine.adoptHWPT(token: token, session: try known(session))
+        case .compare(let device, let pasid, let hwpt):
+            try compare(AttachmentKey(device, pasid), try known(hwpt), &engine)
+        case .keepIdentity(let device): try engine.keepIdentity(device)
+        case .quarantine(let device):
+            do throws(Refusal) { try engine.quarantine(device) } catch { throw error.errno }
+        case .discard(let device): try engine.discard(device)
+        case .release(let device): try engine.release(device)
+        case .abandon(let id): try engine.abandon(try known(id))
+        case .finish(let id):
+            let session = try known(id)
+            do throws(Refusal) { try engine.finish(session) } catch { throw error.errno }
+        default: preconditionFailure("\(operation)")
+        }
+    }
+
+    /// Compares both trees in memory; a difference is EINVAL.
+    private func compare(_ key: AttachmentKey, _ hwpt: HWPTID, _ engine: inout LiveEngine) throws(Errno) {
+        func table(_ id: DomainID?) -> PageTable? {
+            guard let domain = id.flatMap({ engine.domain($0) }) else { return nil }
+            return domain.parent.map { engine.domain($0)?.table } ?? domain.table
+        }
+        if let old = table(engine.attachment(key.requester, pasid: key.pasid)?.domain),
+            let new = table(engine.hwpt(hwpt)?.domain)
+        {
+            let verdict = TreeComparison.compare(
+                old.configuration, root: old.root, new.configuration, root: new.root,
+                memory: engine.machine.memory.view)
+            guard case .equal = verdict else { throw .EINVAL }
+        }
+        try engine.verify(key.requester, pasid: key.pasid, with: hwpt)
+    }
+
+    private func group(of device: RequesterID, _ engine: borrowing LiveEngine) throws(Errno) -> GroupID {
+        guard let group = engine.group(of: device) else { throw .ENODEV }
+        return group.id
+    }
+
+    private func known(_ id: SessionID) throws(Errno) -> SessionID {
+        guard let found = sessions[id] else { throw .ENOENT }
+        return found
     }
 
     private func known(_ id: IOASID) throws(Errno) -> IOASID {

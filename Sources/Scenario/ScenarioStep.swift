@@ -1,3 +1,4 @@
+import Engine
 import IOMMUModel
 
 /// One step of a scenario: an operation with its arguments, and what it must answer.
@@ -20,6 +21,37 @@ struct ScenarioStep: Sendable, Decodable {
         case dma(RequesterID, PASID?, iova: IOVA, Access, lands: Landing)
         /// Writes what changed since the last pass into the generation, while devices run.
         case preCopy
+        /// The group's DMA goes to another owner than VFIO's usual one.
+        case claimOwner(RequesterID, token: UInt64)
+        case releaseOwner(RequesterID)
+        case destroyHWPT(HWPTID)
+        case destroyIOAS(IOASID)
+        case unmark(HWPTID)
+        case replace(RequesterID, PASID?, hwpt: HWPTID, attachNew: Bool)
+        case createSession(SessionID, name: String)
+        case closeSession(SessionID)
+        case preserve(RequesterID, session: SessionID)
+        case unpreserve(RequesterID)
+        case open(RequesterID, session: SessionID?)
+        case close(RequesterID)
+        case bindDriver(RequesterID, String)
+        case unbindDriver(RequesterID)
+        case reset(RequesterID, LiveEngine.ResetScope)
+        case power(RequesterID, Bool)
+        case interrupts(RequesterID, Bool)
+        case dirtyTracking(HWPTID, Bool)
+        /// After the jump. The sessions that came over are numbered from 1 in the order of their names; those that a step
+        /// makes have other numbers.
+        case retrieve(RequesterID, session: SessionID)
+        case adopt(HWPTID, token: UInt64, session: SessionID)
+        /// The device's inherited tables against those of userspace's own HWPT.
+        case compare(RequesterID, PASID?, hwpt: HWPTID)
+        case keepIdentity(RequesterID)
+        case quarantine(RequesterID)
+        case discard(RequesterID)
+        case release(RequesterID)
+        case abandon(SessionID)
+        case finish(SessionID)
     }
 
     /// Where a DMA must end.
@@ -38,7 +70,7 @@ struct ScenarioStep: Sendable, Decodable {
     enum CodingKeys: String, CodingKey, CaseIterable {
         case `do`
         case device, pasid, hwpt, parent, root, ioas, unit, bits, format, iova, bytes, file, offset, value, protection,
-            token, access, address, fault, expect
+            token, access, address, fault, session, name, driver, scope, on, attachNew = "attach_new", expect
     }
 
     init(from decoder: any Decoder) throws {
@@ -53,6 +85,10 @@ struct ScenarioStep: Sendable, Decodable {
         func id(_ key: CodingKeys) throws -> UInt32 {
             used.insert(key)
             return try box.decode(UInt32.self, forKey: key)
+        }
+        func on() throws -> Bool {
+            used.insert(.on)
+            return try box.decode(Bool.self, forKey: .on)
         }
         func device() throws -> RequesterID {
             used.insert(.device)
@@ -108,6 +144,47 @@ struct ScenarioStep: Sendable, Decodable {
                 try device(), try pasid(), iova: IOVA(try number(.iova)),
                 try box.decodeIfPresent(AccessText.self, forKey: .access)?.value ?? .read, lands: landing)
         case "pre-copy": operation = .preCopy
+        case "claim-owner": operation = .claimOwner(try device(), token: try number(.token))
+        case "release-owner": operation = .releaseOwner(try device())
+        case "destroy-hwpt": operation = .destroyHWPT(HWPTID(try id(.hwpt)))
+        case "destroy-ioas": operation = .destroyIOAS(IOASID(try id(.ioas)))
+        case "unmark": operation = .unmark(HWPTID(try id(.hwpt)))
+        case "replace":
+            used.insert(.attachNew)
+            operation = .replace(
+                try device(), try pasid(), hwpt: HWPTID(try id(.hwpt)),
+                attachNew: try box.decodeIfPresent(Bool.self, forKey: .attachNew) ?? false)
+        case "create-session":
+            used.insert(.name)
+            operation = .createSession(SessionID(try id(.session)), name: try box.decode(String.self, forKey: .name))
+        case "close-session": operation = .closeSession(SessionID(try id(.session)))
+        case "preserve": operation = .preserve(try device(), session: SessionID(try id(.session)))
+        case "unpreserve": operation = .unpreserve(try device())
+        case "open":
+            operation = .open(try device(), session: box.contains(.session) ? SessionID(try id(.session)) : nil)
+        case "close": operation = .close(try device())
+        case "bind-driver":
+            used.insert(.driver)
+            operation = .bindDriver(try device(), try box.decode(String.self, forKey: .driver))
+        case "unbind-driver": operation = .unbindDriver(try device())
+        case "reset":
+            used.insert(.scope)
+            operation = .reset(
+                try device(), try box.decodeIfPresent(ScopeText.self, forKey: .scope)?.value ?? .function)
+        case "power": operation = .power(try device(), try on())
+        case "interrupts": operation = .interrupts(try device(), try on())
+        case "dirty-tracking": operation = .dirtyTracking(HWPTID(try id(.hwpt)), try on())
+        case "retrieve": operation = .retrieve(try device(), session: SessionID(try id(.session)))
+        case "adopt":
+            operation = .adopt(
+                HWPTID(try id(.hwpt)), token: try number(.token), session: SessionID(try id(.session)))
+        case "compare": operation = .compare(try device(), try pasid(), hwpt: HWPTID(try id(.hwpt)))
+        case "keep-identity": operation = .keepIdentity(try device())
+        case "quarantine": operation = .quarantine(try device())
+        case "discard": operation = .discard(try device())
+        case "release": operation = .release(try device())
+        case "abandon-session": operation = .abandon(SessionID(try id(.session)))
+        case "finish": operation = .finish(SessionID(try id(.session)))
         default:
             throw DecodingError.dataCorruptedError(
                 forKey: .do, in: box,
@@ -122,6 +199,10 @@ struct ScenarioStep: Sendable, Decodable {
     /// The operations by name, for messages and the published schema.
     static let operationNames = [
         "create-ioas", "create-hwpt", "create-nested-hwpt", "claim", "attach", "attach-identity", "detach", "map",
-        "unmap", "mark", "write", "dma", "pre-copy",
+        "unmap", "mark", "write", "dma", "pre-copy", "claim-owner", "release-owner", "destroy-hwpt", "destroy-ioas",
+        "unmark", "replace", "create-session", "close-session", "preserve", "unpreserve", "open", "close",
+        "bind-driver",
+        "unbind-driver", "reset", "power", "interrupts", "dirty-tracking", "retrieve", "adopt", "compare",
+        "keep-identity", "quarantine", "discard", "release", "abandon-session", "finish",
     ].joined(separator: ", ")
 }

@@ -1,3 +1,4 @@
+import Engine
 import IOMMUModel
 import Validate
 
@@ -104,6 +105,12 @@ struct IOMMUKindText: TextValue {
     static func parse(_ text: String) -> IOMMUKind? {
         IOMMUKind(rawValue: text).flatMap { [.intelVTd, .amdVi].contains($0) ? $0 : nil }
     }
+}
+
+struct ScopeText: TextValue {
+    var value: LiveEngine.ResetScope
+    static var expected: String { "function or bus" }
+    static func parse(_ text: String) -> LiveEngine.ResetScope? { LiveEngine.ResetScope(rawValue: text) }
 }
 
 struct FormatText: TextValue {
