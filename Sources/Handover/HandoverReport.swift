@@ -21,6 +21,44 @@ public struct HandoverReport: Sendable {
         }
     }
 
+    /// One step of a scenario: what was asked, and what became of it.
+    public struct Step: Sendable, Hashable {
+        /// From 1, before the handover and after the jump anew.
+        public var number: Int
+        /// Of the userspace after the jump.
+        public var isAfterJump: Bool
+        /// The operation's name, as in the file.
+        public var name: String
+        /// Its arguments in the order of their names, as in the file.
+        public var arguments: [Event.Argument]
+        /// What it was answered with; `nil`: success.
+        public var errno: Errno?
+        /// The device that it names, with its PASID.
+        public var device: RequesterID?
+        /// See ``device``.
+        public var pasid: PASID?
+        /// Where that stood in the lifecycle before, as `D6`; `nil` without a device, or when it was not attached.
+        public var before: String?
+        /// And where it stands now.
+        public var after: String?
+
+        /// All as given; nothing is checked.
+        public init(
+            number: Int, isAfterJump: Bool, name: String, arguments: [Event.Argument], errno: Errno?,
+            device: RequesterID?, pasid: PASID?, before: String?, after: String?
+        ) {
+            self.number = number
+            self.isAfterJump = isAfterJump
+            self.name = name
+            self.arguments = arguments
+            self.errno = errno
+            self.device = device
+            self.pasid = pasid
+            self.before = before
+            self.after = after
+        }
+    }
+
     /// One named number of a phase.
     public struct Count: Sendable, Hashable {
         /// As it is printed behind the number: `table pages`.
@@ -98,6 +136,8 @@ public struct HandoverReport: Sendable {
 
     /// In the order in which they ended.
     public var phases: [Phase] = []
+    /// A scenario's steps, those after the jump behind the others.
+    public var steps: [Step] = []
     /// One line per device and PASID.
     public var devices: [Device] = []
     /// The verdict's name: `restored`, `degraded`, `reconstructed`, `cold-boot`, `stop`.

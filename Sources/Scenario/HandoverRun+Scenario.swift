@@ -39,7 +39,9 @@ extension HandoverRun {
             if case .preCopy = step.operation { try writer.precopy(&engine, buffer.take()) }
             try runner.run(step, number: index + 1, on: &engine) {
                 // A failed operation is durable before the next step.
-                if $0 != nil { try writer.append(buffer.take()) }
+                if $0.errno != nil { try writer.append(buffer.take()) }
+                run.report.steps.append($0)
+                try options.tellStep($0)
             }
         }
         let session = try engine.createSession("scenario")

@@ -29,6 +29,8 @@ public struct HandoverRun {
         public var vouch: (String) throws -> Void = { _ in }
         /// Called as each phase ends.
         public var tell: (HandoverReport.Phase) throws -> Void = { _ in }
+        /// Called as each step of a scenario ends.
+        public var tellStep: (HandoverReport.Step) throws -> Void = { _ in }
         /// Nothing but the store: all else by default.
         public init(store: String) { self.store = store }
     }

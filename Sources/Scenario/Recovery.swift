@@ -119,7 +119,7 @@ struct Recovery {
             for device in quarantined { set(&report, device) }
             report.verdict = (quarantined.isEmpty ? RestoreVerdict.restored : .degraded).rawValue
             report.verdictRule = quarantined.first?.rule
-            return try run(userspace, &restored.engine, &report) { try record(buffer.take()) }
+            return try run(userspace, &restored.engine, &report, options) { try record(buffer.take()) }
         }
         // Userspace comes back.
         var claimer = Claimer(
@@ -176,12 +176,16 @@ struct Recovery {
     /// Runs the scenario's own steps, each recorded; the lines of the devices say where they ended.
     private func run(
         _ userspace: HandoverRun.Userspace, _ engine: inout LiveEngine, _ report: inout HandoverReport,
-        record: () throws -> Void
+        _ options: HandoverRun.Options, record: () throws -> Void
     ) throws {
         var runner = ScenarioRunner(incoming: engine.sessions)
         try runner.addFiles(userspace.machine, to: &engine)
         for (index, step) in userspace.steps.enumerated() {
-            try runner.run(step, number: index + 1, on: &engine) { _ in try record() }
+            try runner.run(step, number: index + 1, on: &engine) {
+                try record()
+                report.steps.append($0)
+                try options.tellStep($0)
+            }
             let problems = engine.checkInvariants()
             guard problems.isEmpty else { throw ScenarioError.broken(what: "\(step.name): \(problems[0])") }
         }

@@ -1,4 +1,5 @@
 import Engine
+import Handover
 import Hardware
 import IOMMUModel
 import PageTables
@@ -12,10 +13,13 @@ struct ScenarioRunner {
     private var files: [BackingID: BackingID] = [:]
     private var sessions: [SessionID: SessionID] = [:]
 
-    init() {}
+    private let isAfterJump: Bool
+
+    init() { isAfterJump = false }
 
     /// For userspace after a jump: `sessions` came over.
     init(incoming sessions: [Session]) {
+        isAfterJump = true
         for (index, session) in sessions.sorted(by: { $0.name < $1.name }).enumerated() {
             self.sessions[SessionID(UInt32(index + 1))] = session.id
         }
@@ -41,16 +45,22 @@ struct ScenarioRunner {
         }
     }
 
-    /// Runs one step of the engine, calling `after` with its error number.
+    /// Runs one step of the engine, calling `after` with what became of it.
     ///
     /// - Throws: ``ScenarioError/step(number:operation:expected:found:)`` for an answer that is not the expected one.
     mutating func run(
-        _ step: ScenarioStep, number: Int, on engine: inout LiveEngine, after: (Errno?) throws -> Void
+        _ step: ScenarioStep, number: Int, on engine: inout LiveEngine, after: (HandoverReport.Step) throws -> Void
     ) throws {
         var found: Errno?
         var wrong: Wrong?
+        let key = step.device
+        let before = key.flatMap { engine.domainState($0.requester, pasid: $0.pasid) }
         do throws(Errno) { wrong = try perform(step.operation, on: &engine) } catch { found = error }
-        try after(found)
+        try after(
+            HandoverReport.Step(
+                number: number, isAfterJump: isAfterJump, name: step.name, arguments: step.arguments, errno: found,
+                device: key?.requester, pasid: key?.pasid, before: before?.rawValue,
+                after: key.flatMap { engine.domainState($0.requester, pasid: $0.pasid) }?.rawValue))
         if let wrong {
             throw ScenarioError.step(
                 number: number, operation: step.name, expected: wrong.expected, found: wrong.found)

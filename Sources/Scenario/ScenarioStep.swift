@@ -64,6 +64,8 @@ struct ScenarioStep: Sendable, Decodable {
     /// The operation's name, as in the file.
     var name: String
     var operation: Operation
+    /// Its arguments as they are told, in the order of their names.
+    private(set) var arguments: [Event.Argument] = []
     /// The error it must answer with; `nil`: it must succeed.
     var expect: Errno?
 
@@ -77,6 +79,8 @@ struct ScenarioStep: Sendable, Decodable {
         let box = try decoder.strictContainer(CodingKeys.self)
         name = try box.decode(String.self, forKey: .do)
         expect = try box.decodeIfPresent(ErrnoText.self, forKey: .expect)?.value
+        arguments = CodingKeys.allCases.filter { box.contains($0) && ![.do, .expect].contains($0) }
+            .map { Event.Argument($0.stringValue, Self.text(of: $0, in: box)) }.sorted { $0.name < $1.name }
         var used: Set<CodingKeys> = [.do, .expect]
         func number(_ key: CodingKeys) throws -> UInt64 {
             used.insert(key)
@@ -194,6 +198,23 @@ struct ScenarioStep: Sendable, Decodable {
             throw DecodingError.dataCorruptedError(
                 forKey: extra, in: box, debugDescription: "\"\(name)\" takes no \"\(extra.stringValue)\"")
         }
+    }
+
+    /// A value as the file has it.
+    private static func text(of key: CodingKeys, in box: KeyedDecodingContainer<CodingKeys>) -> String {
+        if let text = try? box.decode(String.self, forKey: key) { return text }
+        if let number = try? box.decode(UInt64.self, forKey: key) { return "\(number)" }
+        return (try? box.decode(Bool.self, forKey: key)).map { "\($0)" } ?? ""
+    }
+
+    /// The device that it is about.
+    var device: AttachmentKey? {
+        guard let requester = arguments.first(where: { $0.name == "device" }).flatMap({ RequesterID($0.value) }) else {
+            return nil
+        }
+        let pasid = arguments.first { $0.name == "pasid" }
+        return AttachmentKey(
+            requester, pasid.flatMap { parseInteger($0.value) }.flatMap { UInt32(exactly: $0) }.flatMap { PASID($0) })
     }
 
     /// The operations by name, for messages and the published schema.

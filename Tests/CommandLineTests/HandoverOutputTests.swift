@@ -18,7 +18,9 @@ import Testing
             "replace", "finish",
         ]
         #expect(piped.filter { $0.hasSuffix(" ms]") }.map { $0.prefix { $0 != " " } } == phases.map { $0[...] })
-        #expect(piped.filter { $0.first != " " }.count == phases.count + 6 + 4 + 1)
+        let steps = piped.filter { $0.hasPrefix("step ") }
+        #expect(steps.count == 10 && steps.allSatisfy { !$0.contains("\u{1b}") })
+        #expect(piped.filter { $0.first != " " }.count == steps.count + phases.count + 6 + 4 + 1)
     }
 
     @Test func `each refusal has its errno and rule, and each rule is explained once`() throws {
@@ -39,12 +41,32 @@ import Testing
         #expect(lines.contains { $0.hasPrefix("claim     1 device, ") })
     }
 
+    @Test func `a scenario's steps say what was asked and answered, and where the device stood and stands`() throws {
+        let folder = try ScratchFolder()
+        let run = try Binary.run([
+            "handover", Fixtures.scenarios + "31-reset-while-unclaimed.json", "--store", folder["out"],
+        ])
+        #expect(run.status == 0, "\(run.errors)")
+        for line in [
+            "step 6    mark hwpt=1 token=7", "then 1    reset device=0000:00:04.0  EBUSY  D6",
+            "then 2    retrieve device=0000:00:04.0 session=1  D6 → D7",
+            "then 6    reset device=0000:00:04.0 scope=bus  EBUSY  D8",
+            "then 16   compare device=0000:00:04.0 hwpt=1  D9 → D10",
+            "then 17   replace device=0000:00:04.0 hwpt=1  D10 → D11",
+        ] { #expect(run.lines.contains { $0 == line }, "\(line)") }
+    }
+
     @Test func `json is one object whose keys are plain words`() throws {
         let run = try SmallHandover().run("--json")
         let value = try JSONSerialization.jsonObject(with: Data(run.output.utf8))
         let object = try #require(value as? [String: Any])
         #expect(
-            Set(object.keys) == ["phases", "devices", "generation", "recorded", "rule", "reason", "verdict"])
+            Set(object.keys) == ["steps", "phases", "devices", "generation", "recorded", "rule", "reason", "verdict"])
+        let steps = try #require(object["steps"] as? [[String: Any]])
+        #expect(
+            steps.allSatisfy {
+                Set($0.keys) == ["number", "after_jump", "do", "arguments", "errno", "before", "after"]
+            })
         let phases = try #require(object["phases"] as? [[String: Any]])
         let keys = Set(phases.flatMap { ($0["counts"] as? [String: Any] ?? [:]).keys })
         #expect(keys.isSuperset(of: ["dma_probes", "old_table_pages_freed", "table_pages"]))

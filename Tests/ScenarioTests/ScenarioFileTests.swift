@@ -16,8 +16,24 @@ struct ScenarioFileTests {
 
     static func bytes(_ file: String) throws -> [UInt8] { Array(try Data(contentsOf: folder.appending(path: file))) }
 
-    @Test("There are scenarios to run")
-    func present() { #expect(Self.files.count >= 8) }
+    @Test("There are scenarios to run, and the table of their folder has a true line for each")
+    func present() throws {
+        #expect(Self.files.count >= 8)
+        let table = String(decoding: try Self.bytes("README.md"), as: UTF8.self).split(separator: "\n")
+        for file in Self.files {
+            let scenario = try ScenarioFile.read(Self.bytes(file), file: file)
+            let answers =
+                (scenario.steps + (scenario.after ?? [])).compactMap(\.expect)
+                + (scenario.expect?.refused ?? []).map(\.errno)
+            let columns = [
+                "`\(scenario.name)`", scenario.about ?? "", scenario.expect?.verdict ?? "",
+                scenario.expect?.rule.map { "`\($0.rawValue)`" } ?? "",
+                Set(answers.map(\.name)).sorted().joined(separator: ", "),
+            ]
+            let line = "| \(columns.joined(separator: " | ")) |"
+            #expect(table.contains { $0 == line }, "Fixtures/scenarios/README.md has no line: \(line)")
+        }
+    }
 
     @Test("Every scenario of the fixtures reads and is named as its file", arguments: files)
     func reads(file: String) throws {

@@ -30,6 +30,22 @@ struct HandoverOutput {
         try sink.flush()
     }
 
+    /// One line for a step of a scenario: what was asked, the answer where it is an error, where the device stands in the
+    /// lifecycle, and where it stood if that has changed.
+    func step(_ step: HandoverReport.Step) throws(OutputError) {
+        guard !isJSON else { return }
+        var text = step.name
+        for argument in step.arguments { text += " \(argument.name)=\(Escaping.escaped(argument.value))" }
+        if let errno = step.errno { text += "  \(errno.name)" }
+        if let after = step.after {
+            text += "  " + (step.before.map { $0 == after ? after : "\($0) → \(after)" } ?? after)
+        } else if let before = step.before {
+            text += "  \(before) → –"
+        }
+        try line("\(step.isAfterJump ? "then" : "step") \(step.number)", text)
+        try sink.flush()
+    }
+
     /// The devices and the verdict; in JSON the whole report.
     func end(_ report: HandoverReport) throws(OutputError) {
         if isJSON {
@@ -104,10 +120,19 @@ struct HandoverOutput {
                 ("rule", Cell(device.rule?.rawValue)), ("reason", .text(device.reason)),
             ])
         }
+        let steps = report.steps.map { step in
+            JSONText.object(members: [
+                ("number", "\(step.number)"), ("after_jump", "\(step.isAfterJump)"), ("do", JSONText.string(step.name)),
+                ("arguments", JSONText.object(step.arguments.map { ($0.name, .text($0.value)) })),
+                ("errno", JSONText.value(Cell(step.errno?.name))), ("before", JSONText.value(Cell(step.before))),
+                ("after", JSONText.value(Cell(step.after))),
+            ])
+        }
         let generation = JSONText.value(Cell(report.generation))
         let rule = JSONText.value(Cell(report.verdictRule?.rawValue))
         return """
             {
+              "steps": [\(list(steps))],
               "phases": [\(list(phases))],
               "devices": [\(list(devices))],
               "generation": \(generation),
