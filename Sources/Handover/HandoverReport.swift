@@ -140,7 +140,9 @@ public struct HandoverReport: Sendable {
     public var steps: [Step] = []
     /// One line per device and PASID.
     public var devices: [Device] = []
-    /// The verdict's name: `restored`, `degraded`, `reconstructed`, `cold-boot`, `stop`.
+    /// The verdict of a handover that ended before the jump: the old kernel goes on, with everything as it was.
+    public static let aborted = "aborted"
+    /// The verdict's name: `restored`, `degraded`, `reconstructed`, `cold-boot`, `stop`, or ``aborted``.
     public var verdict: String = ""
     /// The rule that decided the verdict, when one did.
     public var verdictRule: RuleID?

@@ -113,9 +113,17 @@ public struct HandoverRun {
         var frozen: FrozenEngine
         switch engine.freeze() {
         case .frozen(let cold): frozen = cold
-        case .refused(_, let refusal):
+        case .refused(let running, let refusal):
             try writer.append(buffer.take())
-            throw ScenarioError.broken(what: "freeze: refused with \(refusal)")
+            report.verdict = HandoverReport.aborted
+            report.verdictRule = refusal.rule
+            report.verdictReason = "the freeze was refused: \(refusal)"
+            try tell(.freeze, &clock, notes: ["refused, the old engine goes on"]) {
+                try witness.check(machine, translating: everyone, in: .freeze)
+            }
+            let problems = running.checkInvariants()
+            guard problems.isEmpty else { throw ScenarioError.broken(what: "freeze: \(problems[0])") }
+            return report
         }
         // AMD: an entry that was never written lets everything through, also of requesters that do not exist.
         let unwritten = frozen.cleared.count { $0.entry.words.allSatisfy { $0 == 0 } }

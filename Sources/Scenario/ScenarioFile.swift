@@ -96,7 +96,7 @@ struct ScenarioExpectation: Sendable, Decodable {
 
     init(from decoder: any Decoder) throws {
         let box = try decoder.strictContainer(CodingKeys.self)
-        verdict = try box.decodeIfPresent(VerdictText.self, forKey: .verdict)?.value.rawValue
+        verdict = try box.decodeIfPresent(VerdictText.self, forKey: .verdict)?.value
         rule = try box.decodeIfPresent(RuleText.self, forKey: .rule)?.value
         preserved = try box.decodeIfPresent([RequesterText].self, forKey: .preserved)?.map(\.value)
         refused = try box.decodeIfPresent([Refusal].self, forKey: .refused)

@@ -1,4 +1,5 @@
 import Engine
+import Handover
 import IOMMUModel
 import Validate
 
@@ -76,9 +77,10 @@ struct RuleText: TextValue {
 }
 
 struct VerdictText: TextValue {
-    var value: RestoreVerdict
-    static var expected: String { "one of \(RestoreVerdict.allCases.map(\.rawValue).joined(separator: ", "))" }
-    static func parse(_ text: String) -> RestoreVerdict? { RestoreVerdict(rawValue: text) }
+    var value: String
+    private static var all: [String] { RestoreVerdict.allCases.map(\.rawValue) + [HandoverReport.aborted] }
+    static var expected: String { "one of \(all.joined(separator: ", "))" }
+    static func parse(_ text: String) -> String? { all.contains(text) ? text : nil }
 }
 
 struct ProtectionText: TextValue {
