@@ -64,4 +64,41 @@ import Testing
                 == .address(
                     PhysicalAddress(LifecycleStage.file.rawValue + 0x4008)))
     }
+
+    @Test(arguments: UnitFlavour.tagged)
+    func `a device file that came over is an ordinary one once its session is finished`(flavour: UnitFlavour) throws {
+        var stage = try LifecycleStage.make(.replaced, flavour)
+        let device = LifecycleStage.device
+        try stage.engine.finish(try unwrapped(stage.incoming))
+        let state = stage.engine.domainState(device)
+        #expect(state == .live && stage.reaches)
+        #expect(errno { () throws(Errno) in try stage.engine.open(device) } == .EBUSY)
+        try stage.engine.close(device)
+        let isOff = !stage.reaches
+        #expect(isOff)
+        #expect(errno { () throws(Errno) in try stage.engine.close(device) } == .ENOENT)
+        let opening = try stage.engine.open(device)
+        #expect(opening == .started)
+        #expect(stage.engine.checkInvariants() == [])
+    }
+
+    @Test(arguments: UnitFlavour.tagged)
+    func `who comes after an agent that died finds what that one adopted, and compares again`(flavour: UnitFlavour)
+        throws
+    {
+        var stage = try LifecycleStage.make(.verified, flavour)
+        let (device, session) = (LifecycleStage.device, try unwrapped(stage.incoming))
+        let own = try unwrapped(stage.own)
+        try stage.engine.abandon(session)
+        let state = stage.engine.domainState(device)
+        #expect(state == .orphaned && stage.reaches)
+        #expect(errno { () throws(Errno) in try stage.engine.close(device) } == .ENOENT)
+        try stage.engine.claim(device, session: session)
+        #expect(stage.engine.domainState(device) == .rebuilding)
+        #expect(errno { () throws(Errno) in try stage.engine.replace(device, with: own) } == .EINVAL)
+        try stage.engine.verify(device, with: own)
+        try stage.engine.replace(device, with: own)
+        try stage.engine.finish(session)
+        #expect(stage.reaches && stage.engine.checkInvariants() == [])
+    }
 }

@@ -49,11 +49,13 @@ extension LiveEngine {
 
     /// Closes a device's VFIO file: what it was attached to, with and without PASIDs, is left for the blocking domain.
     ///
-    /// - Throws: `ENOENT` it is not open, `EBUSY` a session holds it.
+    /// - Throws: `ENOENT` it is not open, `EBUSY` a session holds it, or a former kernel's domain is in use (its agent's death
+    ///   is ``abandon(_:)``).
     public mutating func close(_ requester: RequesterID) throws(Errno) {
         try operation("close", [.init("device", requester)]) { (engine) throws(Errno) in
             guard engine.openDevices.contains(requester), let group = engine.group(of: requester) else { throw .ENOENT }
-            guard engine.attachmentTable[AttachmentKey(requester)]?.state != .preserved else { throw .EBUSY }
+            let state = engine.attachmentTable[AttachmentKey(requester)]?.state
+            guard state != .preserved, state?.isInherited != true else { throw .EBUSY }
             try engine.leaveHWPTs(requester, of: group)
             engine.openDevices.remove(requester)
         }

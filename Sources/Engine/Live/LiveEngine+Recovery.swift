@@ -25,6 +25,7 @@ extension LiveEngine {
                 if adopted { engine.domainTable[domain]!.holder = .iommufd }
             }
             engine.groupTable[group.id]!.owner = .vfio
+            engine.openDevices.insert(requester)
         }
     }
 
@@ -36,17 +37,18 @@ extension LiveEngine {
         try operation("abandon-session", [.init("session", session)]) { (engine) throws(Errno) in
             guard let record = engine.sessionTable[session] else { throw .ENOENT }
             guard record.isIncoming else { throw .EINVAL }
+            var hosts: Set<DomainID> = []
             for attachment in engine.attachments where attachment.session == session && attachment.state.isInherited {
                 engine.attachmentTable[attachment.key]!.state = .orphaned
+                engine.openDevices.remove(attachment.requester)
                 guard let domain = engine.domainTable[attachment.domain],
                     let group = engine.group(of: attachment.requester)
                 else { continue }
                 if domain.isInherited { engine.domainTable[domain.id]!.holder = .core }
-                for hwpt in engine.verifiedDomains.keys {
-                    engine.verifiedDomains[hwpt]!.remove(domain.parent ?? domain.id)
-                }
+                hosts.insert(domain.parent ?? domain.id)
                 engine.groupTable[group.id]!.owner = .token
             }
+            for hwpt in engine.verifiedDomains.keys { engine.verifiedDomains[hwpt]!.subtract(hosts) }
         }
     }
 
@@ -209,6 +211,7 @@ extension LiveEngine {
             }
             try engine.attachDefault(requester)
             engine.attachmentTable[key]!.state = .released
+            engine.openDevices.remove(requester)
             engine.dropDeviceTag(of: device)
             try engine.leaveHWPT(device.group)
             let others = engine.groupTable[device.group]!.members.flatMap { engine.attachmentKeys(of: $0) }.contains {
