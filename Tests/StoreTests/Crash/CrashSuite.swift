@@ -58,7 +58,7 @@ struct CrashSuite {
         }
     }
 
-    /// SQLite rolls `state` back in place, and dies before each of its calls.
+    /// SQLite rolls `state` back in place, and dies before each of its calls, and in the middle of each write of some sectors.
     private func prefixes(ofRecovery state: DiskState, _ successes: Int) throws -> Judge.Tally {
         let folder = try Folder(inMemory: true)
         try state.write(to: folder)
@@ -79,6 +79,14 @@ struct CrashSuite {
                 let place = tally.total
                 tally.add(
                     try judge.judge(medium.whole, after: successes), "\(recording.operation), recovery point \(place)")
+                if case .write(let inode, let offset, let bytes) = call, bytes.count >= 2 * Medium.sectorBytes {
+                    let sectors = 1 + place % (bytes.count / Medium.sectorBytes - 1)
+                    let state = medium.whole(
+                        withFirst: sectors * Medium.sectorBytes, of: bytes, at: offset, inode: inode)
+                    tally.add(
+                        try judge.judge(state, after: successes),
+                        "\(recording.operation), in the write of recovery point \(place)")
+                }
             }
             medium.apply(call)
             if case .begin = call { hasBegun = true }
