@@ -115,10 +115,10 @@ struct Recovery {
             probing: attached)
         options.crash(.afterRestore)
 
+        for device in quarantined { set(&report, device) }
+        report.verdict = (quarantined.isEmpty ? RestoreVerdict.restored : .degraded).rawValue
+        report.verdictRule = quarantined.first?.rule
         if let userspace {
-            for device in quarantined { set(&report, device) }
-            report.verdict = (quarantined.isEmpty ? RestoreVerdict.restored : .degraded).rawValue
-            report.verdictRule = quarantined.first?.rule
             return try run(userspace, &restored.engine, &report, options) { try record(buffer.take()) }
         }
         // Userspace comes back.
@@ -155,17 +155,11 @@ struct Recovery {
                 probing: attached)
             update(&report, replaced, compared.differing)
         }
-        for device in quarantined { set(&report, device) }
-        report.verdict = (quarantined.isEmpty ? RestoreVerdict.restored : .degraded).rawValue
-        report.verdictRule = quarantined.first?.rule
         guard carryOn else { return }
         var refusal: Refusal?
         do throws(Refusal) { try claimer.finish(&restored.engine) } catch { refusal = error }
         if refusal == nil { machine.setNonce(nil) }
-        restored.engine.note(
-            .verdict, report.verdict,
-            [.init("generation", checked.header.number)]
-                + (report.verdictRule.map { [.init("rule", $0.rawValue)] } ?? []))
+        note(report, &restored.engine)
         try record(buffer.take())
         let left = refusal.map { ["not finished: \($0)"] } ?? []
         try tell(.finish, [.init("sessions", restored.sessions.count)], notes: left, probing: attached)
@@ -200,9 +194,17 @@ struct Recovery {
             default: continue
             }
         }
-        if engine.sessions.isEmpty { machine.setNonce(nil) }
-        engine.note(.verdict, report.verdict, [.init("generation", checked.header.number)])
+        // Those that its steps made are of this kernel.
+        if !engine.sessions.contains(where: \.isIncoming) { machine.setNonce(nil) }
+        note(report, &engine)
         try record()
+    }
+
+    private func note(_ report: HandoverReport, _ engine: inout LiveEngine) {
+        engine.note(
+            .verdict, report.verdict,
+            [.init("generation", checked.header.number)]
+                + (report.verdictRule.map { [.init("rule", $0.rawValue)] } ?? []))
     }
 
     private func update(

@@ -118,16 +118,6 @@ struct ScenarioRunner {
             }
         // The writer's, not the engine's.
         case .preCopy: return nil
-        default: try performOnLifecycle(operation, on: &engine)
-        }
-        return nil
-    }
-
-    /// Owners, sessions, drivers, and what userspace does after the jump.
-    private mutating func performOnLifecycle(
-        _ operation: ScenarioStep.Operation, on engine: inout LiveEngine
-    ) throws(Errno) {
-        switch operation {
         case .claimOwner(let device, let token): try engine.claimOwner(try group(of: device, engine), token: token)
         case .releaseOwner(let device): try engine.releaseOwner(try group(of: device, engine))
         case .destroyHWPT(let id): try engine.destroyHWPT(try known(id))
@@ -163,8 +153,8 @@ struct ScenarioRunner {
         case .finish(let id):
             let session = try known(id)
             do throws(Refusal) { try engine.finish(session) } catch { throw error.errno }
-        default: preconditionFailure("\(operation)")
         }
+        return nil
     }
 
     /// Compares both trees in memory; a difference is EINVAL.

@@ -266,4 +266,18 @@ import Testing
         let truth = try Truth.runs(of: "vtd48").filter { devices.contains($0.bdf) }
         #expect(try Truth.runs(ofMappings: csv) == Dictionary(grouping: truth) { $0.bdf })
     }
+
+    @Test(arguments: [("27-foreign-claim", "cold-boot"), ("25-nobody-claims", "degraded")])
+    func `the nonce stays in memory until every session that came over is finished`(
+        name: String, verdict: String
+    ) throws {
+        let folder = try ScratchFolder()
+        let (store, memory) = (folder["store"], folder["memory.elf"])
+        let run = try Binary.run([
+            "handover", Fixtures.scenarios + name + ".json", "--store", store, "--memory", memory,
+        ])
+        #expect(run.status == 0, "\(run.errors)")
+        let restored = try Binary.run(["restore", store, "--memory", memory])
+        #expect(restored.lines.contains { $0.hasPrefix("verdict: \(verdict) ") }, "\(restored.output)")
+    }
 }

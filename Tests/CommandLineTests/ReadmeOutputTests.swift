@@ -39,6 +39,17 @@ import Testing
         #expect(try Binary.run(Array(arguments)).lines == Array(lines.dropFirst()))
     }
 
+    @Test func `the steps of a scenario are told as the README shows them`() throws {
+        let folder = try ScratchFolder()
+        let lines = try #require(Self.blocks.dropFirst(2).first)
+        let command = try #require(lines.first).split(separator: " ").map(String.init)
+        #expect(command.prefix(3) == ["$", "domstore", "handover"])
+        let file = try #require(command[3].split(separator: "/").last).description
+        let printed = try Binary.run(["handover", Fixtures.scenarios + file, "--store", folder["out"]]).lines
+        let shown = lines.dropFirst().filter { $0 != "…" }
+        #expect(shown.count == 2 && shown.allSatisfy { printed.contains($0) }, "\(shown)")
+    }
+
     @Test func `the table of verbs has every verb`() throws {
         let help = try Binary.run(["--help"]).output
         let list = try #require(help.components(separatedBy: "SUBCOMMANDS:\n").last)

@@ -41,7 +41,9 @@ import Testing
         }
         for operation in LifecycleOperation.allCases {
             let answer = frozen.attempt(operation, on: LifecycleStage.device)
-            #expect(answer == Lifecycle.answer(operation, .frozen))
+            // A device file has to be opened anew after a reboot that failed (live-update.md 3.4).
+            let isLost = [.open, .openOutside, .resetFunction, .resetBus].contains(operation)
+            #expect(answer == .refused(isLost ? .EIO : .EBUSY), "\(operation)")
             guard case .refused = answer else {
                 Issue.record("\(operation) is not refused")
                 continue
@@ -57,7 +59,14 @@ import Testing
         let books = try LifecycleStage.staged(machine, record)
         for operation in LifecycleOperation.allCases {
             let answer = books.attempt(operation, on: LifecycleStage.device)
-            #expect(answer == Lifecycle.answer(operation, .staged) && answer != .allowed && answer != .unasked)
+            // No object of iommufd is there yet; a probe waits; all else is somebody else's.
+            let expected: LifecycleAnswer =
+                switch operation {
+                case .map, .mark, .unmark, .destroyHWPT, .dirtyTracking: .refused(.ENOENT)
+                case .bindDriver: .deferred
+                default: .refused(.EBUSY)
+                }
+            #expect(answer == expected, "\(operation)")
         }
         #expect(
             machine.dma(LifecycleStage.device, iova: IOVA(0x1008), access: .write)
@@ -100,5 +109,12 @@ import Testing
         try stage.engine.replace(device, with: own)
         try stage.engine.finish(session)
         #expect(stage.reaches && stage.engine.checkInvariants() == [])
+    }
+
+    @Test func `a compare is gone with the tables that were compared`() throws {
+        var stage = try LifecycleStage.make(.verified, .vtdSecondStage)
+        try stage.engine.destroyHWPT(try unwrapped(stage.own))
+        let state = stage.engine.domainState(LifecycleStage.device)
+        #expect(state == .adopted)
     }
 }

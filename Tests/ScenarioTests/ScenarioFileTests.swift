@@ -42,6 +42,26 @@ struct ScenarioFileTests {
         #expect(!scenario.steps.isEmpty)
     }
 
+    @Test("The published schema has the keys and the operations that are read, and no others")
+    func schema() throws {
+        let value = try JSONSerialization.jsonObject(with: Data(ScenarioFile.schemaText.utf8))
+        func keys(_ object: Any?) throws -> [String: Any] {
+            try #require((object as? [String: Any])?["properties"] as? [String: Any])
+        }
+        #expect(try Set(keys(value).keys) == Set(ScenarioFile.CodingKeys.allCases.map(\.stringValue)))
+        let step = try keys(((value as? [String: Any])?["$defs"] as? [String: Any])?["step"])
+        #expect(Set(step.keys) == Set(ScenarioStep.CodingKeys.allCases.map(\.stringValue)))
+        let operations = try #require((step["do"] as? [String: Any])?["enum"] as? [String])
+        #expect(operations.joined(separator: ", ") == ScenarioStep.operationNames)
+        // A name that is listed is read: what is missing is an argument, not the operation.
+        for name in operations {
+            let text = "{\"do\": \"\(name)\"}"
+            do { _ = try JSONDecoder().decode(ScenarioStep.self, from: Data(text.utf8)) } catch {
+                #expect(!"\(error)".contains("unknown operation"), "\(name)")
+            }
+        }
+    }
+
     /// The first scenario with `old` replaced by `new`, which must be refused.
     func refusal(_ old: String, _ new: String) throws -> String? {
         let text = String(decoding: try Self.bytes("ordinary.json"), as: UTF8.self)

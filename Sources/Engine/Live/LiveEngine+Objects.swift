@@ -194,6 +194,7 @@ extension LiveEngine {
     mutating func removeHWPT(_ hwpt: HWPT) {
         destroyDomain(hwpt.domain)
         hwptTable[hwpt.id] = nil
+        verifiedDomains[hwpt.id] = nil
         if let ioas = hwpt.ioas {
             ioasTable[ioas]?.hwpts.removeAll { $0 == hwpt.id }
             ioasTable[ioas]?.reserved.removeAll { $0.reason == .width(hwpt.id) }

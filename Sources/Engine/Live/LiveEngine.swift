@@ -39,7 +39,7 @@ public struct LiveEngine: ~Copyable {
 
     /// Which inherited domains the tree of each HWPT was compared with and found equal to, until one of both changes.
     var verifiedDomains: [HWPTID: Set<DomainID>] = [:]
-    /// Devices whose VFIO file is open, beside those that a session carries.
+    /// Devices whose VFIO file a user has open; of those that came over, once it is claimed.
     var openDevices: Set<RequesterID> = []
 
     /// Inherited domains whose last user left in the operation under way.

@@ -95,6 +95,7 @@ public final class Machine {
         change(requester) { $0.busMaster = enabled }
     }
 
+    /// Changes what a device does, and with it whether its accesses get anywhere.
     func change(_ requester: RequesterID, _ body: (inout MachineDevice) -> Void) {
         guard let index = deviceTable.index(of: requester) else { return }
         body(&devices[index])
