@@ -142,7 +142,9 @@ public struct HandoverReport: Sendable {
     public var devices: [Device] = []
     /// The verdict of a handover that ended before the jump: the old kernel goes on, with everything as it was.
     public static let aborted = "aborted"
-    /// The verdict's name: `restored`, `degraded`, `reconstructed`, `cold-boot`, `stop`, or ``aborted``.
+    /// The verdict of a scenario whose planted bug was found: ``verdictReason`` says what was.
+    public static let broken = "broken"
+    /// The verdict's name: `restored`, `degraded`, `reconstructed`, `cold-boot`, `stop`, ``aborted`` or ``broken``.
     public var verdict: String = ""
     /// The rule that decided the verdict, when one did.
     public var verdictRule: RuleID?

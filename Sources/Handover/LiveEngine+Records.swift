@@ -53,7 +53,8 @@ extension LiveEngine {
     }
 
     /// What replay needs beside the records: clock, random state, number of the last event and of the last object, and of
-    /// the devices what their records do not say, unless that is told already.
+    /// the devices what their records do not say, unless that is told already; where there have been several sessions,
+    /// which one each device is in.
     borrowing func stateRecords(areDevicesTold: Bool = false) -> [EngineStateRecord] {
         func record(_ name: String, _ value: UInt64) -> EngineStateRecord {
             EngineStateRecord(name: name, bytes: withUnsafeBytes(of: value.bigEndian) { Array($0) })
@@ -65,6 +66,10 @@ extension LiveEngine {
         records.append(record("last-id", UInt64(lastObjectID)))
         records.append(record("random", random.state))
         records.append(record("sequence", lastSequence))
+        if hasHadSeveralSessions {
+            records.append(
+                EngineStateRecord(name: DeviceSessions.rowName, bytes: DeviceSessions.bytes(of: attachments)))
+        }
         return records
     }
 }

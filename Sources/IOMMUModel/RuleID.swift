@@ -78,6 +78,7 @@ public enum RuleID: String, Sendable, Hashable, CaseIterable {
     case lookupMemoryDiffers = "lookup-memory-differs"
     case attachmentEntryDiffers = "attachment-entry-differs"
     case deviceMissing = "device-missing"
+    case pasidBeyondDevice = "pasid-beyond-device"
     case unpreservedEntryLeft = "unpreserved-entry-left"
 
     // Preserve and the way back.

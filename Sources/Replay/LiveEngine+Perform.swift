@@ -111,6 +111,7 @@ extension LiveEngine {
         case "preserve":
             try preserve(
                 try event.device(), in: try event.id("session"), options: PreserveOptions(lab: event.flag("lab")))
+        case "preserve-file": try preserveFile(try event.id("backing"), in: try event.id("session"))
         case "unpreserve": try unpreserve(try event.device())
         case "abandon-session": try abandon(try event.id("session"))
         case "claim": try claim(try event.device(), session: try event.id("session"))

@@ -30,19 +30,26 @@ public struct Claimer: ~Copyable {
 
     /// VFIO claims every device through the session. - Returns: how many.
     public mutating func claim(_ engine: inout LiveEngine) throws(Errno) -> Int {
-        guard let session = sessions.first else { throw .ENOENT }
         let devices = Set(pending.map(\.requester)).sorted()
-        for requester in devices { try engine.claim(requester, session: session) }
+        for requester in devices {
+            guard let session = engine.attachment(requester, pasid: nil)?.session else { throw .ENOENT }
+            try engine.claim(requester, session: session)
+        }
         return devices.count
     }
 
     /// iommufd gets an object for every inherited domain with tables. - Returns: how many.
     public mutating func adopt(_ engine: inout LiveEngine) throws(Errno) -> Int {
-        guard let session = sessions.first else { throw .ENOENT }
         // The host's tables below a guest's first: their object is the parent of the guest's.
         let hosts = Set(pending.compactMap { attached[$0]?.tables.token })
         let guests = Set(pending.compactMap { attached[$0]?.token }).subtracting(hosts)
-        for token in hosts.sorted() + guests.sorted() { _ = try engine.adoptHWPT(token: token, session: session) }
+        // A token is unique over all sessions: the old iommufds' HWPTs were one engine's.
+        var sessions: [UInt64: SessionID] = [:]
+        for domain in engine.domains { if let token = domain.token { sessions[token] = domain.session } }
+        for token in hosts.sorted() + guests.sorted() {
+            guard let session = sessions[token] else { throw .ENOENT }
+            _ = try engine.adoptHWPT(token: token, session: session)
+        }
         return hosts.count + guests.count
     }
 

@@ -17,7 +17,14 @@ struct RestoreWork: ~Copyable {
     private var badUnits: [UnitID: (refusal: Refusal, what: String)] = [:]
     /// Devices whose group has a member now that it had not when it was recorded.
     private let newcomers: [RequesterID: RequesterID]
+    /// What the engine that was sealed knew of its devices; empty for an imported machine.
+    private let widths: [RequesterID: DeviceTraits]
+    /// Of devices with entries for PASIDs that the record does not have: one of these.
+    private var strangers: [RequesterID: PASID] = [:]
     private var sessions: [SessionID] = []
+    /// The engine's sessions by the record's, and of each device and preserved domain the engine's.
+    private var sessionOfRecord: [SessionID: SessionID] = [:]
+    private let recordedSessions: [RequesterID: SessionID]
     private var adopted: [DomainID: DomainID] = [:]
     private var refused: [DomainID: Refusal] = [:]
     /// Domains that a dead engine had built: those with host tables by these, nested ones by their recorded domain.
@@ -57,6 +64,8 @@ struct RestoreWork: ~Copyable {
         self.evidence = evidence
         self.books = books
         self.lookups = lookups
+        widths = DeviceTraits.read(recorded) ?? [:]
+        recordedSessions = DeviceSessions.read(recorded)
         newcomers = Self.newcomers(recorded, machine)
     }
 
@@ -134,6 +143,7 @@ struct RestoreWork: ~Copyable {
         for session in recorded.sessions {
             do {
                 sessions.append(try books.addSession(session.name))
+                sessionOfRecord[session.id] = sessions.last
             } catch {
                 throw Refusal(error)
             }
@@ -145,6 +155,7 @@ struct RestoreWork: ~Copyable {
         let kept = Set(recorded.keptAttachments.map(\.domain))
         let carried = recorded.domains.filter { ($0.preserved || kept.contains($0.id)) && $0.kind != .blocked }
         let tags = recorded.cacheTags
+        refuseCollisions(carried, tags)
         for tag in Set(carried.flatMap { tags[$0.id] ?? [] }).sorted() where badUnits[tag.unit] == nil {
             do {
                 try books.reserveTag(unit: tag.unit, tag: tag.tag)
@@ -163,6 +174,20 @@ struct RestoreWork: ~Copyable {
         }
     }
 
+    /// One tag for two trees: which of both a cached translation is of, nobody can say, so neither is taken over. Where the
+    /// PASID is part of the key, the tag alone says nothing.
+    private mutating func refuseCollisions(_ carried: [DomainRecord], _ tags: [DomainID: [Snapshot.UnitTag]]) {
+        let alone = Set(
+            recorded.domainUnits.lazy.filter { $0.tables.map { $0.format != .x86_64 } ?? false }.map(\.domain))
+        var owners: [Snapshot.UnitTag: [DomainID]] = [:]
+        for domain in carried where domain.kind == .paging && alone.contains(domain.id) {
+            for tag in tags[domain.id] ?? [] { owners[tag, default: []].append(domain.id) }
+        }
+        for domain in owners.values.filter({ $0.count > 1 }).joined() {
+            refused[domain] = Refusal(.EEXIST, .cacheTagCollision)
+        }
+    }
+
     private mutating func adopt(_ domain: DomainRecord, _ tags: [Snapshot.UnitTag]) throws(Refusal) -> DomainID {
         if let parent = domain.parent, adopted[parent] == nil {
             throw refused[parent] ?? Refusal(.EINVAL, .referenceUnresolved)
@@ -174,7 +199,7 @@ struct RestoreWork: ~Copyable {
             kind: domain.kind, geometry: place.tables.map { RestoringEngine.Geometry($0) },
             parent: domain.parent.flatMap { adopted[$0] }, on: place.unit,
             cacheTags: tags.map { .init(unit: $0.unit, cacheTag: $0.tag) },
-            token: domain.preserved ? token(of: domain.id) : nil, session: domain.preserved ? sessions.first : nil)
+            token: domain.preserved ? token(of: domain.id) : nil, session: domain.preserved ? session(of: domain.id) : nil)
     }
 
     /// Attaches every preserved device, with all its PASIDs, to the domains that its entries in memory name, or
@@ -183,6 +208,7 @@ struct RestoreWork: ~Copyable {
         let carried = Set(recorded.devices.lazy.filter(\.preserved).map(\.requester))
         let attachments = Dictionary(
             grouping: recorded.attachments.filter { carried.contains($0.requester) }, by: \.requester)
+        strangers = unrecordedPASIDs(attachments)
         for (number, requester) in attachments.keys.sorted().enumerated() {
             let all = attachments[requester] ?? []
             do throws(Refusal) {
@@ -196,6 +222,24 @@ struct RestoreWork: ~Copyable {
             if number == 0 { crash(.inRestore) }
         }
         for attachment in recorded.keptAttachments { keep(attachment) }
+    }
+
+    /// A device's PASIDs come over together: one that translates without a record is one that the preserve forgot. O(lookup
+    /// entries). A guest's PASIDs are the guest's.
+    private func unrecordedPASIDs(_ carried: [RequesterID: [AttachmentRecord]]) -> [RequesterID: PASID] {
+        let known = carried.mapValues { Set($0.map(\.pasid)) }
+        var result: [RequesterID: PASID] = [:]
+        for unit in machine.units {
+            for entry in unit.hardware.listing(memory: machine.memory.view).entries {
+                guard let pasid = entry.pasid, case .context(let context) = entry.resolution,
+                    let recorded = known[RequesterID(segment: unit.segment, rid: entry.rid)],
+                    !recorded.contains(pasid)
+                else { continue }
+                if case .nested = context.path { continue }
+                result[RequesterID(segment: unit.segment, rid: entry.rid)] = pasid
+            }
+        }
+        return result
     }
 
     /// Attaches a device that must not be blocked to the domain that it is on, with an owner that nobody can be.
@@ -225,7 +269,27 @@ struct RestoreWork: ~Copyable {
             differences[requester] = "the machine has no such device"
             throw Refusal(.ENODEV, .deviceMissing, requester: requester)
         }
-        let unit = recorded.devices.first { $0.requester == requester }?.unit ?? device.unit
+        let former = recorded.devices.first { $0.requester == requester }
+        if let former, (former.vendorID, former.deviceID) != (device.vendorID, device.deviceID) {
+            func name(_ vendor: UInt16, _ device: UInt16) -> String {
+                hex(UInt64(vendor), digits: 4).dropFirst(2) + ":" + hex(UInt64(device), digits: 4).dropFirst(2)
+            }
+            differences[requester] =
+                "there is a \(name(device.vendorID, device.deviceID)) now, "
+                + "recorded is a \(name(former.vendorID, former.deviceID))"
+            throw Refusal(.ENODEV, .deviceMissing, requester: requester)
+        }
+        if let pasid = attachment.pasid, let bits = widths[requester]?.pasidBits,
+            pasid.rawValue >> UInt32(bits) == 0, pasid.rawValue >> UInt32(device.pasidBits) != 0
+        {
+            differences[requester] = "its PASIDs have \(device.pasidBits) bits now, too few for \(pasid)"
+            throw Refusal(.EINVAL, .pasidBeyondDevice, requester: requester, pasid: pasid)
+        }
+        if let pasid = strangers[requester] {
+            differences[requester] = "PASID \(pasid) has an entry in memory, and no record"
+            throw Refusal(.EOPNOTSUPP, .preservePASID, requester: requester, pasid: pasid)
+        }
+        let unit = former?.unit ?? device.unit
         if let bad = badUnits[unit] {
             differences[requester] = bad.what
             throw bad.refusal
@@ -295,8 +359,7 @@ struct RestoreWork: ~Copyable {
         } else {
             found[table] = try books.adoptDomain(
                 kind: .paging, geometry: target.geometry, on: unit,
-                cacheTags: isNested ? [] : [tag], token: hostToken,
-                session: sessions.first)
+                cacheTags: isNested ? [] : [tag], token: hostToken, session: session(of: key.requester))
             // Only after a crash: these pages are in no record, so the tree itself says which frames are taken.
             let pages = books.engine.tablePages(of: found[table]!)
             books.hold(frames: pages.compactMap { PhysicalRange(first: $0.address, bytes: 4096) })
@@ -312,7 +375,7 @@ struct RestoreWork: ~Copyable {
                     format: first.configuration.format, root: first.root,
                     topLevel: UInt8(first.configuration.topLevel), addressBits: UInt8(first.configuration.addressBits),
                     signExtended: first.configuration.signExtended), parent: domain, on: unit,
-                cacheTags: [tag], token: token, session: sessions.first)
+                cacheTags: [tag], token: token, session: session(of: key.requester))
             foundNested[attachment.domain] = domain
         }
         try attachRestored(
@@ -330,7 +393,8 @@ struct RestoreWork: ~Copyable {
         let group = recorded.devices.first { $0.requester == attachment.requester }?.group
         let owner = recorded.groups.first { $0.id == group }?.ownerToken ?? 0
         try books.attachRestored(
-            attachment.requester, pasid: attachment.pasid, domain: domain, session: sessions.first, ownerToken: owner,
+            attachment.requester, pasid: attachment.pasid, domain: domain,
+            session: session(of: attachment.requester), ownerToken: owner,
             entryAddress: entryAddress, space: space)
     }
 
@@ -371,6 +435,19 @@ struct RestoreWork: ~Copyable {
         }
         return Restorer.Restored(
             engine: engine, sessions: sessions, devices: devices, domains: domains, foundReplaced: foundReplaced)
+    }
+
+    /// The engine's session that a device came in.
+    private func session(of requester: RequesterID) -> SessionID? {
+        recordedSessions[requester].flatMap { sessionOfRecord[$0] } ?? sessions.first
+    }
+
+    /// The engine's session of a domain: that of its devices.
+    private func session(of domain: DomainID) -> SessionID? {
+        guard sessions.count > 1 else { return sessions.first }
+        let own = Set(recorded.domains.lazy.filter { $0.id == domain || $0.parent == domain }.map(\.id))
+        let user = recorded.attachments.first { own.contains($0.domain) && recordedSessions[$0.requester] != nil }
+        return user.map { session(of: $0.requester) } ?? sessions.first
     }
 
     private func token(of domain: DomainID) -> UInt64? { recorded.hwpts.first { $0.domain == domain }?.token }

@@ -117,8 +117,10 @@ extension HandoverRun {
 
     /// How the engine that writes generation `number` is started: the number is part of its seed, so that two handovers
     /// into one directory never draw the same nonce.
-    static func configuration(seed: UInt64, _ number: UInt64) -> EngineConfiguration {
+    static func configuration(seed: UInt64, _ number: UInt64, defect: EngineDefect? = nil) -> EngineConfiguration {
         var mixed = SplitMix64(seed: seed &+ number &* 0xd134_2543_de82_ef95)
-        return EngineConfiguration(seed: mixed.next())
+        var configuration = EngineConfiguration(seed: mixed.next())
+        configuration.defect = defect
+        return configuration
     }
 }

@@ -64,7 +64,7 @@ extension HandoverRun {
         // What the devices reach now, before this engine touches anything: it must stay so.
         let witness = DMAWitness(machine, pagesPerDevice: options.pagesPerDevice)
         guard request.record else {
-            var recovery = Recovery(
+            let recovery = Recovery(
                 checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true,
                 origin: source.notes(number, checked.seal) + ["nothing is recorded"])
             try recovery.run(&run.report, options: options, carryOn: false) { _ in }
@@ -78,7 +78,7 @@ extension HandoverRun {
         let writer = try location.create(parent: ParentGeneration(number: number, root: checked.seal.root))
         let path = location.path(of: writer.number)
         run.report.recorded = path
-        var recovery = Recovery(
+        let recovery = Recovery(
             checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true,
             origin: source.notes(number, checked.seal) + ["recorded in \(path)"])
         try recovery.run(&run.report, options: options) { try writer.append($0) }

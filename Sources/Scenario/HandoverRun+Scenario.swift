@@ -21,7 +21,8 @@ extension HandoverRun {
             var engine: LiveEngine
             do throws(Errno) {
                 engine = try LiveEngine.start(
-                    machine, configuration: Self.configuration(seed: scenario.seed, outputs.number)
+                    machine,
+                    configuration: Self.configuration(seed: scenario.seed, outputs.number, defect: scenario.defect)
                 ) { buffer.append($0) }
             } catch {
                 throw ScenarioError.machine(what: "no engine starts on it (\(error.name))")
@@ -44,17 +45,26 @@ extension HandoverRun {
                 try options.tellStep($0)
             }
         }
+        let names = ScenarioNames(scenario, runner)
+        try Tampering(names).apply(scenario.damage, machine: machine, called: "damage")
         let session = try engine.createSession("scenario")
         try writer.append(buffer.take())
         try run.tell(
             .start, &clock, [.init("devices", machine.devices.count), .init("steps", scenario.steps.count)])
-        let names = ScenarioNames(scenario, runner)
-        let report = try run.handOver(
-            Ready(
-                engine: engine, session: session, buffer: buffer, writer: writer, declared: nil,
-                userspace: scenario.after.map { Userspace(machine: scenario.machine, steps: $0) }),
-            tamper: scenario.tamper.isEmpty
-                ? nil : { try Tampering(names).apply(scenario.tamper, machine: $0, path: $1, receipt: $2) })
+        var script = Script(machine: scenario.machine, after: scenario.after)
+        script.jump = scenario.jump
+        if !scenario.tamper.isEmpty {
+            script.tamper = { try Tampering(names).apply(scenario.tamper, machine: $0, called: "tamper", path: $1, $2) }
+        }
+        (script.next, script.defect, script.again) = (scenario.next, scenario.defect, scenario.again)
+        var report: HandoverReport
+        do {
+            report = try run.handOver(
+                Ready(engine: engine, session: session, buffer: buffer, writer: writer, script: script))
+        } catch ScenarioError.broken(let what) where scenario.defect != nil {
+            report = run.report
+            (report.verdict, report.verdictRule, report.verdictReason) = (HandoverReport.broken, nil, what)
+        }
         try scenario.expect?.check(report)
         return report
     }
@@ -132,6 +142,9 @@ extension ScenarioExpectation {
         func names(_ devices: [RequesterID]) -> String { devices.sorted().map(\.description).joined(separator: " ") }
         try expect("verdict", verdict, report.verdict)
         if let rule { try expect("rule", rule.rawValue, report.verdictRule?.rawValue ?? "none") }
+        if let reason, !report.verdictReason.contains(reason) {
+            throw .step(number: 0, operation: "reason", expected: reason, found: report.verdictReason)
+        }
         try expect(
             "preserved", preserved.map(names),
             names(devices { ![.refused, .kept].contains($0.state) }))

@@ -47,25 +47,31 @@ public struct HandoverRun {
         let buffer: EventBuffer
         var writer: RecordingWriter
         var declared: DeclaredAreas?
-        /// What userspace does after the jump, when it is not the usual.
-        var userspace: Userspace?
+        /// What is not as in every handover.
+        var script: Script?
     }
 
-    /// Steps after the jump.
-    struct Userspace {
+    /// What a scenario has otherwise than every handover.
+    struct Script {
         let machine: ScenarioMachine
-        let steps: [ScenarioStep]
+        /// What userspace does after the jump, when it is not the usual.
+        var after: [ScenarioStep]?
+        var jump = ScenarioJump.kexec
+        var tamper: Tamper?
+        var next: [ScenarioMachineChange] = []
+        var defect: EngineDefect?
+        var again = false
     }
 
     /// A change between seal and restore, for scenarios.
     typealias Tamper = (_ machine: Machine, _ path: String, _ receipt: SealReceipt) throws -> Void
 
     /// Hands `ready` over and takes it up again.
-    mutating func handOver(_ ready: consuming Ready, tamper: Tamper? = nil) throws -> HandoverReport {
+    mutating func handOver(_ ready: consuming Ready) throws -> HandoverReport {
         var engine = ready.engine
         let session = ready.session
         let declared = ready.declared
-        let userspace = ready.userspace
+        let script = ready.script
         let buffer = ready.buffer
         var writer = ready.writer
         let machine = engine.machine
@@ -79,7 +85,10 @@ public struct HandoverRun {
         for device in engine.devices {
             let keys = engine.attachmentKeys(of: device.requester)
             do throws(Refusal) {
-                try engine.preserve(device.requester, in: session, options: PreserveOptions(lab: options.lab))
+                // A step may have done it, in a session of its own.
+                if engine.attachment(device.requester, pasid: nil)?.state != .preserved {
+                    try engine.preserve(device.requester, in: session, options: PreserveOptions(lab: options.lab))
+                }
                 carried.insert(device.requester)
                 tagged += keys.count - 1
                 report.devices += keys.map { .init(requester: $0.requester, pasid: $0.pasid, state: .preserved) }
@@ -121,7 +130,7 @@ public struct HandoverRun {
             try tell(.freeze, &clock, notes: ["refused, the old engine goes on"]) {
                 try witness.check(machine, translating: everyone, in: .freeze)
             }
-            let problems = running.checkInvariants()
+            let problems = script?.defect == nil ? running.checkInvariants() : []
             guard problems.isEmpty else { throw ScenarioError.broken(what: "freeze: \(problems[0])") }
             return report
         }
@@ -133,6 +142,14 @@ public struct HandoverRun {
         let translating = carried.union(frozen.kept)
         try tell(.freeze, &clock, counts) { try witness.check(machine, translating: translating, in: .freeze) }
         options.crash(.beforeSeal)
+        let location = try StoreLocation(options.store)
+        if script?.jump == .beforeSeal {
+            let survivor = frozen.jump()
+            try tell(.jump, &clock, notes: ["the old kernel died, nothing was sealed"]) {
+                try witness.check(survivor, translating: translating, in: .jump)
+            }
+            return try findNothing(in: location)
+        }
 
         let sealed: Sealed
         let number = writer.writer.number
@@ -148,7 +165,6 @@ public struct HandoverRun {
             try tell(.seal, &clock, notes: notes)
             throw error
         }
-        let location = try StoreLocation(options.store)
         let receipt = sealed.receipt
         try tell(
             .seal, &clock,
@@ -160,14 +176,34 @@ public struct HandoverRun {
             notes: ["sealed as \(receipt.expected) in \(location.path(of: receipt.generation))"]
         ) { try witness.check(machine, translating: translating, in: .seal) }
 
+        if script?.jump == .fails {
+            machine.setNonce(nil)
+            let notes = ["failed"] + goOn(frozen, revoking: receipt.generation, [], buffer)
+            try tell(.jump, &clock, notes: notes) { try witness.check(machine, translating: everyone, in: .start) }
+            return try findNothing(in: location)
+        }
+
         // The jump: the engine is gone, machine and file remain.
         let survivor = frozen.jump()
-        try tell(.jump, &clock) { try witness.check(survivor, translating: translating, in: .jump) }
-        try tamper?(survivor, location.path(of: receipt.generation), receipt)
-
+        if script?.jump == .powerLoss {
+            survivor.setNonce(nil)
+            try tell(.jump, &clock, notes: ["the power failed: memory is lost"])
+        } else {
+            try tell(.jump, &clock) { try witness.check(survivor, translating: translating, in: .jump) }
+        }
+        try script?.tamper?(survivor, location.path(of: receipt.generation), receipt)
+        let changes = script?.next ?? []
         return try takeUp(
-            survivor, in: location, generation: receipt.generation, witness: witness, untouched: tamper == nil,
-            userspace)
+            changes.isEmpty ? survivor : survivor.changed(changes), in: location, generation: receipt.generation,
+            witness: witness, script)
+    }
+
+    /// The next kernel looks for what was handed over, and finds that nothing was.
+    private func findNothing(in location: StoreLocation) throws -> HandoverReport {
+        switch try RestoreSource.find(nil, in: location) {
+        case .failure(let refusal): return report.refused(refusal)
+        case .success(let source): throw ScenarioError.broken(what: "\(source.path) counts, and nothing was handed over")
+        }
     }
 
     /// What a seal came to.
@@ -216,8 +252,7 @@ public struct HandoverRun {
 
     /// The second half: a new engine on what is in `location` and in memory.
     private mutating func takeUp(
-        _ machine: Machine, in location: StoreLocation, generation: UInt64, witness: DMAWitness, untouched: Bool,
-        _ userspace: Userspace?
+        _ machine: Machine, in location: StoreLocation, generation: UInt64, witness: DMAWitness, _ script: Script?
     ) throws -> HandoverReport {
         report.generation = generation
         let checked: ManifestChecked
@@ -230,11 +265,17 @@ public struct HandoverRun {
         let writer = try location.create(parent: ParentGeneration(number: generation, root: checked.seal.root))
         let path = location.path(of: writer.number)
         report.recorded = path
-        var recovery = Recovery(
-            checked: checked, machine: machine, evidence: .init(), witness: witness, untouched: untouched,
-            origin: ["the next engine records in \(path)"], userspace: userspace)
-        try recovery.run(&report, options: options) { try writer.append($0) }
-        return report
+        let recovery = Recovery(
+            checked: checked, machine: machine, evidence: .init(), witness: witness, untouched: script?.tamper == nil,
+            origin: ["the next engine records in \(path)"], script: script)
+        var engine = try recovery.run(&report, options: options) { try writer.append($0) }
+        guard script?.again == true, engine != nil, var next = engine.take() else { return report }
+        // The next update, of what this one has left.
+        report.devices = []
+        (report.verdict, report.verdictRule) = ("", nil)
+        let session = try next.createSession("again")
+        return try handOver(
+            Ready(engine: next, session: session, buffer: recovery.buffer, writer: RecordingWriter(writer)))
     }
 
     /// Ends a phase; its time is the work's, without that of the probes.

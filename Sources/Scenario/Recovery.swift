@@ -16,14 +16,17 @@ struct Recovery {
     let untouched: Bool
     /// Where the record comes from and where the next one goes, in words.
     var origin: [String] = []
-    /// What userspace does in the place of claiming, rebuilding and replacing all.
-    var userspace: HandoverRun.Userspace?
+    /// What is not as in every handover.
+    var script: HandoverRun.Script?
+    /// What the new engine has told since it was asked last.
+    let buffer = EventBuffer()
 
-    mutating func run(
+    /// - Returns: the engine that goes on.
+    @discardableResult
+    func run(
         _ report: inout HandoverReport, options: HandoverRun.Options, carryOn: Bool = true,
         record: ([Event]) throws -> Void
-    ) throws {
-        let buffer = EventBuffer()
+    ) throws -> LiveEngine? {
         var clock = Clock()
         let recorded = checked.snapshot
         // Devices that must not be blocked go on translating; nothing else is done with them.
@@ -36,7 +39,7 @@ struct Recovery {
             var line = HandoverReport.Phase(phase: phase, seconds: clock.lap(), counts: counts, notes: notes)
             if let probing = probing?.union(kept) {
                 line.counts.append(
-                    untouched
+                    untouched || script?.defect != nil
                         ? try witness.check(machine, translating: probing, in: phase)
                         : witness.probe(machine, translating: probing, preferred: .write).count)
             }
@@ -48,7 +51,8 @@ struct Recovery {
         // Restore: before anything else sees a device.
         var restored = try Restorer.restore(
             recorded, machine: machine, evidence: evidence,
-            configuration: HandoverRun.configuration(seed: checked.seal.nonce?.low ?? 0, checked.header.number),
+            configuration: HandoverRun.configuration(
+                seed: checked.seal.nonce?.low ?? 0, checked.header.number, defect: script?.defect),
             crash: options.crash
         ) { buffer.append($0) }
         try record(buffer.take())
@@ -118,8 +122,9 @@ struct Recovery {
         for device in quarantined { set(&report, device) }
         report.verdict = (quarantined.isEmpty ? RestoreVerdict.restored : .degraded).rawValue
         report.verdictRule = quarantined.first?.rule
-        if let userspace {
-            return try run(userspace, &restored.engine, &report, options) { try record(buffer.take()) }
+        if let script, let steps = script.after {
+            try run(steps, of: script.machine, &restored.engine, &report, options) { try record(buffer.take()) }
+            return restored.engine
         }
         // Userspace comes back.
         var claimer = Claimer(
@@ -144,7 +149,8 @@ struct Recovery {
                 notes: compared.differing.map { "\($0.key): \($0.what)" }, probing: attached)
             claimer.announce(&restored.engine)
             try record(buffer.take())
-            let replaced = try claimer.replace(&restored.engine, crash: options.crash)
+            let watch = HitlessWatch(machine, witness.devices)
+            let replaced = try watch.during { try claimer.replace(&restored.engine, crash: options.crash) }
             try record(buffer.take())
             try tell(
                 .replace,
@@ -155,7 +161,7 @@ struct Recovery {
                 probing: attached)
             update(&report, replaced, compared.differing)
         }
-        guard carryOn else { return }
+        guard carryOn else { return nil }
         var refusal: Refusal?
         do throws(Refusal) { try claimer.finish(&restored.engine) } catch { refusal = error }
         if refusal == nil { machine.setNonce(nil) }
@@ -165,20 +171,26 @@ struct Recovery {
         try tell(.finish, [.init("sessions", restored.sessions.count)], notes: left, probing: attached)
         let problems = restored.engine.checkInvariants()
         guard problems.isEmpty else { throw ScenarioError.broken(what: "finish: \(problems[0])") }
+        return restored.engine
     }
 
     /// Runs the scenario's own steps, each recorded; the lines of the devices say where they ended.
     private func run(
-        _ userspace: HandoverRun.Userspace, _ engine: inout LiveEngine, _ report: inout HandoverReport,
+        _ steps: [ScenarioStep], of plan: ScenarioMachine, _ engine: inout LiveEngine, _ report: inout HandoverReport,
         _ options: HandoverRun.Options, record: () throws -> Void
     ) throws {
         var runner = ScenarioRunner(incoming: engine.sessions)
-        try runner.addFiles(userspace.machine, to: &engine)
-        for (index, step) in userspace.steps.enumerated() {
-            try runner.run(step, number: index + 1, on: &engine) {
-                try record()
-                report.steps.append($0)
-                try options.tellStep($0)
+        try runner.addFiles(plan, to: &engine)
+        for (index, step) in steps.enumerated() {
+            // What was compared leads where it led before, at every instant.
+            var watched: [DMAWitness.Device] = []
+            if case .replace(_, _, _, attachNew: false) = step.operation { watched = witness.devices }
+            try HitlessWatch(machine, watched).during {
+                try runner.run(step, number: index + 1, on: &engine) {
+                    try record()
+                    report.steps.append($0)
+                    try options.tellStep($0)
+                }
             }
             let problems = engine.checkInvariants()
             guard problems.isEmpty else { throw ScenarioError.broken(what: "\(step.name): \(problems[0])") }

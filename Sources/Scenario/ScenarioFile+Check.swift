@@ -16,15 +16,22 @@ extension ScenarioFile {
         let ioases = names.ioases
         names.reset()
         if let problem = names.contradiction(in: after ?? [], called: "after") { return problem }
-        for (index, change) in tamper.enumerated() {
-            var what: String?
-            switch change.change {
-            case .leaf(let device, _, _, _), .lookupEntry(let device, _, _, _): what = unknown(device)
-            case .attachment(let device, let other): what = unknown(device) ?? unknown(other)
-            case .area(let ioas, _, _):
-                if !ioases.contains(ioas) { what = "found ioas \(ioas), which no step makes" }
+        for (list, changes) in [("damage", damage), ("tamper", tamper)] {
+            for (index, change) in changes.enumerated() {
+                var what: String?
+                switch change.change {
+                case .leaf(let device, _, _, _, _), .lookupEntry(let device, _, _, _), .tablePage(let device, _, _),
+                    .recordedPage(let device, _, _), .attachmentGone(let device, _):
+                    what = unknown(device)
+                case .attachment(let device, let other), .cacheTag(let device, let other):
+                    what = unknown(device) ?? unknown(other)
+                case .area(let ioas, _, _), .areaGone(let ioas, _):
+                    if !ioases.contains(ioas) { what = "found ioas \(ioas), which no step makes" }
+                case .feature: break
+                }
+                if list == "damage", !change.isOfMemory { what = "found a change of the sealed file; expected one of memory" }
+                if let what { return ("\(list)[\(index)]", what) }
             }
-            if let what { return ("tamper[\(index)]", what) }
         }
         let expected =
             (expect?.preserved ?? []) + (expect?.quarantined ?? []) + (expect?.refused ?? []).map(\.device)
@@ -87,7 +94,7 @@ private struct Names {
         case .adopt(let id, _, _): make(id, on: nil)
         case .map(let ioas, _, _, let file, _, _): check(ioas) ?? check(file)
         case .unmap(let ioas, _, _), .destroyIOAS(let ioas): check(ioas)
-        case .write(let file, _, _): check(file)
+        case .write(let file, _, _), .preserveFile(let file, _): check(file)
         case .mark(let hwpt, _), .unmark(let hwpt), .destroyHWPT(let hwpt), .dirtyTracking(let hwpt, _): check(hwpt)
         case .attach(let device, _, let hwpt), .replace(let device, _, let hwpt, _), .compare(let device, _, let hwpt):
             Self.unknown(device, devices) ?? check(hwpt)

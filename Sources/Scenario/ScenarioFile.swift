@@ -1,3 +1,4 @@
+import Engine
 import FoundationEssentials
 import IOMMUModel
 import Import
@@ -23,14 +24,25 @@ public struct ScenarioFile: Sendable, Decodable {
     var steps: [ScenarioStep]
     /// What userspace does after the jump, in the place of claiming, rebuilding and replacing all; `nil`: that.
     var after: [ScenarioStep]?
+    /// Changes of the running machine after its steps, before anything is recorded: the record agrees with them.
+    var damage: [ScenarioTamper]
+    /// A bug that both engines have.
+    var defect: EngineDefect?
+    /// How the old kernel ends.
+    var jump: ScenarioJump
+    /// Changes between seal and restore.
     var tamper: [ScenarioTamper]
+    /// What is another machine's when the next kernel starts.
+    var next: [ScenarioMachineChange]
+    /// A second update follows, of what is left when userspace has done its steps.
+    var again: Bool
     var expect: ScenarioExpectation?
 
     /// The number of its steps.
     public var stepCount: Int { steps.count + (after?.count ?? 0) }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case schema, name, about, seed, machine, steps, after, tamper, expect
+        case schema, name, about, seed, machine, steps, damage, defect, jump, tamper, next, after, again, expect
     }
 
     /// Decodes the JSON form. Unknown keys, values out of their range and another schema version throw `DecodingError`.
@@ -48,7 +60,12 @@ public struct ScenarioFile: Sendable, Decodable {
         machine = try box.decode(ScenarioMachine.self, forKey: .machine)
         steps = try box.decode([ScenarioStep].self, forKey: .steps)
         after = try box.decodeIfPresent([ScenarioStep].self, forKey: .after)
+        damage = try box.decodeIfPresent([ScenarioTamper].self, forKey: .damage) ?? []
+        defect = try box.decodeIfPresent(DefectText.self, forKey: .defect)?.value
+        jump = try box.decodeIfPresent(JumpText.self, forKey: .jump)?.value ?? .kexec
         tamper = try box.decodeIfPresent([ScenarioTamper].self, forKey: .tamper) ?? []
+        next = try box.decodeIfPresent([ScenarioMachineChange].self, forKey: .next) ?? []
+        again = try box.decodeIfPresent(Bool.self, forKey: .again) ?? false
         expect = try box.decodeIfPresent(ScenarioExpectation.self, forKey: .expect)
     }
 
@@ -76,6 +93,8 @@ public struct ScenarioFile: Sendable, Decodable {
 struct ScenarioExpectation: Sendable, Decodable {
     var verdict: String?
     var rule: RuleID?
+    /// What the verdict's reason must contain.
+    var reason: String?
     var preserved: [RequesterID]?
     var refused: [Refusal]?
     var quarantined: [RequesterID]?
@@ -92,12 +111,13 @@ struct ScenarioExpectation: Sendable, Decodable {
         }
     }
 
-    enum CodingKeys: String, CodingKey, CaseIterable { case verdict, rule, preserved, refused, quarantined }
+    enum CodingKeys: String, CodingKey, CaseIterable { case verdict, rule, reason, preserved, refused, quarantined }
 
     init(from decoder: any Decoder) throws {
         let box = try decoder.strictContainer(CodingKeys.self)
         verdict = try box.decodeIfPresent(VerdictText.self, forKey: .verdict)?.value
         rule = try box.decodeIfPresent(RuleText.self, forKey: .rule)?.value
+        reason = try box.decodeIfPresent(String.self, forKey: .reason)
         preserved = try box.decodeIfPresent([RequesterText].self, forKey: .preserved)?.map(\.value)
         refused = try box.decodeIfPresent([Refusal].self, forKey: .refused)
         quarantined = try box.decodeIfPresent([RequesterText].self, forKey: .quarantined)?.map(\.value)

@@ -1,3 +1,4 @@
+import Engine
 import IOMMUModel
 
 /// The machine of a scenario.
@@ -118,15 +119,19 @@ struct ScenarioMachine: Sendable, Decodable {
         var base: PhysicalAddress
         var byteCount: UInt64
         var sealed: Bool
+        /// Physical memory: in no file at all, as anonymous pages, a dmabuf or a device's registers; offsets are physical
+        /// addresses.
+        var kind: Backing.Kind
 
-        enum CodingKeys: String, CodingKey, CaseIterable { case id, base, bytes, sealed }
+        enum CodingKeys: String, CodingKey, CaseIterable { case id, base, bytes, sealed, kind }
 
         init(from decoder: any Decoder) throws {
             let box = try decoder.strictContainer(CodingKeys.self)
             id = BackingID(try box.decode(UInt32.self, forKey: .id))
             base = PhysicalAddress(try box.decode(NumberText.self, forKey: .base).value)
             byteCount = try box.decode(NumberText.self, forKey: .bytes).value
-            sealed = try box.decodeIfPresent(Bool.self, forKey: .sealed) ?? true
+            kind = try box.decodeIfPresent(BackingKindText.self, forKey: .kind)?.value ?? .memfd
+            sealed = try box.decodeIfPresent(Bool.self, forKey: .sealed) ?? (kind == .memfd)
         }
     }
 

@@ -35,7 +35,7 @@ struct ScenarioRunner {
         for (index, file) in machine.memoryFiles.enumerated() {
             do throws(Errno) {
                 files[file.id] = try engine.addBacking(
-                    .memfd, base: file.base, byteCount: file.byteCount, sealed: file.sealed)
+                    file.kind, base: file.base, byteCount: file.byteCount, sealed: file.sealed)
             } catch {
                 throw .inconsistent(
                     place: "machine.memory_files[\(index)]",
@@ -130,6 +130,9 @@ struct ScenarioRunner {
         case .preserve(let device, let session):
             let session = try known(session)
             do throws(Refusal) { try engine.preserve(device, in: session) } catch { throw error.errno }
+        case .preserveFile(let file, let session):
+            guard let backing = files[file] else { throw .ENOENT }
+            try engine.preserveFile(backing, in: try known(session))
         case .unpreserve(let device): try engine.unpreserve(device)
         case .open(let device, let session): try engine.open(device, session: try session.map(known))
         case .close(let device): try engine.close(device)

@@ -31,6 +31,7 @@ struct ScenarioStep: Sendable, Decodable {
         case createSession(SessionID, name: String)
         case closeSession(SessionID)
         case preserve(RequesterID, session: SessionID)
+        case preserveFile(BackingID, session: SessionID)
         case unpreserve(RequesterID)
         case open(RequesterID, session: SessionID?)
         case close(RequesterID)
@@ -163,6 +164,8 @@ struct ScenarioStep: Sendable, Decodable {
             operation = .createSession(SessionID(try id(.session)), name: try box.decode(String.self, forKey: .name))
         case "close-session": operation = .closeSession(SessionID(try id(.session)))
         case "preserve": operation = .preserve(try device(), session: SessionID(try id(.session)))
+        case "preserve-file":
+            operation = .preserveFile(BackingID(try id(.file)), session: SessionID(try id(.session)))
         case "unpreserve": operation = .unpreserve(try device())
         case "open":
             operation = .open(try device(), session: box.contains(.session) ? SessionID(try id(.session)) : nil)
@@ -221,9 +224,8 @@ struct ScenarioStep: Sendable, Decodable {
     static let operationNames = [
         "create-ioas", "create-hwpt", "create-nested-hwpt", "claim", "attach", "attach-identity", "detach", "map",
         "unmap", "mark", "write", "dma", "pre-copy", "claim-owner", "release-owner", "destroy-hwpt", "destroy-ioas",
-        "unmark", "replace", "create-session", "close-session", "preserve", "unpreserve", "open", "close",
-        "bind-driver",
-        "unbind-driver", "reset", "power", "interrupts", "dirty-tracking", "retrieve", "adopt", "compare",
+        "unmark", "replace", "create-session", "close-session", "preserve", "preserve-file", "unpreserve", "open",
+        "close", "bind-driver", "unbind-driver", "reset", "power", "interrupts", "dirty-tracking", "retrieve", "adopt", "compare",
         "keep-identity", "quarantine", "discard", "release", "abandon-session", "finish",
     ].joined(separator: ", ")
 }

@@ -78,7 +78,7 @@ struct RuleText: TextValue {
 
 struct VerdictText: TextValue {
     var value: String
-    private static var all: [String] { RestoreVerdict.allCases.map(\.rawValue) + [HandoverReport.aborted] }
+    private static var all: [String] { RestoreVerdict.allCases.map(\.rawValue) + [HandoverReport.aborted, HandoverReport.broken] }
     static var expected: String { "one of \(all.joined(separator: ", "))" }
     static func parse(_ text: String) -> String? { all.contains(text) ? text : nil }
 }
@@ -113,6 +113,24 @@ struct ScopeText: TextValue {
     var value: LiveEngine.ResetScope
     static var expected: String { "function or bus" }
     static func parse(_ text: String) -> LiveEngine.ResetScope? { LiveEngine.ResetScope(rawValue: text) }
+}
+
+struct BackingKindText: TextValue {
+    var value: Backing.Kind
+    static var expected: String { Backing.Kind.allCases.map(\.rawValue).joined(separator: " or ") }
+    static func parse(_ text: String) -> Backing.Kind? { Backing.Kind(rawValue: text) }
+}
+
+struct DefectText: TextValue {
+    var value: EngineDefect
+    static var expected: String { EngineDefect.allCases.map(\.rawValue).joined(separator: ", ") }
+    static func parse(_ text: String) -> EngineDefect? { EngineDefect(rawValue: text) }
+}
+
+struct JumpText: TextValue {
+    var value: ScenarioJump
+    static var expected: String { ScenarioJump.allCases.map(\.rawValue).joined(separator: ", ") }
+    static func parse(_ text: String) -> ScenarioJump? { ScenarioJump(rawValue: text) }
 }
 
 struct FormatText: TextValue {

@@ -11,13 +11,14 @@ public enum FreshGeneration {
     /// Writes `snapshot` to a temporary name beside `path`, syncs it, reads it back, gives it its name and syncs the directory.
     ///
     /// - Parameters:
+    ///   - features: what the file has beside the known ones.
     ///   - replacing: an existing file at `path` is replaced, atomically.
     ///   - beforeNaming: told the path of the whole file while it has its temporary name only: what it writes beside
     ///     `path` is there before the file is. When it throws, the file does not get its name.
     /// - Throws: ``StoreError/alreadyExists(path:)`` and others; no temporary file is left behind.
     public static func write(
         _ snapshot: Snapshot, number: UInt64 = 1, to path: String, events: [Event] = [], nonce: HandoverNonce? = nil,
-        parent: ParentGeneration? = nil, replacing: Bool = false,
+        parent: ParentGeneration? = nil, features: [Feature] = [], replacing: Bool = false,
         beforeNaming: (String) throws(StoreError) -> Void = { (_) throws(StoreError) in }
     ) throws(StoreError) -> SealReceipt {
         let target = try FilePath(path)
@@ -31,6 +32,7 @@ public enum FreshGeneration {
             let file = try WritableFile(
                 creating: temporary, number: number, origin: snapshot.origin, parent: parent, durability: .atTheEnd)
             let receipt = try file.transaction { (records) throws(StoreError) in
+                try records.write(features.map(FeatureRow.init))
                 try records.write(events: events)
                 try records.write(snapshot)
                 return try records.writeSeal(version: version, generation: number, nonce: nonce)

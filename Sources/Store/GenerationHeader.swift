@@ -23,6 +23,13 @@ public struct Feature: Sendable, Hashable {
     /// A reader that does not know it must refuse the file.
     public var isRequired: Bool
 
+    /// All as given; nothing is checked.
+    public init(bit: Int64, name: String, isRequired: Bool) {
+        self.bit = bit
+        self.name = name
+        self.isRequired = isRequired
+    }
+
     /// Table pages are stored as runs of words.
     public static let pageRuns = Feature(bit: 0, name: "page-runs", isRequired: true)
 

@@ -15,6 +15,8 @@ public struct Audit: Sendable {
     private let tablePages: [DomainID: PageSet]
     /// Every recorded table and lookup page, ascending: no mapping may let a device reach one.
     private let frames: [PhysicalAddress]
+    /// Of domains whose recorded tables are in part another one's: a page of both, and that one.
+    private let shared: [DomainID: (page: PhysicalAddress, other: DomainID)]
     /// Differences and findings listed per domain; the rest is counted.
     public var limit: Int
     /// Work per tree in memory.
@@ -33,8 +35,23 @@ public struct Audit: Sendable {
             sorted.tablePages.map { ($0.domain, $0.pages) }, uniquingKeysWith: { first, _ in first })
         let pages = sorted.tablePages.flatMap(\.pages.entries) + sorted.lookupPages.flatMap(\.pages.entries)
         frames = pages.map(\.address).sorted()
+        shared = Self.shared(sorted.tablePages)
         self.limit = max(1, limit)
         self.budget = budget
+    }
+
+    /// Tables are one domain's: who may write a page of two could lead the devices of the other anywhere. O(n log n).
+    private static func shared(
+        _ tables: [DomainPages]
+    ) -> [DomainID: (page: PhysicalAddress, other: DomainID)] {
+        let owners = tables.flatMap { domain in domain.pages.entries.map { ($0.address, domain.domain) } }
+            .sorted { $0 < $1 }
+        var result: [DomainID: (page: PhysicalAddress, other: DomainID)] = [:]
+        for ((page, one), (next, other)) in zip(owners, owners.dropFirst()) where page == next && one != other {
+            result[one] = result[one] ?? (page, other)
+            result[other] = result[other] ?? (page, one)
+        }
+        return result
     }
 
     /// The paging domains that the generation carries, ascending: what there is to audit.
@@ -61,6 +78,12 @@ public struct Audit: Sendable {
                     pointerAddress: user?.entryAddress, device: user?.requester, pasid: user?.pasid))
         }
         var report = AuditReport(domain: domain, witness: .none)
+        if let (page, other) = shared[domain] {
+            report.findings.append(
+                Finding(
+                    .tableReused, device: user?.requester, pasid: user?.pasid, address: page,
+                    "table page \(page) is one of domain \(other), too"))
+        }
         pages(domain, targets, memory, mask, &report)
         for target in targets { areas(target, memory, &report) }
         return report

@@ -101,6 +101,8 @@ extension RuleID {
             "Look at the entry with 'translate' and at 'attachments': believe neither; the device is quarantined."
         case .deviceMissing:
             "Compare 'devices' with the machine: the device was removed or renumbered between the kernels."
+        case .pasidBeyondDevice:
+            "Compare the PASID capability of the function before and after: another firmware may have narrowed it."
         case .unpreservedEntryLeft:
             "Clear the entry and invalidate its caches before the memory of its tables is used again."
         case .preserveNoFunction: "Preserve the function behind the bridge instead; the alias goes with its group."

@@ -129,6 +129,10 @@ extension RuleID {
             Rule(
                 self, .error, "Every preserved device is found in the machine at its requester id and unit.",
                 source: "live-update.md scenario 38")
+        case .pasidBeyondDevice:
+            Rule(
+                self, .error, "A device's PASIDs are no wider than the device can send them after the jump.",
+                source: "live-update.md scenario 35; PCIe 7.8.9.2")
         case .unpreservedEntryLeft:
             Rule(
                 self, .error, "The lookup entries of devices that are not preserved are cleared before the jump.",

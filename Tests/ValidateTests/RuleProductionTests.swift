@@ -110,7 +110,7 @@ struct PASIDRuleCase: Sendable, CustomTestStringConvertible {
         .sealRevoked: "ManifestChecked: a restore's own question",
         .nonceAbsent: "ManifestChecked: needs the memory", .nonceDiffers: "ManifestChecked: needs the memory",
         .unitMissing: "Restore: needs the machine", .unitRegisterDiffers: "Restore: needs the machine",
-        .deviceMissing: "Restore: needs the machine",
+        .deviceMissing: "Restore: needs the machine", .pasidBeyondDevice: "Restore: needs the machine",
         .tableMemoryDiffers: "Audit: needs the memory", .lookupMemoryDiffers: "LookupAudit: needs the memory",
         .preserveNoFunction: "Handover: a guard", .preserveATS: "Handover: a guard",
         .preserveGroup: "Handover: a guard", .preserveOwner: "Handover: a guard",

@@ -17,6 +17,8 @@ public struct EngineConfiguration: Sendable, Hashable {
     public var startNanoseconds: UInt64
     /// Events already in the journal that this engine goes on with.
     public var lastSequence: UInt64
+    /// A bug to plant; `nil`: none.
+    package var defect: EngineDefect?
 
     /// All as given; nothing is checked.
     public init(

@@ -66,7 +66,7 @@ extension LiveEngine {
             }
             // A damaged root table may name one context table for two buses: its entries cannot be told apart.
             let preserved = Set(entries.filter { isPreserved($0.requester) }.map(\.address))
-            for entry in entries where !isPreserved(entry.requester) {
+            for entry in entries where !isPreserved(entry.requester) && !isForgotten(entry.requester) {
                 let mayBlock = machine.device(entry.requester).map { isBlockable($0.group) } ?? true
                 guard mayBlock, !preserved.contains(entry.address) else {
                     kept.append(entry.requester)

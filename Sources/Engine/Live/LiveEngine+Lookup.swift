@@ -73,6 +73,10 @@ extension LiveEngine {
         guard let device = machine.device(key.requester), let unit = machine.unit(device.unit) else { throw .ENODEV }
         let tables = unit.lookupTables(memory: machine.memory.view)
         let old = resolved(key)
+        if configuration.defect == .nullWindow, let entry = tables.deviceEntry(device) {
+            blockEntry(of: key.requester)
+            LookupMemory(unit, memory: machine.memory.view).publish(entry.words, at: entry.address)
+        }
         if let path = try path(of: domain) {
             let tag = try cacheTag(of: domain, path: path, for: device)
             do throws(Errno) {

@@ -204,7 +204,7 @@ extension LiveEngine {
     /// Frees an unused domain: its translations are invalidated before tag and frames can be used again.
     mutating func destroyDomain(_ id: DomainID) {
         guard let domain = domainTable.removeValue(forKey: id) else { return }
-        precondition(domain.users.isEmpty, "domain \(id) is in use")
+        precondition(domain.users.isEmpty || configuration.defect == .earlyFree, "domain \(id) is in use")
         for tag in domain.cacheTags {
             machine.unit(tag.unit)?.invalidate(tag: tag.cacheTag)
             unitTable[tag.unit]?.tagOwners[tag.cacheTag]?.remove(id)

@@ -16,6 +16,7 @@ extension LiveEngine {
         guard (1...63).contains(name.utf8.count), !name.utf8.contains(where: { $0 <= 0x20 }) else { throw .EINVAL }
         guard !sessionTable.values.contains(where: { $0.name == name }) else { throw .EEXIST }
         let id = SessionID(newID())
+        if !sessionTable.values.isEmpty { hasHadSeveralSessions = true }
         sessionTable[id] = Session(id: id, name: name, isIncoming: isIncoming)
         return id
     }
@@ -29,6 +30,9 @@ extension LiveEngine {
         for requester in record.devices.reversed() { try unpreserve(requester) }
         try operation("close-session", [.init("session", session)]) { (engine) throws(Errno) in
             engine.sessionTable[session] = nil
+            for file in engine.backings where file.session == session {
+                engine.backingTable[file.id]!.session = nil
+            }
         }
     }
 
@@ -59,6 +63,22 @@ extension LiveEngine {
         }
     }
 
+    /// Preserves a memory file itself in a session; what is mapped from it can be handed over in that session only.
+    ///
+    /// - Throws: `ENOENT` no such session or backing, `EINVAL` an incoming session, or no memory file with its seals set,
+    ///   `EBUSY` it is preserved already.
+    public mutating func preserveFile(_ backing: BackingID, in session: SessionID) throws(Errno) {
+        try operation("preserve-file", [.init("backing", backing), .init("session", session)]) {
+            (engine) throws(Errno) in
+            guard let target = engine.sessionTable[session], let file = engine.backingTable[backing] else {
+                throw .ENOENT
+            }
+            guard !target.isIncoming, file.kind == .memfd, file.isPreservable else { throw .EINVAL }
+            guard file.session == nil else { throw .EBUSY }
+            engine.backingTable[backing]!.session = session
+        }
+    }
+
     /// Adds a device with all that its requests go through to a session. Guards in the order of lifecycle.md,
     /// "Imported machines"; the first that fails is the answer.
     ///
@@ -67,7 +87,9 @@ extension LiveEngine {
     ///
     /// - Throws: `ENOENT` no such session, `EINVAL` an incoming session, `ENODEV` no such device or no PCI function,
     ///   `EOPNOTSUPP` ATS or PRI, or a group of several, `EINVAL` DMA owner not claimed, `EBUSY` preserved already or not
-    ///   live, `EINVAL` a domain that is neither pass-through nor a marked HWPT over sealed memory files.
+    ///   live, `EINVAL` a domain that is neither pass-through nor a marked HWPT over sealed memory files, or one that is
+    ///   preserved in another session, `ENOENT` a file
+    ///   of it is preserved in another session.
     public mutating func preserve(
         _ requester: RequesterID, in session: SessionID, options: PreserveOptions = .init()
     ) throws(Refusal) {
@@ -84,7 +106,7 @@ extension LiveEngine {
             var done: [AttachmentKey] = []
             do throws(Refusal) {
                 for key in keys {
-                    try engine.preserve(key)
+                    try engine.preserve(key, in: session)
                     done.append(key)
                 }
             } catch {
@@ -114,7 +136,7 @@ extension LiveEngine {
         guard group.owner == .vfio else { throw Refusal(.EINVAL, .preserveOwner, requester: requester) }
     }
 
-    private mutating func preserve(_ key: AttachmentKey) throws(Refusal) {
+    private mutating func preserve(_ key: AttachmentKey, in session: SessionID) throws(Refusal) {
         guard let domain = attachmentTable[key].flatMap({ domainTable[$0.domain] }) else {
             throw Refusal(.ENODEV, requester: key.requester)
         }
@@ -123,6 +145,8 @@ extension LiveEngine {
         let refusal = Refusal(
             key.pasid == nil ? .EINVAL : .EOPNOTSUPP, key.pasid == nil ? .preserveDomain : .preservePASID,
             requester: key.requester, pasid: key.pasid)
+        // One iommufd is in one session.
+        guard !domain.users.contains(where: { isPreserved($0, outside: session) }) else { throw refusal }
         switch domain.kind {
         case .blocked: throw refusal
         case .identity: break
@@ -130,8 +154,8 @@ extension LiveEngine {
             guard let hwpt = domain.hwpt, hwptTable[hwpt]?.token != nil, let ioas = hostIOAS(of: hwpt),
                 domain.parent.map({ isMarked($0) }) ?? true
             else { throw refusal }
-            ioasTable[ioas]!.preservedCount += 1
-            if !ioasTable[ioas]!.areas.allSatisfy({ backingTable[$0.backing]?.isPreservable == true }) {
+            if configuration.defect != .lateImmutability { ioasTable[ioas]!.preservedCount += 1 }
+            if let refusal = fileRefusal(ioas, session, refusal) {
                 ioasTable[ioas]!.preservedCount -= 1
                 throw refusal
             }
@@ -141,6 +165,22 @@ extension LiveEngine {
             if domain.kind.hasTables { domainTable[id]!.holder = .session }
         }
         attachmentTable[key]!.state = .preserved
+    }
+
+    private func isPreserved(_ key: AttachmentKey, outside session: SessionID) -> Bool {
+        guard let attachment = attachmentTable[key], attachment.state == .preserved else { return false }
+        return attachment.session != session && domainTable[attachment.domain]?.kind.hasTables == true
+    }
+
+    /// Why the areas of `ioas` cannot be handed over in `session`: `refusal` for memory that is in no file or could shrink.
+    private func fileRefusal(_ ioas: IOASID, _ session: SessionID, _ refusal: Refusal) -> Refusal? {
+        for id in Set(ioasTable[ioas]!.areas.map(\.backing)) {
+            guard let file = backingTable[id], file.isPreservable else { return refusal }
+            guard file.session == nil || file.session == session else {
+                return Refusal(.ENOENT, refusal.rule, requester: refusal.requester, pasid: refusal.pasid)
+            }
+        }
+        return nil
     }
 
     /// True when the domain's HWPT is marked with a token.

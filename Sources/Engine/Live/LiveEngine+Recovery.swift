@@ -26,6 +26,7 @@ extension LiveEngine {
             }
             engine.groupTable[group.id]!.owner = .vfio
             engine.openDevices.insert(requester)
+            if engine.configuration.defect == .blockAtStart { engine.blockEntry(of: requester) }
         }
     }
 
@@ -101,7 +102,7 @@ extension LiveEngine {
     /// earlier, because an operation that fails half-way goes back to them.
     mutating func freeRetired() {
         while let id = retiredDomains.popLast() {
-            guard let domain = domainTable[id], domain.users.isEmpty,
+            guard let domain = domainTable[id], domain.users.isEmpty || configuration.defect == .earlyFree,
                 !domainTable.values.contains(where: { $0.parent == id })
             else { continue }
             if let hwpt = domain.hwpt { hwptTable[hwpt] = nil }
@@ -114,7 +115,8 @@ extension LiveEngine {
     /// Takes `key` off a domain's users.
     mutating func removeUser(_ key: AttachmentKey, of id: DomainID) {
         domainTable[id]!.users.remove(key)
-        if domainTable[id]!.isInherited, domainTable[id]!.users.isEmpty { retiredDomains.append(id) }
+        let isUnused = domainTable[id]!.users.isEmpty || configuration.defect == .earlyFree
+        if domainTable[id]!.isInherited, isUnused { retiredDomains.append(id) }
     }
 
     /// Blocks a device for good: bus master off, blocking domain. What it went through stays held, since the device may
@@ -135,6 +137,7 @@ extension LiveEngine {
     private mutating func blockForGood(
         _ requester: RequesterID, holding domains: [PASID?: DomainID]
     ) throws(Refusal) {
+        if configuration.defect == .fallBack { return try fallBack(requester) }
         guard let device = machine.device(requester), let unit = machine.unit(device.unit),
             let untagged = attachmentTable[AttachmentKey(requester)]
         else { throw Refusal(.ENODEV, .deviceMissing, requester: requester) }

@@ -27,6 +27,8 @@ public struct LiveEngine: ~Copyable {
     var attachmentTable = TrackedTable<AttachmentKey, Attachment>()
     /// The PASIDs of each device that has any, ascending.
     var pasidTable: [RequesterID: [PASID]] = [:]
+    /// Two sessions were there at once: which one a device is in has to be recorded.
+    public internal(set) var hasHadSeveralSessions = false
     /// The last id given out, over all kinds: ids are never used again.
     var lastID: UInt32 = 0
     /// Whose lookup entry was there before this engine and could not be attached; left as they are.

@@ -46,11 +46,13 @@ struct LookupMemory {
     /// one wide store, and nothing looks at memory in between here.
     func publish(_ words: [UInt64], at address: PhysicalAddress) {
         for (index, word) in words.enumerated().reversed() { set(word, at: address.advanced(UInt64(index) * 8)) }
+        unit.entryChanged?()
     }
 
     /// Takes an entry of `count` words out of use: the first word, with the present bit, first.
     func withdraw(_ count: Int, at address: PhysicalAddress) {
         for index in 0..<count { set(0, at: address.advanced(UInt64(index) * 8)) }
+        unit.entryChanged?()
     }
 
     private func set(_ word: UInt64, at address: PhysicalAddress) {

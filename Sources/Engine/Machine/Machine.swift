@@ -79,6 +79,12 @@ public final class Machine {
         }
     }
 
+    /// Calls `body` after each change of a lookup entry, before any invalidation of what caches hold; `nil`: no more. What
+    /// devices do at that instant must not depend on which of both they see. `body` must not keep the machine alive.
+    package func onEntryChange(_ body: (() -> Void)?) {
+        for unit in units { unit.entryChanged = body }
+    }
+
     /// The unit `id`, or `nil`.
     public func unit(_ id: UnitID) -> UnitHardware? { unitIndex[id].map { units[$0] } }
 

@@ -27,6 +27,8 @@ public final class UnitHardware {
     private let carried: [UnitDescription.Register]
     /// Counts the words that engines have written into its lookup structures: as long as it stands still, so do they.
     package internal(set) var lookupWrites: UInt64 = 0
+    /// Called after each change of a lookup entry, before any invalidation: devices do DMA at that instant, too.
+    var entryChanged: (() -> Void)?
     /// Valid while the unit lives.
     let caches: UnsafeMutablePointer<UnitCaches>
 

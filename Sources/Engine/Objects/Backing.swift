@@ -20,6 +20,9 @@ public struct Backing: Sendable, Hashable {
     public let byteCount: UInt64
     /// File seals are set (SEAL, GROW, SHRINK).
     public internal(set) var isSealed: Bool
+    /// The session that the file itself is preserved in: its areas can be handed over in that one only. `nil`: it goes with
+    /// the devices that reach it.
+    public internal(set) var session: SessionID?
     /// What is said about the file was assumed, not observed.
     public let isAssumed: Bool
 
