@@ -78,7 +78,7 @@ extension LiveEngine {
             try replace(try event.device(), with: try Self.targets(event), attachNew: event.flag("attach-new"))
         case "verify":
             try verify(try event.device(), pasid: try event.pasid(), with: try event.id("hwpt"))
-        case "quarantine": try quarantine(try event.device())
+        case "quarantine": try quarantine(try event.device(), distrusting: event.flag("distrust"))
         case "discard": try discard(try event.device())
         case "release": try release(try event.device())
         default: return false

@@ -199,7 +199,8 @@ struct RestoreWork: ~Copyable {
             kind: domain.kind, geometry: place.tables.map { RestoringEngine.Geometry($0) },
             parent: domain.parent.flatMap { adopted[$0] }, on: place.unit,
             cacheTags: tags.map { .init(unit: $0.unit, cacheTag: $0.tag) },
-            token: domain.preserved ? token(of: domain.id) : nil, session: domain.preserved ? session(of: domain.id) : nil)
+            token: domain.preserved ? token(of: domain.id) : nil,
+            session: domain.preserved ? session(of: domain.id) : nil)
     }
 
     /// Attaches every preserved device, with all its PASIDs, to the domains that its entries in memory name, or
@@ -407,7 +408,8 @@ struct RestoreWork: ~Copyable {
                 attachments.compactMap { one in adopted[one.domain].map { (one.pasid, $0) } },
                 uniquingKeysWith: { first, _ in first })
             do throws(Refusal) {
-                try books.quarantine(requester, holding: domains)
+                try books.quarantine(
+                    requester, holding: domains, session: session(of: requester), distrusting: true)
             } catch {
                 reason += "; could not be blocked (\(error.errno.name))"
             }

@@ -202,7 +202,8 @@ public struct HandoverRun {
     private func findNothing(in location: StoreLocation) throws -> HandoverReport {
         switch try RestoreSource.find(nil, in: location) {
         case .failure(let refusal): return report.refused(refusal)
-        case .success(let source): throw ScenarioError.broken(what: "\(source.path) counts, and nothing was handed over")
+        case .success(let source):
+            throw ScenarioError.broken(what: "\(source.path) counts, and nothing was handed over")
         }
     }
 

@@ -35,11 +35,13 @@ struct HitlessWatch {
         let (machine, probes) = (machine, probes)
         machine.onEntryChange { [unowned machine] in
             for probe in probes where seen.what == nil {
-                let outcome = machine.dma(
+                // With what the caches still hold, and as if they had just dropped it.
+                let cached = machine.dma(
                     probe.key.requester, pasid: probe.key.pasid, iova: probe.iova, access: probe.access)
-                guard outcome != probe.outcome else { continue }
+                let walked = machine.walk(probe.key, probe.iova, probe.access)
+                guard let wrong = [cached, walked].first(where: { $0 != probe.outcome }) else { continue }
                 seen.what =
-                    "\(probe.key) \(probe.access) at \(probe.iova) while its entry was exchanged: \(outcome), "
+                    "\(probe.key) \(probe.access) at \(probe.iova) while its entry was exchanged: \(wrong), "
                     + "expected \(probe.outcome)"
             }
         }
@@ -49,5 +51,17 @@ struct HitlessWatch {
         return result
     }
 
+    /// What a device saw that was wrong, in words.
     private final class Seen { var what: String? }
+}
+
+extension Machine {
+    /// What memory says of one access, past all caches; nothing is written.
+    fileprivate func walk(_ key: AttachmentKey, _ iova: IOVA, _ access: Access) -> DMAOutcome {
+        guard let unit = device(key.requester).flatMap({ unit($0.unit) }) else { return .notIssued }
+        let outcome = unit.hardware.observe(
+            key.requester.rid, pasid: key.pasid, iova: iova, access: access, memory: memory.view)
+        if case .fault(let fault) = outcome { return .fault(fault.reason) }
+        return outcome.address.map { .address($0) } ?? .aborted
+    }
 }

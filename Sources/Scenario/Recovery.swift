@@ -92,7 +92,7 @@ struct Recovery {
             }
             guard let finding = audited[tables] ?? nil, attached.remove(key.requester) != nil else { continue }
             do throws(Refusal) {
-                try restored.engine.quarantine(key.requester)
+                try restored.engine.quarantine(key.requester, distrusting: true)
             } catch {
                 notes.append("\(key.requester) could not be blocked: \(error)")
             }

@@ -14,8 +14,16 @@ extension ScenarioFile {
         var names = Names(files: files, devices: devices, units: Set(machine.units.map(\.id)))
         if let problem = names.contradiction(in: steps, called: "steps") { return problem }
         let ioases = names.ioases
-        names.reset()
+        names.reset(adding: next.compactMap(\.newDevice))
         if let problem = names.contradiction(in: after ?? [], called: "after") { return problem }
+        for (index, change) in next.enumerated() {
+            let what =
+                change.device.flatMap(unknown)
+                ?? change.unit.flatMap { id in
+                    machine.units.contains { $0.id == id } ? nil : "found unit \(id), which is not there"
+                }
+            if let what { return ("next[\(index)]", what) }
+        }
         for (list, changes) in [("damage", damage), ("tamper", tamper)] {
             for (index, change) in changes.enumerated() {
                 var what: String?
@@ -29,7 +37,9 @@ extension ScenarioFile {
                     if !ioases.contains(ioas) { what = "found ioas \(ioas), which no step makes" }
                 case .feature: break
                 }
-                if list == "damage", !change.isOfMemory { what = "found a change of the sealed file; expected one of memory" }
+                if list == "damage", !change.isOfMemory {
+                    what = "found a change of the sealed file; expected one of memory"
+                }
                 if let what { return ("\(list)[\(index)]", what) }
             }
         }
@@ -42,7 +52,7 @@ extension ScenarioFile {
 /// What steps may name: what is there, and what a step before has made.
 private struct Names {
     let files: Set<BackingID>
-    let devices: Set<RequesterID>
+    private var devices: Set<RequesterID>
     let units: Set<UnitID>
     private(set) var ioases: Set<IOASID> = []
     private var hwpts: Set<HWPTID> = []
@@ -54,7 +64,10 @@ private struct Names {
     }
 
     /// Another kernel's userspace has none of them.
-    mutating func reset() { (ioases, hwpts) = ([], []) }
+    mutating func reset(adding more: [RequesterID]) {
+        (ioases, hwpts) = ([], [])
+        devices.formUnion(more)
+    }
 
     static func unknown(_ requester: RequesterID, _ devices: Set<RequesterID>) -> String? {
         devices.contains(requester) ? nil : "found \(requester); expected a device of the machine"

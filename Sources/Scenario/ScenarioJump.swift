@@ -36,6 +36,32 @@ struct ScenarioMachineChange: Sendable, Decodable {
 
     var change: Change
 
+    /// The device of the old machine that it is about.
+    var device: RequesterID? {
+        switch change {
+        case .remove(let device), .move(let device, _), .identity(let device, _, _), .pasidBits(let device, _),
+            .group(let device, _):
+            device
+        case .add, .register, .unitBase: nil
+        }
+    }
+
+    /// The device that the old machine has not.
+    var newDevice: RequesterID? {
+        switch change {
+        case .move(_, let device), .add(let device, _, _): device
+        default: nil
+        }
+    }
+
+    /// The unit that it is about.
+    var unit: UnitID? {
+        switch change {
+        case .add(_, let unit, _), .register(let unit, _, _), .unitBase(let unit, _): unit
+        default: nil
+        }
+    }
+
     enum CodingKeys: String, CodingKey, CaseIterable {
         case change, device, to, vendor
         case deviceID = "device_id"
@@ -60,7 +86,8 @@ struct ScenarioMachineChange: Sendable, Decodable {
         guard let mine = Self.keys[name]?.union([.change]) else {
             throw DecodingError.dataCorruptedError(
                 forKey: .change, in: box,
-                debugDescription: "unknown change \"\(name)\"; known are \(Self.keys.keys.sorted().joined(separator: ", "))")
+                debugDescription:
+                    "unknown change \"\(name)\"; known are \(Self.keys.keys.sorted().joined(separator: ", "))")
         }
         if let extra = CodingKeys.allCases.first(where: { box.contains($0) && !mine.contains($0) }) {
             throw DecodingError.dataCorruptedError(

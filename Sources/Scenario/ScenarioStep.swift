@@ -225,7 +225,8 @@ struct ScenarioStep: Sendable, Decodable {
         "create-ioas", "create-hwpt", "create-nested-hwpt", "claim", "attach", "attach-identity", "detach", "map",
         "unmap", "mark", "write", "dma", "pre-copy", "claim-owner", "release-owner", "destroy-hwpt", "destroy-ioas",
         "unmark", "replace", "create-session", "close-session", "preserve", "preserve-file", "unpreserve", "open",
-        "close", "bind-driver", "unbind-driver", "reset", "power", "interrupts", "dirty-tracking", "retrieve", "adopt", "compare",
+        "close", "bind-driver", "unbind-driver", "reset", "power", "interrupts", "dirty-tracking", "retrieve", "adopt",
+        "compare",
         "keep-identity", "quarantine", "discard", "release", "abandon-session", "finish",
     ].joined(separator: ", ")
 }

@@ -94,7 +94,8 @@ struct ScenarioTamper: Sendable, Decodable {
         default:
             throw DecodingError.dataCorruptedError(
                 forKey: .what, in: box,
-                debugDescription: "\"\(what)\" cannot be tampered with; \(Self.keys.keys.sorted().joined(separator: ", ")) can")
+                debugDescription:
+                    "\"\(what)\" cannot be tampered with; \(Self.keys.keys.sorted().joined(separator: ", ")) can")
         }
     }
 }

@@ -78,7 +78,9 @@ struct RuleText: TextValue {
 
 struct VerdictText: TextValue {
     var value: String
-    private static var all: [String] { RestoreVerdict.allCases.map(\.rawValue) + [HandoverReport.aborted, HandoverReport.broken] }
+    private static var all: [String] {
+        RestoreVerdict.allCases.map(\.rawValue) + [HandoverReport.aborted, HandoverReport.broken]
+    }
     static var expected: String { "one of \(all.joined(separator: ", "))" }
     static func parse(_ text: String) -> String? { all.contains(text) ? text : nil }
 }

@@ -40,7 +40,9 @@ struct Tampering {
         switch change {
         case .leaf(let requester, let pasid, let iova, let level, let flip):
             let steps = try way(requester, pasid, iova, machine, place)
-            guard level < steps.count else { throw .inconsistent(place: place, what: "no level \(level) above the leaf") }
+            guard level < steps.count else {
+                throw .inconsistent(place: place, what: "no level \(level) above the leaf")
+            }
             try flipWord(steps[steps.count - 1 - level], flip, machine, place)
         case .tablePage(let requester, let pasid, let iova):
             let leaf = try way(requester, pasid, iova, machine, place).last!
@@ -105,7 +107,8 @@ struct Tampering {
         case .cacheTag(let requester, let other):
             let tag = snapshot.attachments[try attachment(other)].cacheTag
             snapshot.attachments[try attachment(requester)].cacheTag = tag
-        case .attachmentGone(let requester, let pasid): snapshot.attachments.remove(at: try attachment(requester, pasid))
+        case .attachmentGone(let requester, let pasid):
+            snapshot.attachments.remove(at: try attachment(requester, pasid))
         case .recordedPage(let requester, let pasid, let iova):
             let page = try way(requester, pasid, iova, machine, place).last!.pageBase
             for index in snapshot.tablePages.indices { snapshot.tablePages[index].pages.remove(page) }

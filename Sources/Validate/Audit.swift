@@ -146,6 +146,7 @@ public struct Audit: Sendable {
                     .tablePageUnknown, severity: .error, address: defect.entryAddress, iova: defect.range.first,
                     "table page \(page) is not in memory; \(defect.range) is unknown"))
         }
+        unrecorded(tree, target, &report)
         let end = tree.forEachRun { run in
             audit.found(run)
             if let finding = tableReached(by: run, target, memory), report.findings.count < limit {
@@ -163,6 +164,20 @@ public struct Audit: Sendable {
         report.mappedBytes &+= audit.mappedBytes
         report.areaDifferenceCount += audit.differenceCount
         report.findings += audit.findings
+    }
+
+    /// Table pages that the tree in memory has and the record has not: their frames could be given to others. O(pages).
+    private func unrecorded(_ tree: TableTree, _ target: TableTarget, _ report: inout AuditReport) {
+        guard let domain = target.domain, let recorded = tablePages[domain]?.entries else { return }
+        var index = 0
+        for node in tree.sortedNodes where report.findings.count < limit {
+            while index < recorded.count, recorded[index].address < node.page { index += 1 }
+            guard index == recorded.count || recorded[index].address != node.page else { continue }
+            report.findings.append(
+                target.finding(
+                    .tablePageUnknown, severity: .error, address: node.page,
+                    "table page \(node.page) (level \(node.level)) is not recorded"))
+        }
     }
 
     /// The first table or lookup page that `run` lets its device reach. O(log pages) unless there is one.

@@ -113,7 +113,9 @@ extension LiveEngine {
             }
         }
         for unit in machine.units { for page in lookupPages(of: unit.id) { own(page.address, "unit \(unit.id)") } }
-        for domain in domains { for page in tablePages(of: domain.id) { own(page.address, "domain \(domain.id)") } }
+        for domain in domains where !domain.isDistrusted {
+            for page in tablePages(of: domain.id) { own(page.address, "domain \(domain.id)") }
+        }
         let allocated = Set(arena.allocatedFrames)
         for page in owners.keys where !allocated.contains(page) {
             result.append("frame \(page) of \(owners[page]!) can be allocated again")

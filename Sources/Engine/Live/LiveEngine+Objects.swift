@@ -212,7 +212,7 @@ extension LiveEngine {
             unitTable[tag.unit]?.tagOwners[tag.cacheTag] = nil
             unitTable[tag.unit]?.tags.free(tag.cacheTag)
         }
-        domain.table?.destroy(memory: machine.memory.view, arena: &arena)
+        if !domain.isDistrusted { domain.table?.destroy(memory: machine.memory.view, arena: &arena) }
     }
 }
 

@@ -168,8 +168,10 @@ extension LiveEngine {
     }
 
     private func isPreserved(_ key: AttachmentKey, outside session: SessionID) -> Bool {
-        guard let attachment = attachmentTable[key], attachment.state == .preserved else { return false }
-        return attachment.session != session && domainTable[attachment.domain]?.kind.hasTables == true
+        // Of what this very call has done so far none is noted yet.
+        guard let attachment = attachmentTable[key], attachment.state == .preserved, let home = attachment.session
+        else { return false }
+        return home != session && domainTable[attachment.domain]?.kind.hasTables == true
     }
 
     /// Why the areas of `ioas` cannot be handed over in `session`: `refusal` for memory that is in no file or could shrink.

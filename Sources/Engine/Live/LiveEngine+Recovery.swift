@@ -122,15 +122,30 @@ extension LiveEngine {
     /// Blocks a device for good: bus master off, blocking domain. What it went through stays held, since the device may
     /// still be busy with it.
     ///
+    /// `distrusting`: its tables are not what they should be, so nobody knows which frames are theirs: those stay held for
+    /// ever.
+    ///
     /// - Throws: `ENODEV`, `EOPNOTSUPP` the group must not be blocked, `EBUSY` preserved.
-    public mutating func quarantine(_ requester: RequesterID) throws(Refusal) {
-        try quarantine(requester, holding: [:])
+    public mutating func quarantine(_ requester: RequesterID, distrusting: Bool = false) throws(Refusal) {
+        try quarantine(requester, holding: [:], distrusting: distrusting)
     }
 
-    /// `domains`: what the requests of the device that are not attached yet went through, by PASID.
-    mutating func quarantine(_ requester: RequesterID, holding domains: [PASID?: DomainID]) throws(Refusal) {
-        try refusable("quarantine", [.init("device", requester)]) { (engine) throws(Refusal) in
+    /// `domains`: what the requests of the device that are not attached yet went through, by PASID; `session`: that it came
+    /// in.
+    mutating func quarantine(
+        _ requester: RequesterID, holding domains: [PASID?: DomainID], session: SessionID? = nil, distrusting: Bool
+    ) throws(Refusal) {
+        var arguments: [Event.Argument] = [.init("device", requester)]
+        if distrusting { arguments.append(.init("distrust", "1")) }
+        try refusable("quarantine", arguments) { (engine) throws(Refusal) in
             try engine.blockForGood(requester, holding: domains)
+            for key in engine.attachmentKeys(of: requester) {
+                if let session { engine.attachmentTable[key]!.session = session }
+                guard distrusting, let held = engine.attachmentTable[key]!.heldDomain else { continue }
+                for id in [held, engine.domainTable[held]?.parent].compactMap(\.self) {
+                    engine.domainTable[id]?.isDistrusted = true
+                }
+            }
         }
     }
 

@@ -205,12 +205,15 @@ public struct RestoringEngine: ~Copyable {
 
     /// Blocks a device whose domains cannot be taken over: bus master off, lookup entries cleared and invalidated.
     /// What it went through stays held: `domains` by PASID, where they were adopted and are not attached yet; otherwise
-    /// frames and tags simply stay taken.
+    /// frames and tags simply stay taken. `session`: that it came in; `distrusting` as
+    /// ``LiveEngine/quarantine(_:distrusting:)``.
     ///
     /// - Throws: `ENODEV`, `EOPNOTSUPP` the group must not be blocked.
-    public mutating func quarantine(_ requester: RequesterID, holding domains: [PASID?: DomainID] = [:]) throws(Refusal)
-    {
-        try engine.quarantine(requester, holding: domains)
+    public mutating func quarantine(
+        _ requester: RequesterID, holding domains: [PASID?: DomainID] = [:], session: SessionID? = nil,
+        distrusting: Bool = false
+    ) throws(Refusal) {
+        try engine.quarantine(requester, holding: domains, session: session, distrusting: distrusting)
     }
 
     /// The engine that can allocate. Handed over: every lookup entry that no attachment took over is cleared and

@@ -20,6 +20,8 @@ public struct Domain {
     public internal(set) var cacheTags: [CacheTag] = []
     /// It came from a former kernel: freed, with tags and table pages, when its last attachment is gone.
     public internal(set) var isInherited = false
+    /// Inherited: its tables are not what was recorded; they are freed by nobody.
+    public internal(set) var isDistrusted = false
     /// Inherited: the token of the HWPT that it was preserved under.
     public internal(set) var token: UInt64?
     /// Inherited: the session that it came in.
