@@ -65,7 +65,7 @@ struct LifecycleStage: ~Copyable {
     /// What the record of the first engine says of the device.
     struct Record {
         let attachment: Engine.Attachment
-        let geometry: RestoringEngine.Geometry
+        var geometry: RestoringEngine.Geometry
         let tags: [Domain.CacheTag]
         let pages: [PhysicalRange]
 
@@ -116,22 +116,44 @@ struct LifecycleStage: ~Copyable {
         _ = try engine.adoptHWPT(token: Self.token, session: session)
         if state == .adopted { return }
         if state == .orphaned { return try engine.abandon(session) }
-        let (ioas, hwpt) = try engine.space(flavour)
-        own = hwpt
-        try Self.map(ioas, &engine)
+        try rebuild()
         if state == .rebuilding { return }
+        let hwpt = try #require(own)
         try engine.verify(Self.device, with: hwpt)
         if state == .verified { return }
         try engine.replace(Self.device, with: hwpt)
     }
 
+    /// Userspace's own tables, which say the same.
+    mutating func rebuild() throws {
+        let (ioas, hwpt) = try engine.space(flavour)
+        own = hwpt
+        try Self.map(ioas, &engine)
+    }
+
+    /// Adopts what was preserved under `token`.
+    mutating func adopt(_ token: UInt64) throws {
+        _ = try engine.adoptHWPT(token: token, session: try #require(incoming))
+    }
+
+    /// Claims the device through another session that came over.
+    mutating func claimElsewhere() throws {
+        let other = try engine.addSession("other", isIncoming: true)
+        do {
+            try engine.claim(Self.device, session: other)
+        } catch {
+            engine.sessionTable[other] = nil
+            throw error
+        }
+    }
+
     /// The HWPT of the domain that the device is on.
-    private var hwpt: HWPTID {
+    var hwpt: HWPTID {
         let domain = engine.attachment(Self.device).flatMap { engine.domain($0.domain) }
         return domain?.hwpt ?? HWPTID(Self.nobody)
     }
 
-    private var ioas: IOASID { engine.hwpt(hwpt)?.ioas ?? IOASID(Self.nobody) }
+    var ioas: IOASID { engine.hwpt(hwpt)?.ioas ?? IOASID(Self.nobody) }
 
     /// True when the device reaches what it was mapped to.
     var reaches: Bool {
