@@ -41,6 +41,8 @@ struct RecorderTests {
         var random: SplitMix64
         let flavours: [RoundTripTests.Flavour]
         var session: SessionID?
+        /// Sizes of areas, as powers of two.
+        var shifts: [UInt64] = [12, 12, 14, 16, 21, 24]
 
         private func one<T>(of values: [T]) -> T? { values.isEmpty ? nil : values[Int(roll % UInt64(values.count))] }
         private var roll: UInt64 = 0
@@ -50,7 +52,7 @@ struct RecorderTests {
             self.flavours = flavours
         }
 
-        private mutating func pick<T>(_ values: [T]) -> T? {
+        mutating func pick<T>(_ values: [T]) -> T? {
             roll = random.next()
             return one(of: values)
         }
@@ -100,6 +102,9 @@ struct RecorderTests {
             case 21: try? engine.release(device.requester)
             case 22, 23, 24:
                 if session == nil { session = try? engine.createSession("s\(random.next() % 100)") }
+                if let session, random.next() % 16 == 0, let file = pick(engine.backings)?.id {
+                    try? engine.preserveFile(file, in: session)
+                }
                 if let session { try? engine.preserve(device.requester, in: session, options: .init(lab: true)) }
             case 25: _ = try? engine.open(device.requester)
             case 26: try? engine.close(device.requester)
@@ -124,7 +129,7 @@ struct RecorderTests {
 
         private mutating func map(_ engine: inout LiveEngine, _ ioas: IOASID?) {
             guard let ioas, let backing = pick(engine.backings)?.id else { return }
-            let shift = pick([12, 12, 14, 16, 21, 24] as [UInt64])!
+            let shift = pick(shifts)!
             let mask = ~UInt64(0) << shift
             try? engine.map(
                 ioas: ioas, iova: IOVA(random.next() % (1 << 38) & mask), byteCount: (1 + random.next() % 3) << shift,

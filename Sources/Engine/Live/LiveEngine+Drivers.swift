@@ -47,7 +47,8 @@ extension LiveEngine {
         }
     }
 
-    /// Closes a device's VFIO file: what it was attached to, with and without PASIDs, is left for the blocking domain.
+    /// Closes a device's VFIO file: what it was attached to, with and without PASIDs, is left for the blocking domain. A
+    /// quarantined one is blocked already.
     ///
     /// - Throws: `ENOENT` it is not open, `EBUSY` a session holds it, or a former kernel's domain is in use (its agent's death
     ///   is ``abandon(_:)``).
@@ -56,7 +57,8 @@ extension LiveEngine {
             guard engine.openDevices.contains(requester), let group = engine.group(of: requester) else { throw .ENOENT }
             let state = engine.attachmentTable[AttachmentKey(requester)]?.state
             guard state != .preserved, state?.isInherited != true else { throw .EBUSY }
-            try engine.leaveHWPTs(requester, of: group)
+            // What a quarantined device holds goes with its release.
+            if state != .quarantined { try engine.leaveHWPTs(requester, of: group) }
             engine.openDevices.remove(requester)
         }
     }

@@ -199,8 +199,8 @@ extension LiveEngine {
     /// Gives up what a device inherited: it is reset, its group leaves the HWPT that it was attached to, loses its owner
     /// and returns to the default domain; the inherited domain is freed with its last holder.
     ///
-    /// - Throws: `ENODEV`, `EINVAL` nothing inherited, `EBUSY` other devices of the group are attached, `EOPNOTSUPP` no
-    ///   reset, or the group must not be blocked: the domain stays (lifecycle.md, "not blockable, not resettable").
+    /// - Throws: `ENODEV`, `EINVAL` nothing inherited, `EBUSY` other devices of the group are attached, or preserved, `EOPNOTSUPP`
+    ///   no reset, or the group must not be blocked: the domain stays (lifecycle.md, "not blockable, not resettable").
     public mutating func release(_ requester: RequesterID) throws(Errno) {
         try operation("release", [.init("device", requester)]) { (engine) throws(Errno) in
             let key = AttachmentKey(requester)
@@ -208,7 +208,10 @@ extension LiveEngine {
                 throw .ENODEV
             }
             guard attachment.state.isInherited || attachment.state == .quarantined else { throw .EINVAL }
-            guard engine.groupTable[device.group]!.attached.allSatisfy({ $0 == requester }) else { throw .EBUSY }
+            let group = engine.groupTable[device.group]!
+            guard group.attached.allSatisfy({ $0 == requester }),
+                !group.members.contains(where: { engine.attachmentTable[AttachmentKey($0)]!.state == .preserved })
+            else { throw .EBUSY }
             let keys = engine.attachmentKeys(of: requester)
             let translates = keys.contains { key in
                 let held = engine.attachmentTable[key]!.heldDomain ?? engine.attachmentTable[key]!.domain
@@ -236,6 +239,11 @@ extension LiveEngine {
                 engine.attachmentTable[$0]!.state.isInherited
             }
             if !others {
+                // With the owner goes what it had attached, pass-through included.
+                for member in engine.groupTable[device.group]!.members
+                where engine.attachmentTable[AttachmentKey(member)]!.state != .quarantined {
+                    try engine.attachDefault(member)
+                }
                 engine.groupTable[device.group]!.owner = .none
                 engine.groupTable[device.group]!.ownerToken = 0
             }
