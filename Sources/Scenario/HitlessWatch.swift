@@ -57,7 +57,7 @@ struct HitlessWatch {
 
 extension Machine {
     /// What memory says of one access, past all caches; nothing is written.
-    fileprivate func walk(_ key: AttachmentKey, _ iova: IOVA, _ access: Access) -> DMAOutcome {
+    func walk(_ key: AttachmentKey, _ iova: IOVA, _ access: Access) -> DMAOutcome {
         guard let unit = device(key.requester).flatMap({ unit($0.unit) }) else { return .notIssued }
         let outcome = unit.hardware.observe(
             key.requester.rid, pasid: key.pasid, iova: iova, access: access, memory: memory.view)

@@ -110,7 +110,11 @@ struct RoundTripTests {
             return UnitDescription(
                 id: UnitID(id), registerBase: base,
                 registers: [
-                    .init("cap", VTDCapability(widths: [.bits39, .bits48], maximumGuestAddressWidth: 48).rawValue),
+                    .init(
+                        "cap",
+                        VTDCapability(
+                            widths: [.bits39, .bits48], maximumGuestAddressWidth: 48, firstStage1G: true
+                        ).rawValue),
                     .init("ecap", ecap.rawValue), .init("gsts", 0), .init("rtaddr", 0),
                 ])
         }
