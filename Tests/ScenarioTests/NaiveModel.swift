@@ -106,7 +106,9 @@ struct NaiveModel {
         case "detach": detach(key, group)
         case "close": if !quarantined.contains(device) { leave(device, group) }
         case "unbind-driver":
-            guard owned.contains(group), !quarantined.contains(device) else { return }
+            guard owned.contains(group), !quarantined.contains(device), waiting.isDisjoint(with: members(group)) else {
+                return
+            }
             leave(device, group)
             let isEmpty = attached[group, default: []].isEmpty
             guard isEmpty, !places.keys.contains(where: { members(group).contains($0.requester) && $0.pasid != nil })

@@ -5,8 +5,8 @@ extension LiveEngine {
     /// (a group attached to it already only learns of one more device); those with a PASID for the device alone.
     ///
     /// - Throws: `ENODEV` no such device, `ENOENT` no such HWPT, `EOPNOTSUPP` a PASID where unit or device has none, or a
-    ///   device that is not alone in its group, `EINVAL` DMA owner not claimed, group on another HWPT, a PASID of 0
-    ///   (untagged requests have it) or wider than the device's, tables that the unit cannot walk, or, on AMD, host tables
+    ///   device that is not alone in its group, `EINVAL` DMA owner not claimed, group on another HWPT or one that must
+    ///   not be blocked, a PASID of 0 (untagged requests have it) or wider than the device's, tables that the unit cannot walk, or, on AMD, host tables
     ///   other than those below the device's other requests (one entry names them for all), `EBUSY` already attached,
     ///   preserved, inherited, quarantined or an immutable IOAS, `EADDRINUSE` the IOAS maps or allows what the group
     ///   reserves, `ENOMEM`, `ENOSPC` no cache tag.
@@ -61,7 +61,8 @@ extension LiveEngine {
         guard let group = group(of: requester) else { throw .ENODEV }
         guard hwptTable[hwpt] != nil else { throw .ENOENT }
         try requireMutable(group)
-        guard group.owner == .vfio else { throw .EINVAL }
+        // One that must not be blocked could never be taken off again; it may have come over in pass-through mode.
+        guard group.owner == .vfio, isBlockable(group.id) else { throw .EINVAL }
         try requireMutable(ioasOf: hwpt)
         return group
     }
