@@ -73,37 +73,10 @@ struct Recovery {
         try tell(.restore, counts, notes: origin, probing: attached)
 
         // Audit: the record against memory, beside the running devices.
-        let audit = Audit(recorded)
-        var notes: [String] = []
-        var pages = 0
-        var areas = 0
-        var findings = 0
-        var audited: [DomainID: Finding?] = [:]
-        for (key, domain) in restored.domains.sorted(by: { $0.key < $1.key }) where domain.isRecordedTree {
-            // Of a guest's requests the host's tables are audited; the guest's own are the guest's.
-            let tables = domain.tables.recorded
-            guard recorded.domains.contains(where: { $0.id == tables && $0.kind == .paging }) else { continue }
-            if audited[tables] == nil {
-                let result = audit.run(tables, memory: machine.memory.view)
-                pages += result.tablePages
-                areas += result.areas
-                findings += result.findings.count { $0.severity == .error }
-                audited[tables] = .some(result.findings.first { $0.severity == .error })
-            }
-            guard let finding = audited[tables] ?? nil, attached.remove(key.requester) != nil else { continue }
-            do throws(Refusal) {
-                try restored.engine.quarantine(key.requester, distrusting: true)
-            } catch {
-                notes.append("\(key.requester) could not be blocked: \(error)")
-            }
-            // One domain that cannot be trusted, and the whole device is not.
-            for other in restored.domains.keys.sorted() where other.requester == key.requester {
-                quarantined.append(
-                    .init(
-                        requester: other.requester, pasid: other.pasid, state: .quarantined, errno: .EINVAL,
-                        rule: finding.rule, reason: "audit: \(finding.message)"))
-            }
-        }
+        let audited = restored.audit(recorded)
+        attached.subtract(audited.quarantined.map(\.requester))
+        quarantined += audited.quarantined
+        var notes = audited.notes
         let independent = recorded.ioases.filter { $0.areaOrigin == .declared }.count
         notes.append(
             recorded.ioases.isEmpty
@@ -115,7 +88,10 @@ struct Recovery {
         try record(buffer.take())
         try tell(
             .audit,
-            [.init("table pages", pages), .init("areas", areas), .init("findings", findings)], notes: notes,
+            [
+                .init("table pages", audited.tablePages), .init("areas", audited.areas),
+                .init("findings", audited.findings),
+            ], notes: notes,
             probing: attached)
         options.crash(.afterRestore)
 
