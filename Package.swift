@@ -11,7 +11,8 @@ let package = Package(
         .library(
             name: "DomainStore",
             targets: [
-                "IOMMUModel", "PageTables", "Hardware", "Snapshot", "Import", "Engine", "Store", "Validate", "Handover",
+                "DomainStore", "IOMMUModel", "PageTables", "Hardware", "Snapshot", "Import", "Engine", "Store",
+                "Validate", "Handover",
                 "Restore", "Replay",
             ]),
     ],
@@ -40,6 +41,11 @@ let package = Package(
         .target(name: "Handover", dependencies: ["Engine", "Snapshot", "Store"]),
         .target(name: "Restore", dependencies: ["Validate", "Handover", "Engine"]),
         .target(
+            name: "DomainStore",
+            dependencies: [
+                "Engine", "Handover", "Hardware", "IOMMUModel", "PageTables", "Restore", "Store", "Validate",
+            ]),
+        .target(
             name: "Scenario", dependencies: ["Import", "Handover", "Restore"],
             resources: [.embedInCode("scenario-schema.json")]),
         .target(name: "Replay", dependencies: ["Restore", "Scenario"]),
@@ -66,8 +72,8 @@ let package = Package(
         .testTarget(name: "ScenarioTests", dependencies: ["Replay", "Scenario"]),
         .testTarget(name: "ValidateTests", dependencies: ["Validate", "Import", "Store"]),
         .testTarget(name: "EngineTests", dependencies: ["Engine"]),
-        .testTarget(
-            name: "ReadmeTests", dependencies: ["Engine", "Handover", "IOMMUModel", "Restore", "Store", "Validate"]),
+        .testTarget(name: "ReadmeTests", dependencies: ["DomainStore"]),
+        .testTarget(name: "DomainStoreTests", dependencies: ["DomainStore"]),
         .testTarget(name: "CommandLineTests", dependencies: ["Replay", "domstore"]),
         .testTarget(name: "ArchitectureTests"),
     ]

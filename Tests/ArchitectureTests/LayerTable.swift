@@ -15,6 +15,7 @@ enum LayerTable {
         "Validate": ["Store", "Snapshot", "Hardware", "PageTables"],
         "Handover": ["Engine", "Snapshot", "Store"],
         "Restore": ["Validate", "Handover", "Engine"],
+        "DomainStore": ["Restore"],
         "Scenario": ["Import", "Handover", "Restore"],
         "Replay": ["Import", "Restore", "Scenario"],
         "Export": ["Snapshot", "Validate"],

@@ -1,29 +1,20 @@
-import Engine
-import Handover
-import IOMMUModel
-import Restore
-import Store
-import Validate
+import DomainStore
 
-/// One device, one domain, one handover; `path` is the generation file. The device's DMA lands where it did before.
-func handOver(_ device: RequesterID, on machine: Machine, to path: String) throws -> DMAOutcome {
-    var engine = try LiveEngine.start(machine) { print($0.name, $0.argumentText) }
-    let file = try engine.addBacking(.memfd, base: PhysicalAddress(0x4000_0000), byteCount: 1 << 30, sealed: true)
-    let ioas = try engine.createIOAS()
-    let hwpt = try engine.createHWPT(ioas: ioas, unit: UnitID(1))
-    try engine.map(ioas: ioas, iova: IOVA(0x20_0000), byteCount: 2 << 20, backing: file, protection: .readWrite)
-    if let group = engine.group(of: device) { try engine.claimOwner(group.id, token: 1) }
-    try engine.attach(device, to: hwpt)
-    try engine.mark(hwpt, token: 7)
-    try engine.preserve(device, in: engine.createSession("update"))
-    guard case .frozen(var frozen) = engine.freeze() else { throw Errno.EBUSY }
-    let nonce = HandoverNonce(bytes: frozen.drawNonce())
-    var generation = try GenerationWriter(creating: path, number: 1, origin: .engine)
-    _ = try generation.seal(frozen.snapshot(), nonce: nonce)
-    let survivor = frozen.jump()  // the old engine is gone; memory, tables and devices are not
-    survivor.setNonce(nonce?.bytes)
-    try generation.release()
-    let record = try ManifestChecked.check(GenerationReader(path: path), memory: MemoryNonce(survivor.nonce))
-    _ = try Restorer.restore(record.snapshot, machine: survivor, configuration: .init()) { print($0.name) }
-    return survivor.dma(device, iova: IOVA(0x20_0042), access: .write)
+/// A network card whose kernel is replaced while it does DMA; `store` is a directory.
+func updateLive(_ unit: UnitDescription, store: String) throws -> [UInt8] {
+    let nic = RequesterID("00:03.0")!
+    let machine = try SimulatedMachine(.init(memoryBytes: 64 << 20, units: [unit], devices: [.init(vfio: nic)]))
+    let ioas = try machine.createIOAS()
+    try machine.attach(nic, to: ioas)
+    try machine.map(ioas, iova: IOVA(0x20_0000), to: PhysicalAddress(0x40_0000), byteCount: 2 << 20)
+    try machine.preserve(nic)
+    try machine.freeze()
+    _ = try machine.seal(into: store)
+    try machine.jump()  // the old kernel is gone; memory, tables and devices are not
+    try machine.write(nic, iova: IOVA(0x20_0042), [1, 2])
+    let devices = try machine.restore(from: store)  // attached to the old tables, which are checked
+    print(devices.map { "\($0.requester) \($0.state)" })
+    _ = try machine.replace()  // the new userspace's tables, equal to the old ones
+    try machine.finish()
+    return try machine.read(nic, iova: IOVA(0x20_0042), byteCount: 2)
 }

@@ -1,10 +1,6 @@
-import Engine
+import DomainStore
 import Foundation
-import Hardware
-import IOMMUModel
-import PageTables
 import Testing
-import Validate
 
 /// What the README says is what is there.
 @Suite struct ReadmeTests {
@@ -36,29 +32,10 @@ import Validate
         for heading in cited { #expect(headings.contains(heading), "\(heading)") }
     }
 
-    @Test func `the library example does the same DMA on the far side`() throws {
-        var memory = PhysicalMemory()
-        try memory.add(at: PhysicalAddress(0x10_0000), byteCount: 1 << 20, region: .anonymous(bytes: 1 << 20))
-        let ram = try #require(PhysicalRange(first: PhysicalAddress(0x10_0000), bytes: 2 << 30))
-        let arena = try #require(PhysicalRange(first: PhysicalAddress(0x10_1000), bytes: 0xff000))
-        let device = try #require(RequesterID("00:03.0"))
-        let machine = try Machine(
-            memory: memory, ramRanges: [ram], arenaRanges: [arena], handoverPage: PhysicalAddress(0x10_0000),
-            units: [
-                UnitDescription(
-                    id: UnitID(1), registerBase: PhysicalAddress(0xfed9_0000),
-                    registers: [
-                        .init("rtaddr", 0), .init("gsts", 0),
-                        .init("cap", VTDCapability(widths: [.bits48], maximumGuestAddressWidth: 48).rawValue),
-                        .init("ecap", VTDExtendedCapability(snoopControl: true, passThrough: true).rawValue),
-                    ])
-            ],
-            devices: [MachineDevice(requester: device, unit: UnitID(1), group: GroupID(3), driver: "vfio-pci")],
-            reservedRegions: [])
+    @Test(arguments: [UnitDescription.intelVTd(UnitID(1)), .amdVi(UnitID(1))])
+    func `the library example reads after the update what was written during it`(unit: UnitDescription) throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "domstore-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(at: folder) }
-        let outcome = try handOver(device, on: machine, to: folder.appending(path: "1.domstore").path())
-        #expect(outcome == .address(PhysicalAddress(0x4000_0042)))
+        #expect(try updateLive(unit, store: folder.path()) == [1, 2])
     }
 }
