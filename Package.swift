@@ -15,6 +15,7 @@ let package = Package(
                 "Validate", "Handover",
                 "Restore", "Replay",
             ]),
+        .library(name: "domstore-c", type: .dynamic, targets: ["CInterface"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -45,6 +46,8 @@ let package = Package(
             dependencies: [
                 "Engine", "Handover", "Hardware", "IOMMUModel", "PageTables", "Restore", "Store", "Validate",
             ]),
+        .systemLibrary(name: "CDomstore"),
+        .target(name: "CInterface", dependencies: ["CDomstore", "DomainStore"]),
         .target(
             name: "Scenario", dependencies: ["Import", "Handover", "Restore"],
             resources: [.embedInCode("scenario-schema.json")]),
@@ -74,6 +77,7 @@ let package = Package(
         .testTarget(name: "EngineTests", dependencies: ["Engine"]),
         .testTarget(name: "ReadmeTests", dependencies: ["DomainStore"]),
         .testTarget(name: "DomainStoreTests", dependencies: ["DomainStore"]),
+        .testTarget(name: "CInterfaceTests", dependencies: ["CDomstore", "CInterface"], exclude: ["Examples"]),
         .testTarget(name: "CommandLineTests", dependencies: ["Replay", "domstore"]),
         .testTarget(name: "ArchitectureTests"),
     ]

@@ -2,7 +2,7 @@
 enum LayerTable {
     /// Direct arrows; what may be imported is their closure.
     static let arrows: [String: Set<String>] = [
-        "IOMMUModel": [], "CSQLite": [], "CVector": [], "Digest": [], "Migrations": [], "Schema": [],
+        "IOMMUModel": [], "CSQLite": [], "CVector": [], "CDomstore": [], "Digest": [], "Migrations": [], "Schema": [],
         "PageTables": ["CVector", "IOMMUModel"],
         "Hardware": ["PageTables"],
         "Snapshot": ["IOMMUModel"],
@@ -16,6 +16,7 @@ enum LayerTable {
         "Handover": ["Engine", "Snapshot", "Store"],
         "Restore": ["Validate", "Handover", "Engine"],
         "DomainStore": ["Restore"],
+        "CInterface": ["CDomstore", "DomainStore"],
         "Scenario": ["Import", "Handover", "Restore"],
         "Replay": ["Import", "Restore", "Scenario"],
         "Export": ["Snapshot", "Validate"],
@@ -33,7 +34,9 @@ enum LayerTable {
     ]
 
     /// Only this module sees the C library behind it.
-    static let privateModules: [String: String] = ["CSQLite": "SQLite", "CVector": "PageTables"]
+    static let privateModules: [String: String] = [
+        "CSQLite": "SQLite", "CVector": "PageTables", "CDomstore": "CInterface",
+    ]
 
     /// Everything of ours that `target` may import, or `nil` for a target that no decision knows.
     static func allowed(_ target: String) -> Set<String>? {
