@@ -38,8 +38,8 @@ let package = Package(
         .target(
             name: "CReference", path: "Benchmarks/CReference",
             cSettings: [.unsafeFlags(["-O2", "-Xclang", "-mframe-pointer=none", "-Wall", "-Wextra"])],
-            // Of Debian's libfdt-dev.
-            linkerSettings: [.linkedLibrary("fdt")]),
+            // Of Debian's libfdt-dev and libsqlite3-dev.
+            linkerSettings: [.linkedLibrary("fdt"), .linkedLibrary("sqlite3")]),
         .target(name: "Measurement", path: "Benchmarks/Measurement"),
         .target(
             name: "PageTableBenchmarks",

@@ -58,6 +58,9 @@ public struct ReplaceEvidence: Sendable, Hashable {
         return arguments
     }
 
+    /// True when something was announced for the requests of `key`.
+    func speaks(of key: AttachmentKey) -> Bool { targets[key] != nil }
+
     /// The announced target of `key` with this root of the host's tables, and this tag.
     func target(of key: AttachmentKey, root: PhysicalAddress, tag: UInt32) -> Target? {
         targets[key]?.last { $0.geometry.root == root && $0.cacheTag == tag }

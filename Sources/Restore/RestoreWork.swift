@@ -12,7 +12,11 @@ struct RestoreWork: ~Copyable {
     private let machine: Machine
     private let evidence: ReplaceEvidence
     private var books: RestoringEngine
-    private let lookups: LookupAudit
+    /// Made when a unit's lookup pages are not all as recorded: then each device's entries are looked at.
+    private var lookups: LookupAudit?
+    /// Units whose lookup pages are all recorded, and as recorded.
+    private var unchangedUnits: Set<UnitID> = []
+    private let index: RecordIndex
 
     private var badUnits: [UnitID: (refusal: Refusal, what: String)] = [:]
     /// Devices whose group has a member now that it had not when it was recorded.
@@ -50,20 +54,18 @@ struct RestoreWork: ~Copyable {
         _ recorded: Snapshot, machine: Machine, evidence: ReplaceEvidence, configuration: EngineConfiguration,
         sink: @escaping EventSink
     ) throws(Refusal) -> RestoreWork {
-        let lookups = try lookups(of: recorded)
         let books = try books(machine, configuration, sink)
-        return RestoreWork(recorded: recorded, machine: machine, evidence: evidence, books: books, lookups: lookups)
+        return RestoreWork(recorded: recorded, machine: machine, evidence: evidence, books: books)
     }
 
     private init(
-        recorded: Snapshot, machine: Machine, evidence: ReplaceEvidence, books: consuming RestoringEngine,
-        lookups: LookupAudit
+        recorded: Snapshot, machine: Machine, evidence: ReplaceEvidence, books: consuming RestoringEngine
     ) {
         self.recorded = recorded
         self.machine = machine
         self.evidence = evidence
         self.books = books
-        self.lookups = lookups
+        index = RecordIndex(recorded)
         widths = DeviceTraits.read(recorded) ?? [:]
         recordedSessions = DeviceSessions.read(recorded)
         newcomers = Self.newcomers(recorded, machine)
@@ -81,8 +83,13 @@ struct RestoreWork: ~Copyable {
         return result
     }
 
-    private static func lookups(of recorded: Snapshot) throws(Refusal) -> LookupAudit {
-        do { return try LookupAudit(recorded) } catch { throw Refusal(.ENOMEM) }
+    /// The first recorded entry on the way of the device's requests that memory has otherwise.
+    private mutating func changedEntry(_ requester: RequesterID, on unit: UnitID) throws(Refusal) -> Finding? {
+        if unchangedUnits.contains(unit) { return nil }
+        if lookups == nil {
+            do { lookups = try LookupAudit(recorded) } catch { throw Refusal(.ENOMEM) }
+        }
+        return lookups?.check(requester, live: machine.memory.view).first
     }
 
     private static func books(
@@ -193,7 +200,7 @@ struct RestoreWork: ~Copyable {
             throw refused[parent] ?? Refusal(.EINVAL, .referenceUnresolved)
         }
         guard
-            let place = recorded.domainUnits.first(where: { $0.domain == domain.id && badUnits[$0.unit] == nil })
+            let place = index.places[domain.id]?.first(where: { badUnits[$0.unit] == nil })
         else { throw Refusal(.EINVAL, .referenceUnresolved) }
         return try books.adoptDomain(
             kind: domain.kind, geometry: place.tables.map { RestoringEngine.Geometry($0) },
@@ -207,9 +214,8 @@ struct RestoreWork: ~Copyable {
     /// quarantines it.
     mutating func attach(_ crash: CrashHook) {
         let carried = Set(recorded.devices.lazy.filter(\.preserved).map(\.requester))
-        let attachments = Dictionary(
-            grouping: recorded.attachments.filter { carried.contains($0.requester) }, by: \.requester)
-        strangers = unrecordedPASIDs(attachments)
+        let attachments = index.attachments.filter { carried.contains($0.key) }
+        readLookups(attachments)
         for (number, requester) in attachments.keys.sorted().enumerated() {
             let all = attachments[requester] ?? []
             do throws(Refusal) {
@@ -225,22 +231,30 @@ struct RestoreWork: ~Copyable {
         for attachment in recorded.keptAttachments { keep(attachment) }
     }
 
-    /// A device's PASIDs come over together: one that translates without a record is one that the preserve forgot. O(lookup
-    /// entries). A guest's PASIDs are the guest's.
-    private func unrecordedPASIDs(_ carried: [RequesterID: [AttachmentRecord]]) -> [RequesterID: PASID] {
+    /// Whether each unit's structures are as recorded, and which PASIDs of the `carried` devices have no record: a device's
+    /// come over together, and one that translates without a record is one that the preserve forgot. A guest's PASIDs are
+    /// the guest's. O(lookup pages).
+    private mutating func readLookups(_ carried: [RequesterID: [AttachmentRecord]]) {
         let known = carried.mapValues { Set($0.map(\.pasid)) }
-        var result: [RequesterID: PASID] = [:]
         for unit in machine.units {
-            for entry in unit.hardware.listing(memory: machine.memory.view).entries {
+            let listing = unit.hardware.listing(memory: machine.memory.view)
+            if let pages = recorded.lookupPages.first(where: { $0.unit == unit.id })?.pages {
+                let addresses = Set(pages.entries.map(\.address))
+                if listing.pages.allSatisfy({ addresses.contains($0.address) }),
+                    LookupAudit.isUnchanged(pages, live: machine.memory.view)
+                {
+                    unchangedUnits.insert(unit.id)
+                }
+            }
+            for entry in listing.entries {
                 guard let pasid = entry.pasid, case .context(let context) = entry.resolution,
                     let recorded = known[RequesterID(segment: unit.segment, rid: entry.rid)],
                     !recorded.contains(pasid)
                 else { continue }
                 if case .nested = context.path { continue }
-                result[RequesterID(segment: unit.segment, rid: entry.rid)] = pasid
+                strangers[RequesterID(segment: unit.segment, rid: entry.rid)] = pasid
             }
         }
-        return result
     }
 
     /// Attaches a device that must not be blocked to the domain that it is on, with an owner that nobody can be.
@@ -270,7 +284,7 @@ struct RestoreWork: ~Copyable {
             differences[requester] = "the machine has no such device"
             throw Refusal(.ENODEV, .deviceMissing, requester: requester)
         }
-        let former = recorded.devices.first { $0.requester == requester }
+        let former = index.devices[requester]
         if let former, (former.vendorID, former.deviceID) != (device.vendorID, device.deviceID) {
             func name(_ vendor: UInt16, _ device: UInt16) -> String {
                 hex(UInt64(vendor), digits: 4).dropFirst(2) + ":" + hex(UInt64(device), digits: 4).dropFirst(2)
@@ -305,7 +319,7 @@ struct RestoreWork: ~Copyable {
         }
         if let rebuilt = try rebuiltDomain(attachment, on: unit) { return rebuilt }
         // Where a dead engine had begun to switch the device, entries differ that lead to what is recorded all the same.
-        if !isBeingReplaced(requester), let finding = lookups.check(requester, live: machine.memory.view).first {
+        if !isBeingReplaced(requester), let finding = try changedEntry(requester, on: unit) {
             differences[requester] = finding.message + (finding.address.map { ", at \($0)" } ?? "")
             throw Refusal(.EINVAL, finding.rule, requester: requester)
         }
@@ -318,7 +332,7 @@ struct RestoreWork: ~Copyable {
     /// The domain of the host's tables below the nested one `domain` of the record; `engine` where it is not the recorded
     /// one.
     private func host(of domain: DomainID, engine: DomainID?) -> Restorer.AttachedDomain.Host? {
-        guard let parent = recorded.domains.first(where: { $0.id == domain })?.parent,
+        guard let parent = index.domains[domain]?.parent,
             let known = engine ?? adopted[parent]
         else { return nil }
         return .init(
@@ -328,7 +342,7 @@ struct RestoreWork: ~Copyable {
 
     /// What a dead engine had announced for the requests of `key`, when their entry in memory already leads there.
     private func announced(_ key: AttachmentKey) -> (context: RequestContext, target: ReplaceEvidence.Target)? {
-        guard let context = books.engine.resolved(key), let stage = context.path.host,
+        guard evidence.speaks(of: key), let context = books.engine.resolved(key), let stage = context.path.host,
             let target = evidence.target(of: key, root: stage.root, tag: context.cacheTag)
         else { return nil }
         return (context, target)
@@ -336,8 +350,8 @@ struct RestoreWork: ~Copyable {
 
     /// True when a dead engine had switched some of the device's requests to new tables.
     private func isBeingReplaced(_ requester: RequesterID) -> Bool {
-        recorded.attachments.contains {
-            $0.requester == requester && announced(AttachmentKey(requester, $0.pasid)) != nil
+        index.attachments[requester, default: []].contains {
+            announced(AttachmentKey(requester, $0.pasid)) != nil
         }
     }
 
@@ -349,7 +363,7 @@ struct RestoreWork: ~Copyable {
         let key = AttachmentKey(attachment.requester, attachment.pasid)
         guard let (context, target) = announced(key), let stage = context.path.host else { return nil }
         let token = token(of: attachment.domain).map { $0 | Self.rebuiltTokenBit }
-        let isNested = recorded.domains.first { $0.id == attachment.domain }?.kind == .nested
+        let isNested = index.domains[attachment.domain]?.kind == .nested
         let hostToken = isNested ? host(of: attachment.domain, engine: DomainID(0))?.token : token
         let table = TableKey(format: stage.configuration.format, root: stage.root)
         let tag = Domain.CacheTag(unit: unit, cacheTag: context.cacheTag)
@@ -391,8 +405,7 @@ struct RestoreWork: ~Copyable {
     private mutating func attachRestored(
         _ attachment: AttachmentRecord, to domain: DomainID, entryAddress: PhysicalAddress?, space: CacheSpace?
     ) throws(Refusal) {
-        let group = recorded.devices.first { $0.requester == attachment.requester }?.group
-        let owner = recorded.groups.first { $0.id == group }?.ownerToken ?? 0
+        let owner = index.devices[attachment.requester].flatMap { index.owners[$0.group] } ?? 0
         try books.attachRestored(
             attachment.requester, pasid: attachment.pasid, domain: domain,
             session: session(of: attachment.requester), ownerToken: owner,
@@ -452,5 +465,5 @@ struct RestoreWork: ~Copyable {
         return user.map { session(of: $0.requester) } ?? sessions.first
     }
 
-    private func token(of domain: DomainID) -> UInt64? { recorded.hwpts.first { $0.domain == domain }?.token }
+    private func token(of domain: DomainID) -> UInt64? { index.tokens[domain] }
 }

@@ -27,6 +27,15 @@ public struct LookupAudit: Sendable {
         pasids = Dictionary(grouping: snapshot.attachments, by: \.requester).mapValues { $0.compactMap(\.pasid) }
     }
 
+    /// True when every one of a unit's recorded lookup `pages` is in `live` as it was recorded: then so is every entry in
+    /// them. O(pages), nothing is decoded.
+    public static func isUnchanged(_ pages: PageSet, live: MemoryView) -> Bool {
+        pages.entries.indices.allSatisfy { number in
+            guard let words = live.page(at: pages.entries[number].address) else { return false }
+            return pages.withEncoded(number) { PageRuns.matches($0, words, ignoring: 0) }
+        }
+    }
+
     /// What differs between the recorded entries on the way of the requests of `device` and the words that `live` holds
     /// at their places: empty when nothing does. Entries that several PASIDs share are told once, untagged.
     public func check(_ device: RequesterID, live: MemoryView) -> [Finding] {

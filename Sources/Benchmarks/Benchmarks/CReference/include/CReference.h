@@ -246,4 +246,8 @@ uint64_t ref_fdt_load(const char *_Nonnull path, const struct ref_state *_Nonnul
 // How often this process has called fsync or fdatasync, libraries included: the program defines both itself.
 uint64_t ref_sync_count(void);
 
+// Steps through every row of every table of the SQLite file at `path`, touching each column; `rows` is their number. 0, or
+// -1 for any error.
+int ref_scan(const char *_Nonnull path, uint64_t *_Nonnull rows);
+
 #endif

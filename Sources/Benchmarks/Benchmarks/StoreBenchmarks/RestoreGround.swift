@@ -1,0 +1,73 @@
+import CReference
+import Engine
+import Glibc
+import Handover
+import IOMMUModel
+import Measurement
+import Restore
+import Snapshot
+import Store
+import Validate
+
+/// A host of profile L that was sealed and jumped: what a restore finds.
+final class RestoreGround {
+    private let directory: String
+    private let machine: Machine
+    private let attachmentCount: UInt64
+    private(set) var facts: [String] = []
+
+    private var generation: String { "\(directory)/1.domstore" }
+
+    init() throws {
+        let directory = try SealGround.makeDirectory()
+        self.directory = directory
+        let events = EventBuffer()
+        let running = try LargeHost.running { events.append($0) }
+        guard case .frozen(var frozen) = running.engine.freeze() else { throw Errno.EBUSY }
+        let snapshot = frozen.snapshot()
+        guard let nonce = HandoverNonce(bytes: frozen.drawNonce()) else { throw Errno.EINVAL }
+        _ = try FreshGeneration.write(snapshot, number: 1, to: "\(directory)/1.domstore", nonce: nonce)
+        machine = frozen.jump()
+        machine.setNonce(nonce.bytes)
+        attachmentCount = UInt64(snapshot.attachments.count)
+        let pages = snapshot.tablePages.reduce(0) { $0 + $1.pages.count }
+        facts = [
+            "\(snapshot.devices.count) devices, \(snapshot.attachments.count) attachments, \(snapshot.areas.count) areas, "
+                + "\(pages) table pages"
+        ]
+    }
+
+    deinit {
+        unlink(generation)
+        rmdir(directory)
+    }
+
+    /// From the file to devices that are attached.
+    func restore() throws -> UInt64 {
+        let checked = try ManifestChecked.check(path: generation, memory: MemoryNonce(machine.nonce))
+        let restored = try Restorer.restore(checked.snapshot, machine: machine, configuration: .init()) { _ in }
+        guard restored.devices.allSatisfy({ $0.state == .restored }) else { throw Errno.EIO }
+        return UInt64(restored.devices.count)
+    }
+
+    /// Every row of the same file, by SQLite alone.
+    func scan() throws -> UInt64 {
+        var rows: UInt64 = 0
+        guard ref_scan(generation, &rows) == 0, rows > attachmentCount else { throw Errno.EIO }
+        // What a restore answers with.
+        return attachmentCount
+    }
+}
+
+extension Benchmark {
+    /// Profile L, restored.
+    public static func restoreLarge() throws -> Benchmark {
+        let ground = try RestoreGround()
+        return Benchmark(
+            name: "restore-l",
+            summary: "profile L: check and restore, beside a bare sqlite3_step scan of the same rows in C", goal: 5,
+            clock: .wall, subject: Side(label: "restore", operations: 1, run: { _ in try ground.restore() }),
+            reference: Side(label: "scan", operations: 1, run: { _ in try ground.scan() }),
+            facts: { ground.facts })
+    }
+}
