@@ -237,7 +237,7 @@ struct RestoreWork: ~Copyable {
     private mutating func readLookups(_ carried: [RequesterID: [AttachmentRecord]]) {
         let known = carried.mapValues { Set($0.map(\.pasid)) }
         for unit in machine.units {
-            let listing = unit.hardware.listing(memory: machine.memory.view)
+            guard let listing = books.listings[unit.id] else { continue }
             if let pages = recorded.lookupPages.first(where: { $0.unit == unit.id })?.pages {
                 let addresses = Set(pages.entries.map(\.address))
                 if listing.pages.allSatisfy({ addresses.contains($0.address) }),

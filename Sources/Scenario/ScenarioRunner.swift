@@ -109,7 +109,10 @@ struct ScenarioRunner {
             guard offset & 7 == 0, let address = backing.address(offset: offset, bytes: 8) else { throw .EINVAL }
             guard engine.machine.memory.setWord(value, at: address) else { throw .EFAULT }
         case .dma(let requester, let pasid, let iova, let access, let landing):
+            // What the run itself has asked is nobody's fault.
+            engine.machine.forgetFaults()
             let outcome = engine.machine.dma(requester, pasid: pasid, iova: iova, access: access)
+            engine.recordFaults()
             switch (landing, outcome) {
             case (.address(let wanted), .address(let reached)) where wanted == reached: return nil
             case (.fault(let code), .fault(let reason)) where code == reason.code:

@@ -91,7 +91,8 @@ extension LiveEngine {
 
     /// Clears every lookup entry that no attachment stands behind, and all that leads to no table in memory; sets up the
     /// units whose structures could not be taken over; gives the other devices their default domain.
-    mutating func settleLeftovers() throws(Errno) {
+    /// `listings`: what stood there at the take-over.
+    mutating func settleLeftovers(_ listings: [UnitID: LookupListing]) throws(Errno) {
         for unit in machine.units {
             guard unitTable[unit.id] != nil else {
                 try setUp(unit)
@@ -108,7 +109,7 @@ extension LiveEngine {
                 }
                 tables.block(entry)
             }
-            for entry in unit.hardware.listing(memory: machine.memory.view).entries where entry.pasid != nil {
+            for entry in listings[unit.id]?.entries ?? [] where entry.pasid != nil {
                 let requester = RequesterID(segment: unit.segment, rid: entry.rid)
                 if attachmentTable[AttachmentKey(requester, entry.pasid)] != nil { continue }
                 // A guest's PASIDs are the guest's.

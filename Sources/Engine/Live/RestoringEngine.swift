@@ -21,6 +21,8 @@ public struct RestoringEngine: ~Copyable {
     public internal(set) var engine: LiveEngine
     /// What is taken over, hence what ``start()`` clears.
     public let source: Source
+    /// What stood in the structures of each unit when it was taken over; nothing in here adds to it.
+    public private(set) var listings: [UnitID: LookupListing] = [:]
 
     /// Begins on a machine whose units translate already. Every device is blocked in the books, nothing is written.
     ///
@@ -40,7 +42,7 @@ public struct RestoringEngine: ~Copyable {
     /// - Throws: `ENODEV` no such unit, `EINVAL` the unit does not translate, or its root register differs, `EEXIST` taken
     ///   over already, `EFAULT` the root structure is not in memory.
     public mutating func takeOver(unit: UnitID, root: PhysicalAddress? = nil) throws(Refusal) {
-        try engine.refusable("take-over-unit", [.init("unit", unit)]) { (engine) throws(Refusal) in
+        listings[unit] = try engine.refusable("take-over-unit", [.init("unit", unit)]) { (engine) throws(Refusal) in
             guard let hardware = engine.machine.unit(unit) else { throw Refusal(.ENODEV, .unitMissing) }
             guard engine.unitTable[unit] == nil else { throw Refusal(.EEXIST) }
             guard hardware.hardware.readsTables else { throw Refusal(.EINVAL, .vtdTranslationMode) }
@@ -51,6 +53,7 @@ public struct RestoringEngine: ~Copyable {
             }
             for page in listing.pages { engine.arena.adopt(page.address) }
             engine.unitTable[unit] = LiveEngine.UnitState(tags: LiveEngine.tagAllocator(hardware))
+            return listing
         }
     }
 
@@ -222,7 +225,7 @@ public struct RestoringEngine: ~Copyable {
     /// - Throws: as ``LiveEngine/start(_:configuration:sink:)``; the machine is left as far as it got.
     public consuming func start() throws(Errno) -> LiveEngine {
         switch source {
-        case .handedOver: try engine.settleLeftovers()
+        case .handedOver: try engine.settleLeftovers(listings)
         case .running: engine.noteStrays()
         }
         engine.note(.phase, "started", [.init("attached", engine.attachments.count { $0.state != .live })])

@@ -79,6 +79,11 @@ public final class Machine {
         }
     }
 
+    /// Empties the units' fault recording registers, unread.
+    package func forgetFaults() {
+        for unit in units { _ = unit.faultLog.drain() }
+    }
+
     /// Calls `body` after each change of a lookup entry, before any invalidation of what caches hold; `nil`: no more. What
     /// devices do at that instant must not depend on which of both they see. `body` must not keep the machine alive.
     package func onEntryChange(_ body: (() -> Void)?) {
