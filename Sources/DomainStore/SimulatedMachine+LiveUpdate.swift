@@ -110,7 +110,6 @@ extension SimulatedMachine {
         guard let cold = frozen.take() else { throw .EBUSY }
         _ = cold.jump()
         _ = events.take()
-        incoming = nil
         (sealing, origin) = (nil, nil)
     }
 }
