@@ -30,7 +30,7 @@ extension LiveEngine {
         let carried = Set(attachments.filter { $0.state == .preserved }.map(\.requester))
         snapshot.groups = groups.map { GroupRecord($0) }
         snapshot.devices = devices.map { DeviceRecord($0, preserved: carried.contains($0.requester)) }
-        snapshot.sessions = sessions.map { SessionRecord(id: $0.id, name: $0.name) }
+        snapshot.sessions = sessions.compactMap { SessionRecord($0) }
         let blockedDomain = domains.first { $0.kind == .blocked }?.id
         snapshot.attachments = attachments.map {
             AttachmentRecord($0, blocked: blocked.contains($0.requester) ? blockedDomain : nil)

@@ -80,6 +80,14 @@ extension GroupRecord {
     }
 }
 
+extension SessionRecord {
+    /// `nil`: one that came over goes no further; what in it was not claimed is blocked before the jump.
+    init?(_ session: Session) {
+        guard !session.isIncoming else { return nil }
+        self.init(id: session.id, name: session.name)
+    }
+}
+
 extension DeviceRecord {
     init(_ device: MachineDevice, preserved: Bool) {
         self.init(

@@ -63,7 +63,7 @@ struct RecorderPass {
         }
         for id in touched.sessions {
             Self.note(
-                id, engine.session(id).map { SessionRecord(id: $0.id, name: $0.name) }, in: &keys.sessions,
+                id, engine.session(id).flatMap { SessionRecord($0) }, in: &keys.sessions,
                 &changes.records.sessions, &changes.gone.sessions)
         }
     }

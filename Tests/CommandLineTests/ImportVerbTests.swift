@@ -130,6 +130,16 @@ import Testing
         #expect(folder.names == [])
     }
 
+    @Test func aKindOfUnitThatIsNotBuiltIsToldSo() throws {
+        let folder = try ScratchFolder()
+        let run = try Binary.run([
+            "import", Self.image, "--iommu", "riscv", "--register", "ddtp=0x1", "--store", folder["x.domstore"],
+        ])
+        #expect(run.status == 2)
+        #expect(run.errors.hasSuffix("import of riscv is not built yet\n"), "\(run.errors)")
+        #expect(folder.names == [])
+    }
+
     @Test func anOutputThatCannotBeWrittenIsAnErrorOfIO() throws {
         let folder = try ScratchFolder()
         let run = try Binary.run(["import", "--meta", Self.meta, "--store", folder["no-such/x.domstore"]])

@@ -22,6 +22,19 @@ struct ConformanceTests {
         #expect(report.skipped == 0)
     }
 
+    @Test("What are no vectors is told so", arguments: ["", "{}", "{\"schema\": 2, \"format\": \"vtdss\"}"])
+    func notVectors(text: String) {
+        do throws(ConformanceError) {
+            _ = try Conformance.run(bytes: Array(text.utf8), path: "x")
+            Issue.record("run")
+        } catch {
+            guard case .notVectors("x", _) = error else {
+                Issue.record("\(error)")
+                return
+            }
+        }
+    }
+
     @Test("The structures of VT-d and AMD pass, all others are skipped")
     func lookup() throws {
         let report = try Conformance.run(file: Self.path("lookup"))

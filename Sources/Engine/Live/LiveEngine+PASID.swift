@@ -41,6 +41,11 @@ extension LiveEngine {
     mutating func addAttachment(_ key: AttachmentKey) {
         attachmentTable[key] = Attachment(key: key, domain: blockedDomain, state: .live)
         domainTable[blockedDomain]!.users.insert(key)
+        notePASID(of: key)
+    }
+
+    /// The device has requests with one more PASID.
+    mutating func notePASID(of key: AttachmentKey) {
         guard let pasid = key.pasid else { return }
         let place = pasidTable[key.requester]?.firstIndex { $0 > pasid } ?? pasidTable[key.requester]?.endIndex ?? 0
         pasidTable[key.requester, default: []].insert(pasid, at: place)

@@ -80,12 +80,24 @@ extension LiveEngine {
         if !isDevices { own(tag, by: domain) }
     }
 
-    mutating func recordTakenOver(_ key: AttachmentKey, domain: DomainID, context: RequestContext) {
-        if attachmentTable[key] == nil { addAttachment(key) }
-        domainTable[attachmentTable[key]!.domain]!.users.remove(key)
-        attachmentTable[key]!.domain = domain
-        attachmentTable[key]!.entryAddress = context.entryAddress
-        attachmentTable[key]!.space = context.cacheSpace
+    /// The books of one attachment that is taken over; `session`: of a former kernel's, that it came in.
+    mutating func recordTakenOver(
+        _ key: AttachmentKey, domain: DomainID, context: RequestContext, state: LifecycleState, session: SessionID?
+    ) {
+        var attachment: Attachment
+        if let known = attachmentTable[key] {
+            attachment = known
+            domainTable[known.domain]!.users.remove(key)
+        } else {
+            attachment = Attachment(key: key, domain: domain, state: .live)
+            notePASID(of: key)
+        }
+        attachment.domain = domain
+        attachment.entryAddress = context.entryAddress
+        attachment.space = context.cacheSpace
+        attachment.state = state
+        attachment.session = session
+        attachmentTable[key] = attachment
         domainTable[domain]!.users.insert(key)
     }
 

@@ -192,10 +192,12 @@ public struct RestoringEngine: ~Copyable {
                 throw Refusal(.EINVAL, .attachmentEntryDiffers, requester: requester, pasid: pasid)
             }
             try engine.takeDeviceTag(of: device, context)
-            engine.recordTakenOver(key, domain: domain, context: context)
-            if source == .handedOver {
-                engine.attachmentTable[key]!.state = .restored
-                engine.attachmentTable[key]!.session = session
+            let isInherited = source == .handedOver
+            engine.recordTakenOver(
+                key, domain: domain, context: context, state: isInherited ? .restored : .live,
+                session: isInherited ? session : nil)
+            if isInherited {
+                guard pasid == nil || engine.groupTable[device.group]!.owner != .token else { return }
                 engine.groupTable[device.group]!.owner = .token
                 engine.groupTable[device.group]!.ownerToken = ownerToken
             } else if pasid == nil, let hwpt = engine.domainTable[domain]!.hwpt {
