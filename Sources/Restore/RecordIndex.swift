@@ -1,7 +1,8 @@
 import IOMMUModel
 import Snapshot
 
-/// What a restore looks up in a record, by key: it asks for every device and PASID, and must not search.
+/// What a restore looks up in a record, by key: it asks for every device and PASID, and must not search. (The index that
+/// rules and audits use goes through all areas, which a restore does not.)
 struct RecordIndex {
     private(set) var devices: [RequesterID: DeviceRecord] = [:]
     private(set) var domains: [DomainID: DomainRecord] = [:]
@@ -20,7 +21,7 @@ struct RecordIndex {
         for hwpt in recorded.hwpts {
             if let token = hwpt.token, tokens[hwpt.domain] == nil { tokens[hwpt.domain] = token }
         }
-        for group in recorded.groups { owners[group.id] = group.ownerToken }
+        for group in recorded.groups where owners[group.id] == nil { owners[group.id] = group.ownerToken }
         attachments = Dictionary(grouping: recorded.attachments, by: \.requester)
         places = Dictionary(grouping: recorded.domainUnits, by: \.domain)
     }

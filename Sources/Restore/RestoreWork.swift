@@ -12,10 +12,6 @@ struct RestoreWork: ~Copyable {
     private let machine: Machine
     private let evidence: ReplaceEvidence
     private var books: RestoringEngine
-    /// Made when a unit's lookup pages are not all as recorded: then each device's entries are looked at.
-    private var lookups: LookupAudit?
-    /// Units whose lookup pages are all recorded, and as recorded.
-    private var unchangedUnits: Set<UnitID> = []
     private let index: RecordIndex
 
     private var badUnits: [UnitID: (refusal: Refusal, what: String)] = [:]
@@ -23,12 +19,7 @@ struct RestoreWork: ~Copyable {
     private let newcomers: [RequesterID: RequesterID]
     /// What the engine that was sealed knew of its devices; empty for an imported machine.
     private let widths: [RequesterID: DeviceTraits]
-    /// Of devices with entries for PASIDs that the record does not have: one of these.
-    private var strangers: [RequesterID: PASID] = [:]
-    private var sessions: [SessionID] = []
-    /// The engine's sessions by the record's, and of each device and preserved domain the engine's.
-    private var sessionOfRecord: [SessionID: SessionID] = [:]
-    private let recordedSessions: [RequesterID: SessionID]
+    private var sessions: RestoredSessions
     private var adopted: [DomainID: DomainID] = [:]
     private var refused: [DomainID: Refusal] = [:]
     /// Domains that a dead engine had built: those with host tables by these, nested ones by their recorded domain.
@@ -67,7 +58,7 @@ struct RestoreWork: ~Copyable {
         self.books = books
         index = RecordIndex(recorded)
         widths = DeviceTraits.read(recorded) ?? [:]
-        recordedSessions = DeviceSessions.read(recorded)
+        sessions = RestoredSessions(recorded)
         newcomers = Self.newcomers(recorded, machine)
     }
 
@@ -81,15 +72,6 @@ struct RestoreWork: ~Copyable {
             for (_, member) in members { result[member] = groups[member] == groups[first] ? other : first }
         }
         return result
-    }
-
-    /// The first recorded entry on the way of the device's requests that memory has otherwise.
-    private mutating func changedEntry(_ requester: RequesterID, on unit: UnitID) throws(Refusal) -> Finding? {
-        if unchangedUnits.contains(unit) { return nil }
-        if lookups == nil {
-            do { lookups = try LookupAudit(recorded) } catch { throw Refusal(.ENOMEM) }
-        }
-        return lookups?.check(requester, live: machine.memory.view).first
     }
 
     private static func books(
@@ -149,8 +131,7 @@ struct RestoreWork: ~Copyable {
     mutating func addSessions() throws(Refusal) {
         for session in recorded.sessions {
             do {
-                sessions.append(try books.addSession(session.name))
-                sessionOfRecord[session.id] = sessions.last
+                sessions.add(session.id, as: try books.addSession(session.name))
             } catch {
                 throw Refusal(error)
             }
@@ -207,7 +188,7 @@ struct RestoreWork: ~Copyable {
             parent: domain.parent.flatMap { adopted[$0] }, on: place.unit,
             cacheTags: tags.map { .init(unit: $0.unit, cacheTag: $0.tag) },
             token: domain.preserved ? token(of: domain.id) : nil,
-            session: domain.preserved ? session(of: domain.id) : nil)
+            session: domain.preserved ? sessions.of(domain.id) : nil)
     }
 
     /// Attaches every preserved device, with all its PASIDs, to the domains that its entries in memory name, or
@@ -215,12 +196,12 @@ struct RestoreWork: ~Copyable {
     mutating func attach(_ crash: CrashHook) {
         let carried = Set(recorded.devices.lazy.filter(\.preserved).map(\.requester))
         let attachments = index.attachments.filter { carried.contains($0.key) }
-        readLookups(attachments)
+        var lookups = LookupReading(recorded, machine, books.listings, carried: attachments)
         for (number, requester) in attachments.keys.sorted().enumerated() {
             let all = attachments[requester] ?? []
             do throws(Refusal) {
                 for attachment in all {
-                    domains[AttachmentKey(requester, attachment.pasid)] = try restoredDomain(attachment)
+                    domains[AttachmentKey(requester, attachment.pasid)] = try restoredDomain(attachment, &lookups)
                 }
                 devices += all.map { .init(requester: requester, pasid: $0.pasid, state: .restored) }
             } catch {
@@ -229,32 +210,6 @@ struct RestoreWork: ~Copyable {
             if number == 0 { crash(.inRestore) }
         }
         for attachment in recorded.keptAttachments { keep(attachment) }
-    }
-
-    /// Whether each unit's structures are as recorded, and which PASIDs of the `carried` devices have no record: a device's
-    /// come over together, and one that translates without a record is one that the preserve forgot. A guest's PASIDs are
-    /// the guest's. O(lookup pages).
-    private mutating func readLookups(_ carried: [RequesterID: [AttachmentRecord]]) {
-        let known = carried.mapValues { Set($0.map(\.pasid)) }
-        for unit in machine.units {
-            guard let listing = books.listings[unit.id] else { continue }
-            if let pages = recorded.lookupPages.first(where: { $0.unit == unit.id })?.pages {
-                let addresses = Set(pages.entries.map(\.address))
-                if listing.pages.allSatisfy({ addresses.contains($0.address) }),
-                    LookupAudit.isUnchanged(pages, live: machine.memory.view)
-                {
-                    unchangedUnits.insert(unit.id)
-                }
-            }
-            for entry in listing.entries {
-                guard let pasid = entry.pasid, case .context(let context) = entry.resolution,
-                    let recorded = known[RequesterID(segment: unit.segment, rid: entry.rid)],
-                    !recorded.contains(pasid)
-                else { continue }
-                if case .nested = context.path { continue }
-                strangers[RequesterID(segment: unit.segment, rid: entry.rid)] = pasid
-            }
-        }
     }
 
     /// Attaches a device that must not be blocked to the domain that it is on, with an owner that nobody can be.
@@ -277,7 +232,7 @@ struct RestoreWork: ~Copyable {
     }
 
     private mutating func restoredDomain(
-        _ attachment: AttachmentRecord
+        _ attachment: AttachmentRecord, _ lookups: inout LookupReading
     ) throws(Refusal) -> Restorer.AttachedDomain {
         let requester = attachment.requester
         guard let device = machine.device(requester) else {
@@ -300,7 +255,7 @@ struct RestoreWork: ~Copyable {
             differences[requester] = "its PASIDs have \(device.pasidBits) bits now, too few for \(pasid)"
             throw Refusal(.EINVAL, .pasidBeyondDevice, requester: requester, pasid: pasid)
         }
-        if let pasid = strangers[requester] {
+        if let pasid = lookups.strangers[requester] {
             differences[requester] = "PASID \(pasid) has an entry in memory, and no record"
             throw Refusal(.EOPNOTSUPP, .preservePASID, requester: requester, pasid: pasid)
         }
@@ -314,12 +269,14 @@ struct RestoreWork: ~Copyable {
             throw Refusal(.EOPNOTSUPP, .preserveGroup, requester: requester)
         }
         if let refusal = refused[attachment.domain] { throw refusal }
-        guard let domain = adopted[attachment.domain], attachment.entryAddress != nil else {
+        guard let domain = adopted[attachment.domain], attachment.entryAddress != nil,
+            !sessions.isUnresolved(requester)
+        else {
             throw Refusal(.EINVAL, .referenceUnresolved, requester: requester)
         }
         if let rebuilt = try rebuiltDomain(attachment, on: unit) { return rebuilt }
         // Where a dead engine had begun to switch the device, entries differ that lead to what is recorded all the same.
-        if !isBeingReplaced(requester), let finding = try changedEntry(requester, on: unit) {
+        if !isBeingReplaced(requester), let finding = try lookups.difference(requester, on: unit, machine) {
             differences[requester] = finding.message + (finding.address.map { ", at \($0)" } ?? "")
             throw Refusal(.EINVAL, finding.rule, requester: requester)
         }
@@ -374,7 +331,7 @@ struct RestoreWork: ~Copyable {
         } else {
             found[table] = try books.adoptDomain(
                 kind: .paging, geometry: target.geometry, on: unit,
-                cacheTags: isNested ? [] : [tag], token: hostToken, session: session(of: key.requester))
+                cacheTags: isNested ? [] : [tag], token: hostToken, session: sessions.of(key.requester))
             // Only after a crash: these pages are in no record, so the tree itself says which frames are taken.
             let pages = books.engine.tablePages(of: found[table]!)
             books.hold(frames: pages.compactMap { PhysicalRange(first: $0.address, bytes: 4096) })
@@ -390,7 +347,7 @@ struct RestoreWork: ~Copyable {
                     format: first.configuration.format, root: first.root,
                     topLevel: UInt8(first.configuration.topLevel), addressBits: UInt8(first.configuration.addressBits),
                     signExtended: first.configuration.signExtended), parent: domain, on: unit,
-                cacheTags: [tag], token: token, session: session(of: key.requester))
+                cacheTags: [tag], token: token, session: sessions.of(key.requester))
             foundNested[attachment.domain] = domain
         }
         try attachRestored(
@@ -408,7 +365,7 @@ struct RestoreWork: ~Copyable {
         let owner = index.devices[attachment.requester].flatMap { index.owners[$0.group] } ?? 0
         try books.attachRestored(
             attachment.requester, pasid: attachment.pasid, domain: domain,
-            session: session(of: attachment.requester), ownerToken: owner,
+            session: sessions.of(attachment.requester), ownerToken: owner,
             entryAddress: entryAddress, space: space)
     }
 
@@ -422,7 +379,7 @@ struct RestoreWork: ~Copyable {
                 uniquingKeysWith: { first, _ in first })
             do throws(Refusal) {
                 try books.quarantine(
-                    requester, holding: domains, session: session(of: requester), distrusting: true)
+                    requester, holding: domains, session: sessions.of(requester), distrusting: true)
             } catch {
                 reason += "; could not be blocked (\(error.errno.name))"
             }
@@ -438,7 +395,7 @@ struct RestoreWork: ~Copyable {
 
     /// The engine that can allocate; entries that nobody handed over are cleared.
     consuming func finish() throws(Refusal) -> Restorer.Restored {
-        let sessions = sessions
+        let sessions = sessions.all
         let devices = devices
         let domains = domains
         let foundReplaced = foundReplaced
@@ -450,19 +407,6 @@ struct RestoreWork: ~Copyable {
         }
         return Restorer.Restored(
             engine: engine, sessions: sessions, devices: devices, domains: domains, foundReplaced: foundReplaced)
-    }
-
-    /// The engine's session that a device came in.
-    private func session(of requester: RequesterID) -> SessionID? {
-        recordedSessions[requester].flatMap { sessionOfRecord[$0] } ?? sessions.first
-    }
-
-    /// The engine's session of a domain: that of its devices.
-    private func session(of domain: DomainID) -> SessionID? {
-        guard sessions.count > 1 else { return sessions.first }
-        let own = Set(recorded.domains.lazy.filter { $0.id == domain || $0.parent == domain }.map(\.id))
-        let user = recorded.attachments.first { own.contains($0.domain) && recordedSessions[$0.requester] != nil }
-        return user.map { session(of: $0.requester) } ?? sessions.first
     }
 
     private func token(of domain: DomainID) -> UInt64? { index.tokens[domain] }

@@ -31,9 +31,10 @@ extension Restorer.Restored {
         var result = Audited()
         var attached = Set(devices.filter { $0.state == .restored }.map(\.requester))
         var audited: [DomainID: Finding?] = [:]
+        let paging = Set(recorded.domains.lazy.filter { $0.kind == .paging }.map(\.id))
         for (key, domain) in domains.sorted(by: { $0.key < $1.key }) where domain.isRecordedTree {
             let tables = domain.tables.recorded
-            guard recorded.domains.contains(where: { $0.id == tables && $0.kind == .paging }) else { continue }
+            guard paging.contains(tables) else { continue }
             if audited[tables] == nil {
                 let report = audit.run(tables, memory: memory.view)
                 result.tablePages += report.tablePages

@@ -211,9 +211,8 @@ struct DMAWitness {
                 device.requester.rid, pasid: device.key.pasid, memory: machine.memory.view, asListed: true)
         else { return .notIssued }
         context.path = context.path.withoutMarking
-        let outcome = unit.hardware.translate(context, iova: iova, access: access, memory: machine.memory.view)
-        if case .fault(let fault) = outcome { return .fault(fault.reason) }
-        return outcome.address.map { .address($0) } ?? .aborted
+        return DMAOutcome(
+            unit.hardware.translate(context, iova: iova, access: access, memory: machine.memory.view))
     }
 
     /// Some pages at the ends of every RAM range: pass-through maps everything.

@@ -270,10 +270,10 @@ public struct HandoverRun {
             checked: checked, machine: machine, evidence: .init(), witness: witness, untouched: script?.tamper == nil,
             origin: ["the next engine records in \(path)"], script: script)
         var engine = try recovery.run(&report, options: options) { try writer.append($0) }
-        guard script?.again == true, engine != nil, var next = engine.take() else { return report }
+        guard script?.again == true, var next = engine.take() else { return report }
         // The next update, of what this one has left.
         report.devices = []
-        (report.verdict, report.verdictRule) = ("", nil)
+        (report.verdict, report.verdictRule, report.verdictReason) = ("", nil, "")
         let session = try next.createSession("again")
         return try handOver(
             Ready(engine: next, session: session, buffer: recovery.buffer, writer: RecordingWriter(writer)))

@@ -59,9 +59,8 @@ extension Machine {
     /// What memory says of one access, past all caches; nothing is written.
     func walk(_ key: AttachmentKey, _ iova: IOVA, _ access: Access) -> DMAOutcome {
         guard let unit = device(key.requester).flatMap({ unit($0.unit) }) else { return .notIssued }
-        let outcome = unit.hardware.observe(
-            key.requester.rid, pasid: key.pasid, iova: iova, access: access, memory: memory.view)
-        if case .fault(let fault) = outcome { return .fault(fault.reason) }
-        return outcome.address.map { .address($0) } ?? .aborted
+        return DMAOutcome(
+            unit.hardware.observe(
+                key.requester.rid, pasid: key.pasid, iova: iova, access: access, memory: memory.view))
     }
 }

@@ -11,14 +11,25 @@ public enum FreshGeneration {
     /// Writes `snapshot` to a temporary name beside `path`, syncs it, reads it back, gives it its name and syncs the directory.
     ///
     /// - Parameters:
-    ///   - features: what the file has beside the known ones; with a required one that is not known it is not read back.
     ///   - replacing: an existing file at `path` is replaced, atomically.
     ///   - beforeNaming: told the path of the whole file while it has its temporary name only: what it writes beside
     ///     `path` is there before the file is. When it throws, the file does not get its name.
     /// - Throws: ``StoreError/alreadyExists(path:)`` and others; no temporary file is left behind.
     public static func write(
         _ snapshot: Snapshot, number: UInt64 = 1, to path: String, events: [Event] = [], nonce: HandoverNonce? = nil,
-        parent: ParentGeneration? = nil, features: [Feature] = [], replacing: Bool = false,
+        parent: ParentGeneration? = nil, replacing: Bool = false,
+        beforeNaming: (String) throws(StoreError) -> Void = { (_) throws(StoreError) in }
+    ) throws(StoreError) -> SealReceipt {
+        try write(
+            snapshot, number: number, to: path, events: events, nonce: nonce, parent: parent, features: [],
+            replacing: replacing, beforeNaming: beforeNaming)
+    }
+
+    /// As above, with `features` beside the known ones: a file of a version that there is not. With a required one it is not
+    /// read back, for this version must refuse it.
+    package static func write(
+        _ snapshot: Snapshot, number: UInt64, to path: String, events: [Event], nonce: HandoverNonce?,
+        parent: ParentGeneration?, features: [Feature], replacing: Bool,
         beforeNaming: (String) throws(StoreError) -> Void = { (_) throws(StoreError) in }
     ) throws(StoreError) -> SealReceipt {
         let target = try FilePath(path)
@@ -41,7 +52,6 @@ public enum FreshGeneration {
             let descriptor = try FileDescriptor(path: temporary.string, flags: O_RDONLY)
             try descriptor.setMode(0o444)
             try descriptor.sync()
-            // One that this version must refuse can be read by nobody here.
             if features.allSatisfy({ !$0.isRequired || Feature.known.contains($0) }) { try verify(temporary, receipt) }
             try beforeNaming(temporary.string)
             try publish(temporary, as: target, replacing: replacing)

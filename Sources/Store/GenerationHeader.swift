@@ -24,7 +24,7 @@ public struct Feature: Sendable, Hashable {
     public var isRequired: Bool
 
     /// All as given; nothing is checked.
-    public init(bit: Int64, name: String, isRequired: Bool) {
+    package init(bit: Int64, name: String, isRequired: Bool) {
         self.bit = bit
         self.name = name
         self.isRequired = isRequired

@@ -33,23 +33,31 @@ public struct Audit: Sendable {
             uniquingKeysWith: { first, _ in first })
         tablePages = Dictionary(
             sorted.tablePages.map { ($0.domain, $0.pages) }, uniquingKeysWith: { first, _ in first })
-        let pages = sorted.tablePages.flatMap(\.pages.entries) + sorted.lookupPages.flatMap(\.pages.entries)
-        frames = pages.map(\.address).sorted()
-        shared = Self.shared(sorted.tablePages)
+        let owned = Self.owned(sorted)
+        frames = owned.map(\.page)
+        shared = Self.shared(owned)
         self.limit = max(1, limit)
         self.budget = budget
     }
 
-    /// Tables are one domain's: who may write a page of two could lead the devices of the other anywhere. O(n log n).
+    /// Every recorded page with the domain whose tables it is in, `nil` for a lookup page; ascending by page. O(n log n).
+    private static func owned(_ snapshot: Snapshot) -> [(page: PhysicalAddress, domain: DomainID?)] {
+        var owned: [(page: PhysicalAddress, domain: DomainID?)] = []
+        for domain in snapshot.tablePages { owned += domain.pages.entries.map { ($0.address, domain.domain) } }
+        for unit in snapshot.lookupPages { owned += unit.pages.entries.map { ($0.address, nil) } }
+        owned.sort { $0.page < $1.page }
+        return owned
+    }
+
+    /// Tables are one domain's: who may write a page of two could lead the devices of the other anywhere. O(n).
     private static func shared(
-        _ tables: [DomainPages]
+        _ owned: [(page: PhysicalAddress, domain: DomainID?)]
     ) -> [DomainID: (page: PhysicalAddress, other: DomainID)] {
-        let owners = tables.flatMap { domain in domain.pages.entries.map { ($0.address, domain.domain) } }
-            .sorted { $0 < $1 }
         var result: [DomainID: (page: PhysicalAddress, other: DomainID)] = [:]
-        for ((page, one), (next, other)) in zip(owners, owners.dropFirst()) where page == next && one != other {
-            result[one] = result[one] ?? (page, other)
-            result[other] = result[other] ?? (page, one)
+        for (one, next) in zip(owned, owned.dropFirst()) where one.page == next.page {
+            guard let a = one.domain, let b = next.domain, a != b else { continue }
+            result[a] = result[a] ?? (one.page, b)
+            result[b] = result[b] ?? (one.page, a)
         }
         return result
     }
@@ -166,12 +174,12 @@ public struct Audit: Sendable {
         report.findings += audit.findings
     }
 
-    /// Table pages that the tree in memory has and the record has not: their frames could be given to others. O(pages).
+    /// Table pages that the tree in memory has and the record has not: their frames could be given to others. O(pages log
+    /// pages), nothing is sorted.
     private func unrecorded(_ tree: TableTree, _ target: TableTarget, _ report: inout AuditReport) {
         guard let domain = target.domain, let recorded = tablePages[domain]?.entries else { return }
-        var index = 0
-        for node in tree.sortedNodes where report.findings.count < limit {
-            while index < recorded.count, recorded[index].address < node.page { index += 1 }
+        for node in tree.nodes where report.findings.count < limit {
+            let index = Self.lowerBound(recorded.count) { recorded[$0].address < node.page }
             guard index == recorded.count || recorded[index].address != node.page else { continue }
             report.findings.append(
                 target.finding(
@@ -180,13 +188,19 @@ public struct Audit: Sendable {
         }
     }
 
-    /// The first table or lookup page that `run` lets its device reach. O(log pages) unless there is one.
-    private func tableReached(by run: TranslatedRun, _ target: TableTarget, _ memory: MemoryView) -> Finding? {
-        var (low, high) = (0, frames.count)
+    /// How many of `count` sorted items are before the one looked for.
+    private static func lowerBound(_ count: Int, _ isBefore: (Int) -> Bool) -> Int {
+        var (low, high) = (0, count)
         while low < high {
             let middle = (low + high) / 2
-            if frames[middle] < run.pa.pageBase { low = middle + 1 } else { high = middle }
+            if isBefore(middle) { low = middle + 1 } else { high = middle }
         }
+        return low
+    }
+
+    /// The first table or lookup page that `run` lets its device reach. O(log pages) unless there is one.
+    private func tableReached(by run: TranslatedRun, _ target: TableTarget, _ memory: MemoryView) -> Finding? {
+        let low = Self.lowerBound(frames.count) { frames[$0] < run.pa.pageBase }
         guard low < frames.count, frames[low].rawValue <= run.pa.rawValue &+ run.range.lastOffset else { return nil }
         let page = frames[low]
         let iova = IOVA(run.range.first.rawValue &+ (max(page.rawValue, run.pa.rawValue) &- run.pa.rawValue))

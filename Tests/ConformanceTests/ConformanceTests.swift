@@ -22,6 +22,24 @@ struct ConformanceTests {
         #expect(report.skipped == 0)
     }
 
+    @Test("A file that is larger than any vectors is not read")
+    func tooLarge() throws {
+        let path = "/tmp/domstore-vectors-\(getpid()).json"
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+        defer { unlink(path) }
+        #expect(ftruncate(descriptor, 1 << 40) == 0)
+        close(descriptor)
+        do throws(ConformanceError) {
+            _ = try Conformance.run(file: path)
+            Issue.record("read")
+        } catch {
+            guard case .tooLarge(path, 1 << 40, _) = error else {
+                Issue.record("\(error)")
+                return
+            }
+        }
+    }
+
     @Test("What are no vectors is told so", arguments: ["", "{}", "{\"schema\": 2, \"format\": \"vtdss\"}"])
     func notVectors(text: String) {
         do throws(ConformanceError) {

@@ -29,6 +29,18 @@ struct SealCodeErrorTests {
                 == .exists(path: ground.store + ".hmac"))
     }
 
+    @Test("Not beside a journal that somebody left: what was read may not be what the file holds")
+    func journal() throws {
+        let ground = try SealCodeTests.Ground()
+        try ground.put(Data(repeating: 0x5a, count: 512), "-journal")
+        let reader = try GenerationReader(path: ground.store)
+        let seal = reader.seal
+        let expected = try #require(seal).receipt.expected
+        #expect(
+            error { try SealCode.make(of: reader, expecting: expected, key: ground.key) }
+                == .journal(path: ground.store))
+    }
+
     @Test("Where its file cannot be made, that is said")
     func unwritable() throws {
         let ground = try SealCodeTests.Ground()

@@ -5,6 +5,16 @@ import Testing
 /// Mapper and tables that are not what a driver writes.
 struct DamagedMapTests {
     @Test(arguments: Shape.all)
+    func `What is not whole pages is refused`(shape: Shape) throws {
+        let domain = try TestDomain(shape.configuration)
+        for (iova, pa, bytes) in [(0x1001, 0, 4096), (0x1000, 8, 4096), (0x1000, 0, 4095)] as [(UInt64, UInt64, UInt64)]
+        {
+            let failure = domain.failure { () throws(MapError) in try domain.map(iova, pa, bytes) }
+            #expect(failure == .misaligned(iova: IOVA(iova), pa: PhysicalAddress(pa), byteCount: bytes))
+        }
+    }
+
+    @Test(arguments: Shape.all)
     func `A damaged table is refused, not followed`(shape: Shape) throws {
         let domain = try TestDomain(shape.configuration)
         let root = domain.table.root

@@ -168,6 +168,28 @@ struct ReplayTests {
         try replay.arrive(at: snapshot, nonce: nil)
     }
 
+    @Test("Another nonce than the sealed one, and a generation that is not there, are told so")
+    func refusals() throws {
+        let history = try Self.history([.legacy], seed: 1)
+        var replay = try EventReplay(from: .idle(try RecorderTests.machine([.legacy])), events: history.events)
+        try replay.run()
+        let nonce = HandoverNonce(bytes: [UInt8](repeating: 7, count: 16))
+        #expect(throws: ReplayError.nonce) { try replay.arrive(at: history.snapshot, nonce: nonce) }
+        try ScenarioRunTests.inFolder { folder in
+            _ = try StoreLocation.makeDirectory(folder)
+            let location = try StoreLocation(folder)
+            do throws(ReplayError) {
+                _ = try GenerationReplay.run(9, in: location, start: Self.parentOnly)
+                Issue.record("replayed")
+            } catch {
+                guard case .store = error else {
+                    Issue.record("\(error)")
+                    return
+                }
+            }
+        }
+    }
+
     @Test(
         "Random operations, most of which fail, freezes and thaws", arguments: RecorderTests.machines,
         RecorderTests.seeds)

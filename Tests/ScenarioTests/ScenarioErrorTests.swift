@@ -1,7 +1,6 @@
 import Foundation
 import Handover
 import IOMMUModel
-import Import
 import Testing
 
 @testable import Scenario
@@ -37,20 +36,6 @@ struct ScenarioErrorTests {
         }
         guard case .io = try error("\"seed\"", "\"seed\"", memory: "/nowhere/at/all.elf") else {
             Issue.record("written nowhere")
-            return
-        }
-    }
-
-    @Test("Areas and units that an import cannot read are named")
-    func importing() {
-        func error(_ body: () throws -> Void) -> ImportError? {
-            do {
-                try body()
-                return nil
-            } catch { return error as? ImportError }
-        }
-        guard case .areaFile("x.csv", 1, _) = error({ _ = try AreaCSV.read(bytes: [], path: "x.csv") }) else {
-            Issue.record("an empty file")
             return
         }
     }

@@ -39,7 +39,7 @@ public enum DomainTransition: String, Sendable, Hashable, CaseIterable {
     case finish
     /// The agent dies, or does not come.
     case abandon
-    /// Another agent comes.
+    /// Another agent comes: of a domain that the first had adopted it finds the object again.
     case reclaim = "claim again"
     /// An operator gives the device up.
     case discard

@@ -88,8 +88,7 @@ extension LiveEngine {
     /// - Throws: `ENOENT` no such session, `EINVAL` an incoming session, `ENODEV` no such device or no PCI function,
     ///   `EOPNOTSUPP` ATS or PRI, or a group of several, `EINVAL` DMA owner not claimed, `EBUSY` preserved already or not
     ///   live, `EINVAL` a domain that is neither pass-through nor a marked HWPT over sealed memory files, or one that is
-    ///   preserved in another session, `ENOENT` a file
-    ///   of it is preserved in another session.
+    ///   preserved in another session, `ENOENT` a file of it is preserved in another session.
     public mutating func preserve(
         _ requester: RequesterID, in session: SessionID, options: PreserveOptions = .init()
     ) throws(Refusal) {

@@ -199,8 +199,9 @@ extension LiveEngine {
     /// Gives up what a device inherited: it is reset, its group leaves the HWPT that it was attached to, loses its owner
     /// and returns to the default domain; the inherited domain is freed with its last holder.
     ///
-    /// - Throws: `ENODEV`, `EINVAL` nothing inherited, `EBUSY` other devices of the group are attached, or preserved, `EOPNOTSUPP`
-    ///   no reset, or the group must not be blocked: the domain stays (lifecycle.md, "not blockable, not resettable").
+    /// - Throws: `ENODEV`, `EINVAL` nothing inherited, `EBUSY` other devices of the group are attached, or preserved,
+    ///   `EOPNOTSUPP` no reset, or the group must not be blocked: the domain stays (lifecycle.md, "not blockable, not
+    ///   resettable").
     public mutating func release(_ requester: RequesterID) throws(Errno) {
         try operation("release", [.init("device", requester)]) { (engine) throws(Errno) in
             let key = AttachmentKey(requester)

@@ -15,4 +15,16 @@ public enum DMAOutcome: Sendable, Hashable {
     case unknown(PhysicalAddress)
     /// The device did not put it on the bus: bus mastering is off, or there is no such device.
     case notIssued
+
+    /// What a unit answers past its caches; nothing is counted or recorded.
+    package init(_ outcome: RequestOutcome) {
+        switch outcome {
+        case .translated(let translation, _): self = .address(translation.pa)
+        case .untranslated(let address, _): self = .address(address)
+        case .interrupt: self = .interrupt
+        case .aborted: self = .aborted
+        case .unknown(let page): self = .unknown(page)
+        case .fault(let fault): self = .fault(fault.reason)
+        }
+    }
 }

@@ -13,7 +13,6 @@ import Validate
 final class RestoreGround {
     private let directory: String
     private let machine: Machine
-    private let attachmentCount: UInt64
     private(set) var facts: [String] = []
 
     private var generation: String { "\(directory)/1.domstore" }
@@ -21,15 +20,13 @@ final class RestoreGround {
     init() throws {
         let directory = try SealGround.makeDirectory()
         self.directory = directory
-        let events = EventBuffer()
-        let running = try LargeHost.running { events.append($0) }
+        let running = try LargeHost.running { _ in }
         guard case .frozen(var frozen) = running.engine.freeze() else { throw Errno.EBUSY }
         let snapshot = frozen.snapshot()
         guard let nonce = HandoverNonce(bytes: frozen.drawNonce()) else { throw Errno.EINVAL }
         _ = try FreshGeneration.write(snapshot, number: 1, to: "\(directory)/1.domstore", nonce: nonce)
         machine = frozen.jump()
         machine.setNonce(nonce.bytes)
-        attachmentCount = UInt64(snapshot.attachments.count)
         let pages = snapshot.tablePages.reduce(0) { $0 + $1.pages.count }
         facts = [
             "\(snapshot.devices.count) devices, \(snapshot.attachments.count) attachments, \(snapshot.areas.count) areas, "
@@ -42,7 +39,7 @@ final class RestoreGround {
         rmdir(directory)
     }
 
-    /// From the file to devices that are attached.
+    /// From the file to devices that are attached; answers how many attachments there are.
     func restore() throws -> UInt64 {
         let checked = try ManifestChecked.check(path: generation, memory: MemoryNonce(machine.nonce))
         let restored = try Restorer.restore(checked.snapshot, machine: machine, configuration: .init()) { _ in }
@@ -50,12 +47,11 @@ final class RestoreGround {
         return UInt64(restored.devices.count)
     }
 
-    /// Every row of the same file, by SQLite alone.
+    /// Every row of the same file, by SQLite alone; answers how many attachments there are.
     func scan() throws -> UInt64 {
-        var rows: UInt64 = 0
-        guard ref_scan(generation, &rows) == 0, rows > attachmentCount else { throw Errno.EIO }
-        // What a restore answers with.
-        return attachmentCount
+        var (rows, bytes): (UInt64, UInt64) = (0, 0)
+        guard ref_scan(generation, "attachment", &rows, &bytes) == 0, bytes > 0 else { throw Errno.EIO }
+        return rows
     }
 }
 

@@ -246,8 +246,9 @@ uint64_t ref_fdt_load(const char *_Nonnull path, const struct ref_state *_Nonnul
 // How often this process has called fsync or fdatasync, libraries included: the program defines both itself.
 uint64_t ref_sync_count(void);
 
-// Steps through every row of every table of the SQLite file at `path`, touching each column; `rows` is their number. 0, or
-// -1 for any error.
-int ref_scan(const char *_Nonnull path, uint64_t *_Nonnull rows);
+// Steps through every row of every table of the SQLite file at `path`, touching each column. `rows` is how many table
+// `counted` has, `bytes` the size of all columns. 0, or -1 for any error.
+int ref_scan(
+    const char *_Nonnull path, const char *_Nonnull counted, uint64_t *_Nonnull rows, uint64_t *_Nonnull bytes);
 
 #endif
