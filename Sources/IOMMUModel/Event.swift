@@ -18,21 +18,6 @@ public struct Event: Sendable, Hashable {
         case revoke
     }
 
-    /// One named argument. The name is not empty and has neither a space nor `=`; the value has no space.
-    public struct Argument: Sendable, Hashable {
-        /// What the value is of, for example `iova`.
-        public var name: String
-        /// As it is printed.
-        public var value: String
-        /// Both as given; nothing is checked.
-        public init(_ name: String, _ value: String) {
-            self.name = name
-            self.value = value
-        }
-        /// The value by its `description`.
-        public init(_ name: String, _ value: some CustomStringConvertible) { self.init(name, value.description) }
-    }
-
     /// Position in the journal of this generation, from 1.
     public var sequence: UInt64
     /// Engine time in nanoseconds: a parameter of the engine, not of the host.

@@ -7,16 +7,16 @@ public struct PageTableConfiguration: Sendable, Hashable {
     /// What the bits of a word mean.
     public let format: PageTableFormatKind
     /// Level of the root table; level 0 maps 4 KiB. VT-d second stage: 2, 3 or 4; AMD v1: 0 to 5; x86-64: 3 or 4.
-    public private(set) var topLevel: Int
+    public var topLevel: Int { Int(top) }
     /// Input addresses of this many bits translate; a wider one faults. At most `12 + 9 * (topLevel + 1)`, and 64.
-    public private(set) var addressBits: Int
+    public var addressBits: Int { Int(bits) }
     /// The level up to which a tree may grow by new roots (AMD v1); otherwise ``topLevel``.
-    public let maximumTopLevel: Int
+    public var maximumTopLevel: Int { Int(maximumTop) }
     /// ``addressBits`` of a tree that has grown as far as it may (AMD v1); otherwise ``addressBits``.
-    public let maximumAddressBits: Int
+    public var maximumAddressBits: Int { Int(maximumBits) }
     /// Output addresses have this many bits, 32 to 52; higher ones up to bit 51 are reserved (VT-d: HAW). AMD v1's entries
     /// have 52 whatever this is; it only limits what can be mapped.
-    public let hostAddressWidth: Int
+    public var hostAddressWidth: Int { Int(hostBits) }
     /// 2 MiB leaves exist (VT-d second stage: CAP.SSLPS bit 34). Does not count for AMD v1, which has every size.
     public let supports2M: Bool
     /// 1 GiB leaves exist (VT-d: CAP.SSLPS bit 35; first stage: CAP.FS1GP). Does not count for AMD v1.
@@ -31,12 +31,19 @@ public struct PageTableConfiguration: Sendable, Hashable {
     public let signExtended: Bool
     /// The bit of a word that says that memory is encrypted and is no part of the address (AMD: C-bit), 32 to 51; `nil`:
     /// none, or not known. VT-d's second stage has none.
-    public let encryptionBit: Int?
+    public var encryptionBit: Int? { encryption == 0 ? nil : Int(encryption) }
     /// What the entry that points to the root grants, ANDed with all others (AMD: IR and IW of the device table entry).
     /// VT-d's second stage has no such thing: read and write.
     public let rootProtection: Protection
     /// The hardware writes accessed and dirty bits into the entries that it uses.
     public var accessedDirty: Bool
+    // Numbers up to 64 in a byte each: a restore has one such value for every device and PASID. 0: no C-bit.
+    private var top: UInt8
+    private var bits: UInt8
+    private let maximumTop: UInt8
+    private let maximumBits: UInt8
+    private let hostBits: UInt8
+    private let encryption: UInt8
     /// The same facts as masks, computed once.
     private(set) var rules: EntryRules
 
@@ -67,24 +74,27 @@ public struct PageTableConfiguration: Sendable, Hashable {
         }
         let hasEncryption = format != .vtdSecondStage
         self.format = format
-        self.topLevel = topLevel
-        self.addressBits = bits
-        maximumTopLevel = mostLevel
-        self.maximumAddressBits = mostBits
-        self.hostAddressWidth = min(max(hostAddressWidth, 32), 52)
+        top = UInt8(topLevel)
+        self.bits = UInt8(bits)
+        maximumTop = UInt8(mostLevel)
+        maximumBits = UInt8(mostBits)
+        let hostBits = min(max(hostAddressWidth, 32), 52)
+        self.hostBits = UInt8(hostBits)
         self.supports2M = supports2M
         self.supports1G = supports1G
         self.snoopControl = snoopControl
         self.deviceTLB = deviceTLB
         self.noExecute = noExecute
         self.signExtended = signExtended
-        self.encryptionBit = hasEncryption ? encryptionBit : nil
-        self.rootProtection = hasEncryption ? rootProtection.intersection(.readWrite) : .readWrite
+        let encryptionBit = hasEncryption ? encryptionBit : nil
+        encryption = UInt8(encryptionBit ?? 0)
+        let rootProtection = hasEncryption ? rootProtection.intersection(.readWrite) : .readWrite
+        self.rootProtection = rootProtection
         self.accessedDirty = accessedDirty
         let capabilities = EntryCapabilities(
-            hostAddressWidth: self.hostAddressWidth, supports2M: supports2M, supports1G: supports1G,
-            snoopControl: snoopControl, deviceTLB: deviceTLB, noExecute: noExecute, encryptionBit: self.encryptionBit,
-            maximumTopLevel: mostLevel, rootProtection: self.rootProtection)
+            hostAddressWidth: hostBits, supports2M: supports2M, supports1G: supports1G,
+            snoopControl: snoopControl, deviceTLB: deviceTLB, noExecute: noExecute, encryptionBit: encryptionBit,
+            maximumTopLevel: mostLevel, rootProtection: rootProtection)
         rules =
             switch format {
             case .vtdSecondStage: VTDSecondStage.rules(capabilities)
@@ -97,8 +107,8 @@ public struct PageTableConfiguration: Sendable, Hashable {
     /// The same tree with a root at `level`, from ``topLevel`` to ``maximumTopLevel``.
     func grown(to level: Int) -> PageTableConfiguration {
         var grown = self
-        grown.topLevel = level
-        grown.addressBits = min(Self.reach(level), maximumAddressBits)
+        grown.top = UInt8(level)
+        grown.bits = UInt8(min(Self.reach(level), maximumAddressBits))
         grown.rules.setShape(topLevel: level, addressBits: grown.addressBits, signExtended: signExtended)
         return grown
     }

@@ -15,14 +15,14 @@ struct LookupReading {
     /// Made when a unit's lookup pages are not all as recorded: then each device's entries are looked at.
     private var audit: LookupAudit?
 
-    /// `carried`: the recorded attachments of the devices that go over the jump. A device's PASIDs come over together: one
+    /// `carried`: the devices that go over the jump. A device's PASIDs come over together: one
     /// that translates without a record is one that the preserve forgot. A guest's PASIDs are the guest's. O(lookup pages).
     init(
         _ recorded: Snapshot, _ machine: Machine, _ listings: [UnitID: LookupListing],
-        carried: [RequesterID: [AttachmentRecord]]
+        carried: Set<RequesterID>
     ) {
         self.recorded = recorded
-        let known = carried.mapValues { Set($0.map(\.pasid)) }
+        let known = Set(recorded.attachments.lazy.filter { $0.pasid != nil }.map(\.key))
         for unit in machine.units {
             guard let listing = listings[unit.id] else { continue }
             if let pages = recorded.lookupPages.first(where: { $0.unit == unit.id })?.pages {
@@ -36,7 +36,7 @@ struct LookupReading {
             for entry in listing.entries {
                 let requester = RequesterID(segment: unit.segment, rid: entry.rid)
                 guard let pasid = entry.pasid, case .context(let context) = entry.resolution,
-                    known[requester]?.contains(pasid) == false
+                    !known.contains(.init(requester: requester, pasid: pasid)), carried.contains(requester)
                 else { continue }
                 if case .nested = context.path { continue }
                 strangers[requester] = pasid

@@ -9,8 +9,8 @@ struct RecordIndex {
     /// The token of each domain's HWPT.
     private(set) var tokens: [DomainID: UInt64] = [:]
     private(set) var owners: [GroupID: UInt64] = [:]
-    /// Untagged first, then by PASID.
-    private(set) var attachments: [RequesterID: [AttachmentRecord]] = [:]
+    /// The attachments of each device, untagged first, then by PASID; devices ascending.
+    private(set) var attachments: [ArraySlice<AttachmentRecord>] = []
     /// By unit.
     private(set) var places: [DomainID: [DomainUnitRecord]] = [:]
 
@@ -22,7 +22,13 @@ struct RecordIndex {
             if let token = hwpt.token, tokens[hwpt.domain] == nil { tokens[hwpt.domain] = token }
         }
         for group in recorded.groups where owners[group.id] == nil { owners[group.id] = group.ownerToken }
-        attachments = Dictionary(grouping: recorded.attachments, by: \.requester)
+        // They are in this order in the record.
+        var rest = recorded.attachments[...]
+        while let requester = rest.first?.requester {
+            let own = rest.prefix { $0.requester == requester }
+            attachments.append(own)
+            rest = rest[own.endIndex...]
+        }
         places = Dictionary(grouping: recorded.domainUnits, by: \.domain)
     }
 }

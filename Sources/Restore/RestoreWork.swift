@@ -195,15 +195,19 @@ struct RestoreWork: ~Copyable {
     /// quarantines it.
     mutating func attach(_ crash: CrashHook) {
         let carried = Set(recorded.devices.lazy.filter(\.preserved).map(\.requester))
-        let attachments = index.attachments.filter { carried.contains($0.key) }
-        var lookups = LookupReading(recorded, machine, books.listings, carried: attachments)
-        for (number, requester) in attachments.keys.sorted().enumerated() {
-            let all = attachments[requester] ?? []
+        books.expect(attachments: machine.devices.count + recorded.attachments.count)
+        domains.reserveCapacity(recorded.attachments.count)
+        devices.reserveCapacity(recorded.attachments.count)
+        var lookups = LookupReading(recorded, machine, books.listings, carried: carried)
+        let attachments = index.attachments.filter { carried.contains($0.first!.requester) }
+        for (number, all) in attachments.enumerated() {
+            let requester = all.first!.requester
             do throws(Refusal) {
+                let unit = try check(requester, all, &lookups)
                 for attachment in all {
-                    domains[AttachmentKey(requester, attachment.pasid)] = try restoredDomain(attachment, &lookups)
+                    domains[AttachmentKey(requester, attachment.pasid)] = try restoredDomain(attachment, on: unit)
                 }
-                devices += all.map { .init(requester: requester, pasid: $0.pasid, state: .restored) }
+                for one in all { devices.append(.init(requester: requester, pasid: one.pasid, state: .restored)) }
             } catch {
                 quarantine(requester, all, error)
             }
@@ -231,10 +235,10 @@ struct RestoreWork: ~Copyable {
         devices.append(device)
     }
 
-    private mutating func restoredDomain(
-        _ attachment: AttachmentRecord, _ lookups: inout LookupReading
-    ) throws(Refusal) -> Restorer.AttachedDomain {
-        let requester = attachment.requester
+    /// What has to be true of a device before any of its `attachments` is taken over. Answers with its unit.
+    private mutating func check(
+        _ requester: RequesterID, _ attachments: ArraySlice<AttachmentRecord>, _ lookups: inout LookupReading
+    ) throws(Refusal) -> UnitID {
         guard let device = machine.device(requester) else {
             differences[requester] = "the machine has no such device"
             throw Refusal(.ENODEV, .deviceMissing, requester: requester)
@@ -249,8 +253,10 @@ struct RestoreWork: ~Copyable {
                 + "recorded is a \(name(former.vendorID, former.deviceID))"
             throw Refusal(.ENODEV, .deviceMissing, requester: requester)
         }
-        if let pasid = attachment.pasid, let bits = widths[requester]?.pasidBits,
-            pasid.rawValue >> UInt32(bits) == 0, pasid.rawValue >> UInt32(device.pasidBits) != 0
+        if let bits = widths[requester]?.pasidBits, bits > device.pasidBits,
+            let pasid = attachments.lazy.compactMap(\.pasid).first(where: {
+                $0.rawValue >> UInt32(bits) == 0 && $0.rawValue >> UInt32(device.pasidBits) != 0
+            })
         {
             differences[requester] = "its PASIDs have \(device.pasidBits) bits now, too few for \(pasid)"
             throw Refusal(.EINVAL, .pasidBeyondDevice, requester: requester, pasid: pasid)
@@ -268,18 +274,25 @@ struct RestoreWork: ~Copyable {
             differences[requester] = "its group has \(newcomer) now, which it had not"
             throw Refusal(.EOPNOTSUPP, .preserveGroup, requester: requester)
         }
-        if let refusal = refused[attachment.domain] { throw refusal }
-        guard let domain = adopted[attachment.domain], attachment.entryAddress != nil,
-            !sessions.isUnresolved(requester)
-        else {
-            throw Refusal(.EINVAL, .referenceUnresolved, requester: requester)
-        }
-        if let rebuilt = try rebuiltDomain(attachment, on: unit) { return rebuilt }
+        for attachment in attachments { if let refusal = refused[attachment.domain] { throw refusal } }
+        guard !sessions.isUnresolved(requester),
+            attachments.allSatisfy({ adopted[$0.domain] != nil && $0.entryAddress != nil })
+        else { throw Refusal(.EINVAL, .referenceUnresolved, requester: requester) }
         // Where a dead engine had begun to switch the device, entries differ that lead to what is recorded all the same.
-        if !isBeingReplaced(requester), let finding = try lookups.difference(requester, on: unit, machine) {
+        if !isBeingReplaced(attachments), let finding = try lookups.difference(requester, on: unit, machine) {
             differences[requester] = finding.message + (finding.address.map { ", at \($0)" } ?? "")
             throw Refusal(.EINVAL, finding.rule, requester: requester)
         }
+        return unit
+    }
+
+    private mutating func restoredDomain(
+        _ attachment: AttachmentRecord, on unit: UnitID
+    ) throws(Refusal) -> Restorer.AttachedDomain {
+        guard let domain = adopted[attachment.domain] else {
+            throw Refusal(.EINVAL, .referenceUnresolved, requester: attachment.requester)
+        }
+        if let rebuilt = try rebuiltDomain(attachment, on: unit) { return rebuilt }
         try attachRestored(attachment, to: domain, entryAddress: attachment.entryAddress, space: attachment.space)
         return Restorer.AttachedDomain(
             recorded: attachment.domain, engine: domain, token: token(of: attachment.domain), isRecordedTree: true,
@@ -306,10 +319,8 @@ struct RestoreWork: ~Copyable {
     }
 
     /// True when a dead engine had switched some of the device's requests to new tables.
-    private func isBeingReplaced(_ requester: RequesterID) -> Bool {
-        index.attachments[requester, default: []].contains {
-            announced(AttachmentKey(requester, $0.pasid)) != nil
-        }
+    private func isBeingReplaced(_ attachments: ArraySlice<AttachmentRecord>) -> Bool {
+        attachments.contains { announced(AttachmentKey($0.requester, $0.pasid)) != nil }
     }
 
     /// The domain that a dead engine had announced for the requests, when their entry in memory points to it; `nil`:
@@ -370,7 +381,9 @@ struct RestoreWork: ~Copyable {
     }
 
     /// Blocks a device with all its PASIDs: one of them could not be restored.
-    private mutating func quarantine(_ requester: RequesterID, _ attachments: [AttachmentRecord], _ refusal: Refusal) {
+    private mutating func quarantine(
+        _ requester: RequesterID, _ attachments: ArraySlice<AttachmentRecord>, _ refusal: Refusal
+    ) {
         let place = attachments.first?.entryAddress.map { "lookup entry \($0)" } ?? "no lookup entry"
         var reason = "restore: " + (differences[requester] ?? "\(place) is not what the record says")
         if machine.device(requester) != nil {

@@ -7,11 +7,13 @@ import PageTables
 /// What every device's DMA must reach, taken down before the handover from the tables as they are, and asked again at
 /// every stage through the machine's own units.
 ///
-/// Every 4 KiB page of a mapping is asked, up to `pagesPerDevice` pages a device; beyond that evenly spaced pages and
+/// Every 4 KiB page of a mapping is asked, up to `pagesPerDevice` pages a device and 2^24 in all; beyond that evenly spaced pages and
 /// the two ends of every run. The bytes just outside each run are asked too.
 struct DMAWitness {
     /// More pages than this of one device are sampled.
     private let pagesPerDevice: UInt64
+    /// Of a host with very many devices fewer of each: a stage asks for about so many pages.
+    private static let pagesInAll: UInt64 = 1 << 24
 
     /// The mappings of one device's requests, with one PASID or untagged.
     struct Device {
@@ -43,7 +45,6 @@ struct DMAWitness {
 
     /// Takes down what `machine` translates now, for every device that has an entry.
     init(_ machine: Machine, pagesPerDevice: UInt64) {
-        self.pagesPerDevice = max(1, pagesPerDevice)
         let memory = machine.memory.view
         var known: [TranslationPath: [TranslatedRun]] = [:]
         for (key, context) in Self.contexts(machine).sorted(by: { $0.key < $1.key }) {
@@ -59,6 +60,7 @@ struct DMAWitness {
             known[path] = runs
             devices.append(Device(key: key, runs: runs, isPassThrough: path.first == nil, isGated: isGated))
         }
+        self.pagesPerDevice = max(1, min(pagesPerDevice, Self.pagesInAll / UInt64(max(1, devices.count))))
     }
 
     /// What the lookup structures say of every known device that they let through.

@@ -20,6 +20,7 @@ struct Recovery {
     var script: HandoverRun.Script?
     /// What the new engine has told since it was asked last.
     let buffer = EventBuffer()
+    private let lines = DeviceLines()
 
     /// - Returns: the engine that goes on.
     @discardableResult
@@ -223,17 +224,32 @@ struct Recovery {
     }
 
     private func set(_ report: inout HandoverReport, _ device: HandoverReport.Device) {
-        if let index = report.devices.firstIndex(where: {
-            $0.requester == device.requester && $0.pasid == device.pasid
-        }) {
-            let before = report.devices[index]
-            report.devices[index] = device
-            if device.state == .kept, device.errno == nil {
-                // Why it was not carried.
-                (report.devices[index].errno, report.devices[index].rule) = (before.errno, before.rule)
-            }
-        } else {
-            report.devices.append(device)
+        lines.set(&report, device)
+    }
+}
+
+/// Which line of a report is whose: there is one for each of thousands of devices and PASIDs, several times over.
+private final class DeviceLines {
+    private var places: [AttachmentKey: Int] = [:]
+
+    /// Replaces the line of the requests, or appends the first.
+    func set(_ report: inout HandoverReport, _ device: HandoverReport.Device) {
+        if places.isEmpty {
+            for (place, line) in report.devices.enumerated() { places[Self.key(line)] = place }
         }
+        guard let place = places[Self.key(device)] else {
+            places[Self.key(device)] = report.devices.count
+            return report.devices.append(device)
+        }
+        let before = report.devices[place]
+        report.devices[place] = device
+        if device.state == .kept, device.errno == nil {
+            // Why it was not carried.
+            (report.devices[place].errno, report.devices[place].rule) = (before.errno, before.rule)
+        }
+    }
+
+    private static func key(_ line: HandoverReport.Device) -> AttachmentKey {
+        AttachmentKey(line.requester, line.pasid)
     }
 }

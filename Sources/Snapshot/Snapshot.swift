@@ -97,7 +97,7 @@ extension Snapshot {
 
 extension Snapshot {
     /// A cache tag of one unit.
-    public struct UnitTag: Sendable, Hashable, Comparable {
+    public struct UnitTag: Sendable, SmallKey, Comparable {
         /// The unit whose caches it keys.
         public var unit: UnitID
         /// As ``AttachmentRecord/cacheTag``.
@@ -107,6 +107,8 @@ extension Snapshot {
             self.unit = unit
             self.tag = tag
         }
+        /// Unit and tag.
+        @inlinable public var hashWord: UInt64 { unit.hashWord &<< 32 | UInt64(tag) }
         /// By unit, then tag.
         public static func < (a: Self, b: Self) -> Bool { (a.unit, a.tag) < (b.unit, b.tag) }
     }

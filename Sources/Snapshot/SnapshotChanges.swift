@@ -61,7 +61,7 @@ public struct DomainUnitKey: Sendable, Hashable, Comparable {
 }
 
 /// The key of an ``AttachmentRecord``.
-public struct AttachmentRecordKey: Sendable, Hashable, Comparable {
+public struct AttachmentRecordKey: Sendable, SmallKey, Comparable {
     /// First part of the key.
     public var requester: RequesterID
     /// `nil`: untagged.
@@ -72,6 +72,9 @@ public struct AttachmentRecordKey: Sendable, Hashable, Comparable {
         self.requester = requester
         self.pasid = pasid
     }
+
+    /// Device and PASID.
+    @inlinable public var hashWord: UInt64 { requester.hashWord ^ pasid.hashPart &<< 43 }
 
     /// By requester id, then PASID, untagged first.
     public static func < (a: Self, b: Self) -> Bool {

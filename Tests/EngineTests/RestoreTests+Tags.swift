@@ -59,13 +59,13 @@ extension RestoreTests {
     @Test func `an entry under a tag that the domain has not is not taken over`() throws {
         let handed = try handOver()
         var restoring = try RestoringEngine(machine: handed.machine, source: .handedOver) { _ in }
+        retag(handed.machine, try unwrapped(restoring.engine.resolved(AttachmentKey(two))?.entryAddress), 0x41)
         try restoring.takeOver(unit: TestMachine.unit)
         restoring.hold(frames: handed.pages)
         try restoring.reserveTag(unit: TestMachine.unit, tag: handed.tag)
         let domain = try restoring.adoptDomain(
             kind: .paging, geometry: handed.geometry, on: TestMachine.unit,
             cacheTags: [.init(unit: TestMachine.unit, cacheTag: handed.tag)])
-        retag(handed.machine, try unwrapped(restoring.engine.resolved(AttachmentKey(two))?.entryAddress), 0x41)
         try restoring.attachRestored(one, domain: domain)
         #expect(
             refusal { () throws(Refusal) in try restoring.attachRestored(two, domain: domain) }

@@ -216,8 +216,8 @@ struct ReplayTests {
         let last = try #require(recorded.last)
         var moved = events
         let offset = try #require(moved[last].arguments.firstIndex { $0.name == "offset" })
-        moved[last].arguments[offset].value = hex(
-            try #require(parseInteger(moved[last].arguments[offset].value)) ^ 0x100_0000)
+        let elsewhere = try #require(parseInteger(moved[last].arguments[offset].value)) ^ 0x100_0000
+        moved[last].arguments[offset] = .init("offset", hex(elsewhere))
         #expect(throws: ReplayError.state(["area", "table_page"])) {
             try Self.replay(moved, at: history.snapshot, flavours)
         }

@@ -3,13 +3,13 @@ import IOMMUModel
 extension LiveEngine {
     /// Runs one operation and appends its event, whether it succeeds or not. `results` names what it answered with.
     mutating func operation<R>(
-        _ name: String, _ arguments: [Event.Argument], results: (R) -> [Event.Argument] = { _ in [] },
+        _ name: String, _ arguments: [Event.Argument], results: ((R) -> [Event.Argument])? = nil,
         _ body: (inout LiveEngine) throws(Errno) -> R
     ) throws(Errno) -> R {
         defer { freeRetired() }
         do {
             let result = try body(&self)
-            journal.append(.operation, name, arguments + results(result))
+            journal.append(.operation, name, results.map { arguments + $0(result) } ?? arguments)
             return result
         } catch {
             journal.append(.operation, name, arguments, errno: error)
@@ -19,13 +19,13 @@ extension LiveEngine {
 
     /// The same for an operation that also says which rule refused.
     mutating func refusable<R>(
-        _ name: String, _ arguments: [Event.Argument], results: (R) -> [Event.Argument] = { _ in [] },
+        _ name: String, _ arguments: [Event.Argument], results: ((R) -> [Event.Argument])? = nil,
         _ body: (inout LiveEngine) throws(Refusal) -> R
     ) throws(Refusal) -> R {
         defer { freeRetired() }
         do {
             let result = try body(&self)
-            journal.append(.operation, name, arguments + results(result))
+            journal.append(.operation, name, results.map { arguments + $0(result) } ?? arguments)
             return result
         } catch {
             var arguments = arguments
@@ -59,5 +59,10 @@ extension Event.Argument {
     /// `device` and, when tagged, `pasid`.
     static func device(_ requester: RequesterID, _ pasid: PASID?) -> [Event.Argument] {
         pasid.map { [.init("device", requester), .init("pasid", $0)] } ?? [.init("device", requester)]
+    }
+
+    /// The same, and `next`.
+    static func device(_ requester: RequesterID, _ pasid: PASID?, _ next: Event.Argument) -> [Event.Argument] {
+        pasid.map { [.init("device", requester), .init("pasid", $0), next] } ?? [.init("device", requester), next]
     }
 }

@@ -113,9 +113,14 @@ extension LiveEngine {
     /// What the lookup entry says now of the requests of `key`, also where their device may not use PASIDs at all (VT-d's
     /// PASIDE is 0); `nil` when it refuses them, or that cannot be known.
     public func resolved(_ key: AttachmentKey) -> RequestContext? {
-        guard let device = machine.device(key.requester), let unit = machine.unit(device.unit),
+        machine.device(key.requester).flatMap { resolved($0, key.pasid) }
+    }
+
+    /// The same for the requests of `device` with `pasid`.
+    func resolved(_ device: MachineDevice, _ pasid: PASID?) -> RequestContext? {
+        guard let unit = machine.unit(device.unit),
             case .context(let context) = unit.hardware.resolve(
-                key.requester.rid, pasid: key.pasid, memory: machine.memory.view, asListed: true),
+                device.requester.rid, pasid: pasid, memory: machine.memory.view, asListed: true),
             // AMD blocks by an entry that lets nothing pass.
             context.path.passThroughRights?.isEmpty != true
         else { return nil }

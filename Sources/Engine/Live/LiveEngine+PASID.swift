@@ -47,8 +47,11 @@ extension LiveEngine {
     /// The device has requests with one more PASID.
     mutating func notePASID(of key: AttachmentKey) {
         guard let pasid = key.pasid else { return }
-        let place = pasidTable[key.requester]?.firstIndex { $0 > pasid } ?? pasidTable[key.requester]?.endIndex ?? 0
-        pasidTable[key.requester, default: []].insert(pasid, at: place)
+        func add(to pasids: inout [PASID]) {
+            let place = pasids.last.map { $0 < pasid } ?? true ? nil : pasids.firstIndex { $0 > pasid }
+            pasids.insert(pasid, at: place ?? pasids.endIndex)
+        }
+        add(to: &pasidTable[key.requester, default: []])
     }
 
     /// Forgets an attachment with a PASID, which must be on the blocked domain.

@@ -32,16 +32,21 @@ extension LiveEngine {
         return PageTable(configuration: stage.configuration, root: stage.root)
     }
 
-    /// Checks that the entry in memory of `key` leads to exactly `domain` and is cached under `space` (`nil`: under one of
-    /// the domain's own tags).
-    func verify(_ key: AttachmentKey, domain: DomainID, space: CacheSpace?) throws(Refusal) -> RequestContext {
-        let differs = Refusal(.EINVAL, .attachmentEntryDiffers, requester: key.requester, pasid: key.pasid)
-        guard let device = machine.device(key.requester), let record = domainTable[domain], let context = resolved(key)
-        else { throw differs }
+    /// Checks that the entry in memory of `device`'s requests leads to exactly `domain` and is cached under `space` (`nil`:
+    /// under one of the domain's own tags). `listed`: what it says, when that is known. Answers where the entry stands and
+    /// what it is cached under.
+    func verify(
+        _ device: MachineDevice, _ pasid: PASID?, listed: RequestContext?, domain: DomainID, space: CacheSpace?
+    ) throws(Refusal) -> (entry: PhysicalAddress, space: CacheSpace) {
+        let differs = Refusal(.EINVAL, .attachmentEntryDiffers, requester: device.requester, pasid: pasid)
+        guard let context = listed ?? resolved(device, pasid), context.path.passThroughRights?.isEmpty != true else {
+            throw differs
+        }
         if let space {
             guard context.cacheSpace == space else { throw differs }
         } else {
-            guard record.cacheTags.contains(.init(unit: device.unit, cacheTag: context.cacheTag)) else { throw differs }
+            let tag = Domain.CacheTag(unit: device.unit, cacheTag: context.cacheTag)
+            guard domainTable[domain]?.cacheTags.contains(tag) == true else { throw differs }
         }
         let wanted: TranslationPath?
         do throws(Errno) { wanted = try path(of: domain) } catch { throw differs }
@@ -52,16 +57,16 @@ extension LiveEngine {
             guard first.isSameTree(guest), second.isSameTree(host) else { throw differs }
         default: throw differs
         }
-        return context
+        return (context.entryAddress, context.cacheSpace)
     }
 
     /// Notes the tag of a device's own guest tables (AMD), which was reserved before.
     ///
     /// - Throws: `EINVAL` not reserved, `EEXIST` it is a domain's or another device's.
-    mutating func takeDeviceTag(of device: MachineDevice, _ context: RequestContext) throws(Refusal) {
-        guard context.cachePASID != nil, machine.unit(device.unit)?.kind == .amdVi, let state = unitTable[device.unit]
+    mutating func takeDeviceTag(of device: MachineDevice, _ space: CacheSpace) throws(Refusal) {
+        guard space.pasid != nil, machine.unit(device.unit)?.kind == .amdVi, let state = unitTable[device.unit]
         else { return }
-        let tag = context.cacheTag
+        let tag = space.tag
         guard state.tags.isInUse(tag) else { throw Refusal(.EINVAL, requester: device.requester) }
         let others = state.deviceTags.filter { $0.value == tag && $0.key != device.requester }
         let owners = state.tagOwners[tag] ?? []
@@ -82,23 +87,24 @@ extension LiveEngine {
 
     /// The books of one attachment that is taken over; `session`: of a former kernel's, that it came in.
     mutating func recordTakenOver(
-        _ key: AttachmentKey, domain: DomainID, context: RequestContext, state: LifecycleState, session: SessionID?
+        _ key: AttachmentKey, domain: DomainID, entry: PhysicalAddress, space: CacheSpace, state: LifecycleState,
+        session: SessionID?
     ) {
         var attachment: Attachment
         if let known = attachmentTable[key] {
             attachment = known
-            domainTable[known.domain]!.users.remove(key)
+            domainTable[existing: known.domain].users.remove(key)
         } else {
             attachment = Attachment(key: key, domain: domain, state: .live)
             notePASID(of: key)
         }
         attachment.domain = domain
-        attachment.entryAddress = context.entryAddress
-        attachment.space = context.cacheSpace
+        attachment.entryAddress = entry
+        attachment.space = space
         attachment.state = state
         attachment.session = session
         attachmentTable[key] = attachment
-        domainTable[domain]!.users.insert(key)
+        domainTable[existing: domain].users.insert(key)
     }
 
     /// Clears every lookup entry that no attachment stands behind, and all that leads to no table in memory; sets up the
@@ -113,17 +119,14 @@ extension LiveEngine {
             let tables = unit.lookupTables(memory: machine.memory.view)
             for entry in tables.deviceEntries() {
                 if let device = machine.device(entry.requester), device.unit == unit.id {
-                    if attachmentKeys(of: device.requester).contains(where: { attachmentTable[$0]!.entryAddress != nil }
-                    ) {
-                        continue
-                    }
+                    if hasEntry(device.requester) { continue }
                     guard isBlockable(device.group) else { continue }
                 }
                 tables.block(entry)
             }
             for entry in listings[unit.id]?.entries ?? [] where entry.pasid != nil {
                 let requester = RequesterID(segment: unit.segment, rid: entry.rid)
-                if attachmentTable[AttachmentKey(requester, entry.pasid)] != nil { continue }
+                if attachmentTable.contains(AttachmentKey(requester, entry.pasid)) { continue }
                 // A guest's PASIDs are the guest's.
                 if case .context(let context) = entry.resolution, case .nested = context.path { continue }
                 guard let device = machine.device(requester), isBlockable(device.group) else { continue }
@@ -132,9 +135,14 @@ extension LiveEngine {
             tables.dropLeftovers(arena: &arena)
             unit.invalidateAll()
         }
-        for attachment in attachments where attachment.state == .live && attachment.domain == blockedDomain {
-            try attachDefault(attachment.requester)
-        }
+        let blocked = attachmentTable.values.filter { $0.state == .live && $0.domain == blockedDomain }.map(\.key)
+        for key in blocked.sorted() { try attachDefault(key.requester) }
+    }
+
+    /// The books know where the entry of one of the device's attachments stands.
+    private func hasEntry(_ requester: RequesterID) -> Bool {
+        attachmentTable[AttachmentKey(requester)]?.entryAddress != nil
+            || attachmentKeys(of: requester).contains { attachmentTable[$0]!.entryAddress != nil }
     }
 
     /// Remembers which requests have an entry in memory that the books do not explain.

@@ -84,11 +84,10 @@ public struct LiveEngine: ~Copyable {
         for (id, members) in Dictionary(grouping: machine.devices, by: \.group) {
             groupTable[id] = Group(id: id, members: members.map(\.requester))
         }
-        for device in machine.devices {
-            let key = AttachmentKey(device.requester)
-            attachmentTable[key] = Attachment(key: key, domain: blockedDomain, state: .live)
-            domainTable[blockedDomain]!.users.insert(key)
-        }
+        let keys = machine.devices.map { AttachmentKey($0.requester) }
+        attachmentTable.reserveCapacity(keys.count)
+        for key in keys { attachmentTable[key] = Attachment(key: key, domain: blockedDomain, state: .live) }
+        domainTable[blockedDomain]!.users = Set(keys)
     }
 
     /// Starts on a machine whose units no one has set up: takes a root table for each from the arena, turns translation

@@ -23,6 +23,10 @@ public struct RestoringEngine: ~Copyable {
     public let source: Source
     /// What stood in the structures of each unit when it was taken over; nothing in here adds to it.
     public private(set) var listings: [UnitID: LookupListing] = [:]
+    /// Nothing in here has written to memory: what was listed still stands there.
+    private var isUntouched = true
+    /// By unit, what comes behind the entry of its listing that was attached last: they mostly come in its order.
+    private var nextListed: [UnitID: Int] = [:]
 
     /// Begins on a machine whose units translate already. Every device is blocked in the books, nothing is written.
     ///
@@ -160,7 +164,11 @@ public struct RestoringEngine: ~Copyable {
         }
     }
 
-    /// Attaches a device in the books to the domain that its lookup entry in memory already names; rewrites nothing.
+    /// Makes room for `count` attachments, so that the books grow once. ``attachRestored`` takes more as well.
+    public mutating func expect(attachments count: Int) { engine.attachmentTable.reserveCapacity(count) }
+
+    /// Attaches a device in the books to the domain that its lookup entry in memory already names; rewrites nothing. The entry
+    /// counts as it stood when its unit was taken over, until a quarantine in here has written to memory.
     ///
     /// `entryAddress` and `space` are where the record says the entry stands and what it is cached under. Handed over: the
     /// device belongs to `session`, and its group's owner becomes a token, so that nobody but the session's claimer gets
@@ -173,39 +181,50 @@ public struct RestoringEngine: ~Copyable {
         ownerToken: UInt64 = 0, entryAddress: PhysicalAddress? = nil, space: CacheSpace? = nil
     ) throws(Refusal) {
         let source = source
-        let key = AttachmentKey(requester, pasid)
-        let arguments = Event.Argument.device(requester, pasid) + [.init("domain", domain)]
+        let listed = listedContext(requester, pasid)
+        let arguments = Event.Argument.device(requester, pasid, .init("domain", domain))
         try engine.refusable("attach-restored", arguments) { (engine) throws(Refusal) in
             guard let device = engine.machine.device(requester) else {
                 throw Refusal(.ENODEV, .deviceMissing, requester: requester)
             }
-            guard engine.domainTable[domain] != nil, session == nil || engine.sessionTable[session!] != nil else {
+            guard engine.domainTable.contains(domain), session.map({ engine.sessionTable.contains($0) }) ?? true else {
                 throw Refusal(.ENOENT, requester: requester, pasid: pasid)
             }
+            let key = AttachmentKey(requester, pasid)
             if let attachment = engine.attachmentTable[key] {
                 guard attachment.domain == engine.blockedDomain, attachment.state == .live else {
                     throw Refusal(.EBUSY, requester: requester, pasid: pasid)
                 }
             }
-            let context = try engine.verify(key, domain: domain, space: space)
-            guard entryAddress == nil || entryAddress == context.entryAddress else {
+            let found = try engine.verify(device, pasid, listed: listed, domain: domain, space: space)
+            guard entryAddress == nil || entryAddress == found.entry else {
                 throw Refusal(.EINVAL, .attachmentEntryDiffers, requester: requester, pasid: pasid)
             }
-            try engine.takeDeviceTag(of: device, context)
+            try engine.takeDeviceTag(of: device, found.space)
             let isInherited = source == .handedOver
             engine.recordTakenOver(
-                key, domain: domain, context: context, state: isInherited ? .restored : .live,
+                key, domain: domain, entry: found.entry, space: found.space, state: isInherited ? .restored : .live,
                 session: isInherited ? session : nil)
             if isInherited {
-                guard pasid == nil || engine.groupTable[device.group]!.owner != .token else { return }
-                engine.groupTable[device.group]!.owner = .token
-                engine.groupTable[device.group]!.ownerToken = ownerToken
+                func own(_ group: inout Group) { (group.owner, group.ownerToken) = (.token, ownerToken) }
+                guard pasid == nil || engine.groupTable[existing: device.group].owner != .token else { return }
+                own(&engine.groupTable[existing: device.group])
             } else if pasid == nil, let hwpt = engine.domainTable[domain]!.hwpt {
                 engine.groupTable[device.group]!.hwpt = hwpt
                 if let ioas = engine.hostIOAS(of: hwpt) { engine.noteReservations(of: device.group, in: ioas) }
                 engine.groupTable[device.group]!.attached.append(requester)
             }
         }
+    }
+
+    /// What the take-over listed for the requests, as long as it holds; looked up in memory otherwise.
+    private mutating func listedContext(_ requester: RequesterID, _ pasid: PASID?) -> RequestContext? {
+        guard isUntouched, let unit = engine.machine.device(requester)?.unit,
+            let index = listings[unit]?.index(of: requester.rid, pasid: pasid, guess: nextListed[unit, default: 0])
+        else { return nil }
+        nextListed[unit] = index + 1
+        guard case .context(let context)? = listings[unit]?.entries[index].resolution else { return nil }
+        return context
     }
 
     /// Blocks a device whose domains cannot be taken over: bus master off, lookup entries cleared and invalidated.
@@ -218,6 +237,7 @@ public struct RestoringEngine: ~Copyable {
         _ requester: RequesterID, holding domains: [PASID?: DomainID] = [:], session: SessionID? = nil,
         distrusting: Bool = false
     ) throws(Refusal) {
+        isUntouched = false
         try engine.quarantine(requester, holding: domains, session: session, distrusting: distrusting)
     }
 
@@ -230,7 +250,7 @@ public struct RestoringEngine: ~Copyable {
         case .handedOver: try engine.settleLeftovers(listings)
         case .running: engine.noteStrays()
         }
-        engine.note(.phase, "started", [.init("attached", engine.attachments.count { $0.state != .live })])
+        engine.note(.phase, "started", [.init("attached", engine.attachmentTable.values.count { $0.state != .live })])
         return engine
     }
 }

@@ -32,6 +32,10 @@ struct LookupMemory {
 
     /// `count` words from `address` on; `nil` when they are not all in memory.
     func words(_ count: Int, at address: PhysicalAddress) -> [UInt64]? {
+        let first = Int(address.pageOffset) / 8
+        if first + count <= 512, address.isAligned(toLog2: 3), let page = memory.page(at: address) {
+            return Array(UnsafeBufferPointer(start: page + first, count: count))
+        }
         var words: [UInt64] = []
         for index in 0..<count {
             guard let place = address.offset(by: UInt64(index) * 8), let word = memory.word(at: place) else {

@@ -1,7 +1,7 @@
 import IOMMUModel
 
 /// A device and a PASID: what a domain is attached to.
-public struct AttachmentKey: Sendable, Hashable, Comparable, CustomStringConvertible {
+public struct AttachmentKey: Sendable, SmallKey, Comparable, CustomStringConvertible {
     /// The device.
     public var requester: RequesterID
     /// `nil`: requests without a PASID.
@@ -12,6 +12,9 @@ public struct AttachmentKey: Sendable, Hashable, Comparable, CustomStringConvert
         self.requester = requester
         self.pasid = pasid
     }
+
+    /// Device and PASID.
+    @inlinable public var hashWord: UInt64 { requester.hashWord ^ pasid.hashPart &<< 43 }
 
     /// `SSSS:BB:DD.F`, or `SSSS:BB:DD.F#PASID`.
     public var description: String { pasid.map { "\(requester)#\($0)" } ?? "\(requester)" }

@@ -34,7 +34,7 @@ public struct Domain {
     public internal(set) var preservedCount = 0
 
     /// The tag that a unit's caches are keyed by (VT-d: DID).
-    public struct CacheTag: Sendable, Hashable {
+    public struct CacheTag: Sendable, SmallKey {
         /// The unit that the tag is of.
         public var unit: UnitID
         /// VT-d: a DID, 16 bits or as many as CAP.ND gives.
@@ -44,6 +44,8 @@ public struct Domain {
             self.unit = unit
             self.cacheTag = cacheTag
         }
+        /// Unit and tag.
+        @inlinable public var hashWord: UInt64 { unit.hashWord &<< 32 | UInt64(cacheTag) }
     }
 
     init(id: DomainID, kind: DomainKind, holder: DomainHolder, table: PageTable? = nil) {

@@ -16,6 +16,20 @@ struct TrackedTable<Key: Hashable, Value> {
         }
     }
 
+    /// Of an object that must exist: changed where it lies. (By the other subscript it is taken out and put back.)
+    subscript(existing key: Key) -> Value {
+        get { storage[key]! }
+        _modify {
+            note(key)
+            yield &storage.values[storage.index(forKey: key)!]
+        }
+    }
+
+    func contains(_ key: Key) -> Bool { storage.index(forKey: key) != nil }
+
+    /// Makes room, once, for so many objects in all.
+    mutating func reserveCapacity(_ count: Int) { storage.reserveCapacity(count) }
+
     var keys: Dictionary<Key, Value>.Keys { storage.keys }
 
     var values: Dictionary<Key, Value>.Values { storage.values }

@@ -20,13 +20,17 @@ extension VTDListing {
             }
             note(page, .vtdPASIDDirectory)
             let end = min(512, count - first)
-            for index in 0..<end where words[index] != 0 {
+            var place = words.firstNonZero(from: 0, to: end)
+            while let index = place {
                 readTable(
                     VTDPASIDDirectoryEntry(words[index]), index: first + index, at: Self.word(index, of: page), &device)
                 if isExhausted { return }
+                place = words.firstNonZero(from: index + 1, to: end)
             }
             // What follows the last entry in its page can only be a larger directory's.
-            reportBeyond((end..<512).filter { words[$0] & 1 != 0 }, of: page, first, device)
+            if words.firstNonZero(from: end, to: 512) != nil {
+                reportBeyond((end..<512).filter { words[$0] & 1 != 0 }, of: page, first, device)
+            }
         }
     }
 
@@ -49,7 +53,7 @@ extension VTDListing {
     ) {
         guard !directory.isEmpty else { return }
         let violations = directory.violations(hostAddressWidth: hostAddressWidth)
-        let name = "PASID directory entry \(index)"
+        var name: String { "PASID directory entry \(index)" }
         guard directory.isPresent else {
             reportNotPresent(
                 .vtdPASIDDirectoryReserved, [directory.word], ignoresFPD: true, entry: address, rid: device.rid, name,
@@ -77,7 +81,9 @@ extension VTDListing {
                 : unit.fault(
                     .pasidDirectoryReserved, at: address,
                     suppressed: device.context.faultProcessingDisabled || directory.faultProcessingDisabled))
-        for slot in 0..<64 {
+        var next = words.firstNonZero(from: 0, to: 512)
+        while let slot = next.map({ $0 / 8 }) {
+            next = words.firstNonZero(from: (slot + 1) * 8, to: 512)
             let entry = VTDPASIDEntry(words + slot * 8)
             guard !entry.isEmpty, let pasid = PASID(UInt32(index * 64 + slot)) else { continue }
             let place = PhysicalAddress(table.rawValue | UInt64(slot) << 6)
@@ -146,5 +152,26 @@ extension VTDListing {
                     + "faults",
                 once: true)
         }
+    }
+}
+
+extension UnsafeMutablePointer<UInt64> {
+    /// The first word that is not zero in `start..<end`, or `nil`. Most of a directory and of a table is empty: eight words
+    /// are looked at in one.
+    fileprivate func firstNonZero(from start: Int, to end: Int) -> Int? {
+        var index = start
+        while index < end {
+            if index &+ 8 <= end {
+                let low = self[index] | self[index &+ 1] | self[index &+ 2] | self[index &+ 3]
+                let high = self[index &+ 4] | self[index &+ 5] | self[index &+ 6] | self[index &+ 7]
+                if low | high == 0 {
+                    index &+= 8
+                    continue
+                }
+            }
+            if self[index] != 0 { return index }
+            index &+= 1
+        }
+        return nil
     }
 }

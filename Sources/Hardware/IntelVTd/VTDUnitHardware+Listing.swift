@@ -118,26 +118,26 @@ struct VTDListing {
     /// Tells of reserved bits: an error in a present entry, a warning in another.
     mutating func reportReserved(
         _ rule: RuleID, _ violations: [BitRange], isPresent: Bool, entry: PhysicalAddress, rid: UInt16,
-        pasid: PASID? = nil, _ what: String, once: Bool = false
+        pasid: PASID? = nil, _ what: @autoclosure () -> String, once: Bool = false
     ) {
         guard let word = violations.map(\.word).min() else { return }
         report(
             rule, severity: isPresent ? nil : .warning, at: Self.word(word, of: entry), rid: rid, pasid: pasid,
-            "\(what) has reserved bits set: \(violations.map(\.description).joined(separator: ", "))"
+            "\(what()) has reserved bits set: \(violations.map(\.description).joined(separator: ", "))"
                 + (isPresent ? "" : " (not present)"), once: once)
     }
 
     /// Tells of an entry that is not present, yet not empty; FPD of word 0 does not count where `ignoresFPD`.
     mutating func reportNotPresent(
         _ rule: RuleID, _ words: [UInt64], ignoresFPD: Bool, entry: PhysicalAddress, rid: UInt16, pasid: PASID? = nil,
-        _ what: String, once: Bool = false
+        _ what: @autoclosure () -> String, once: Bool = false
     ) {
         var counting = words
         if ignoresFPD { counting[0] &= ~2 }
         guard let word = counting.firstIndex(where: { $0 != 0 }) else { return }
         report(
             rule, severity: .warning, at: Self.word(word, of: entry), rid: rid, pasid: pasid,
-            "\(what) is not present, yet not zero: \(words.map { hex($0) }.joined(separator: " "))",
+            "\(what()) is not present, yet not zero: \(words.map { hex($0) }.joined(separator: " "))",
             once: once)
     }
 

@@ -32,7 +32,7 @@ public struct LookupListing: Sendable, Hashable {
     }
 
     /// A page of a lookup structure that is in memory.
-    public struct Page: Sendable, Hashable, Comparable {
+    public struct Page: Sendable, SmallKey, Comparable {
         /// 4 KiB aligned.
         public var address: PhysicalAddress
         /// What the page is.
@@ -66,6 +66,9 @@ public struct LookupListing: Sendable, Hashable {
             self.kind = kind
         }
 
+        /// Address and kind: the address's low bits are zero.
+        @inlinable public var hashWord: UInt64 { address.rawValue ^ UInt64(kind.rawValue) }
+
         /// By address, then kind.
         public static func < (a: Page, b: Page) -> Bool {
             (a.address, a.kind.rawValue) < (b.address, b.kind.rawValue)
@@ -87,6 +90,23 @@ public struct LookupListing: Sendable, Hashable {
 
     /// Nothing listed yet.
     public init(root: PhysicalAddress) { self.root = root }
+
+    /// Where in ``entries`` the requester and PASID stand, or `nil`. O(1) when that is at `guess`, otherwise O(log n).
+    public func index(of rid: UInt16, pasid: PASID?, guess: Int = 0) -> Int? {
+        func isBelow(_ entry: Entry) -> Bool {
+            entry.rid != rid ? entry.rid < rid : PASID?.precedes(entry.pasid, pasid)
+        }
+        func isIt(_ index: Int) -> Bool {
+            entries.indices.contains(index) && entries[index].rid == rid && entries[index].pasid == pasid
+        }
+        if isIt(guess) { return guess }
+        var (low, high) = (0, entries.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if isBelow(entries[middle]) { low = middle + 1 } else { high = middle }
+        }
+        return isIt(low) ? low : nil
+    }
 }
 
 /// Something wrong, or suspicious, in one word of a lookup structure.

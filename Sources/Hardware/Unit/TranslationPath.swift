@@ -9,7 +9,8 @@ public enum TranslationPath: Sendable, Hashable {
     /// Through one tree of tables.
     case single(TranslationStage)
     /// Through the guest's tables, whose own addresses and results go through the host's.
-    case nested(first: TranslationStage, second: TranslationStage)
+    /// (Two stages are twice as large as one, and rare: kept apart, so that lists of paths are half as large.)
+    indirect case nested(first: TranslationStage, second: TranslationStage)
 
     /// The tables that the request's address enters; `nil` when it passes unchanged.
     public var first: TranslationStage? {

@@ -35,7 +35,7 @@ final class BlackoutGround: SealSides {
         dirtyDomains = (LargeHost.domainCount * dirtyPercent + 99) / 100
         directory = try SealGround.makeDirectory()
         let events = EventBuffer()
-        let running = try LargeHost.running { events.append($0) }
+        let running = try LargeHost().running { events.append($0) }
         self.events = events
         objects = running.objects
         guard case .frozen(let cold) = running.engine.freeze() else { throw Errno.EBUSY }
@@ -76,7 +76,7 @@ final class BlackoutGround: SealSides {
             let domain = number * LargeHost.domainCount / dirtyDomains
             for device in LargeHost.devices(domain) { try engine.unpreserve(device) }
             try engine.unmap(ioas: objects.spaces[domain], iova: IOVA(0), byteCount: .max)
-            try LargeHost.map(domain, shift: round % 2 + 1, objects, on: &engine)
+            try LargeHost().map(domain, shift: round % 2 + 1, objects, on: &engine)
             for device in LargeHost.devices(domain) { try engine.preserve(device, in: objects.session) }
         }
         try writer.append(events.take())

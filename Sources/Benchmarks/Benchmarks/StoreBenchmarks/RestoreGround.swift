@@ -9,7 +9,7 @@ import Snapshot
 import Store
 import Validate
 
-/// A host of profile L that was sealed and jumped: what a restore finds.
+/// A host that was sealed and jumped: what a restore finds.
 final class RestoreGround {
     private let directory: String
     private let machine: Machine
@@ -17,10 +17,10 @@ final class RestoreGround {
 
     private var generation: String { "\(directory)/1.domstore" }
 
-    init() throws {
+    init(_ host: LargeHost) throws {
         let directory = try SealGround.makeDirectory()
         self.directory = directory
-        let running = try LargeHost.running { _ in }
+        let running = try host.running { _ in }
         guard case .frozen(var frozen) = running.engine.freeze() else { throw Errno.EBUSY }
         let snapshot = frozen.snapshot()
         guard let nonce = HandoverNonce(bytes: frozen.drawNonce()) else { throw Errno.EINVAL }
@@ -58,12 +58,24 @@ final class RestoreGround {
 extension Benchmark {
     /// Profile L, restored.
     public static func restoreLarge() throws -> Benchmark {
-        let ground = try RestoreGround()
+        let ground = try RestoreGround(LargeHost())
         return Benchmark(
             name: "restore-l",
             summary: "profile L: check and restore, beside a bare sqlite3_step scan of the same rows in C", goal: 5,
             clock: .wall, subject: Side(label: "restore", operations: 1, run: { _ in try ground.restore() }),
             reference: Side(label: "scan", operations: 1, run: { _ in try ground.scan() }),
             facts: { ground.facts })
+    }
+    /// The devices and domains of profile L with 96 MiB each, in pages of 4 KiB and of 2 MiB.
+    public static func restoreSmallPages() throws -> Benchmark {
+        let small = try RestoreGround(LargeHost(bytesPerDomain: 96 << 20, isInSmallPages: true))
+        let large = try RestoreGround(LargeHost(bytesPerDomain: 96 << 20))
+        return Benchmark(
+            name: "restore-4k",
+            summary: "profile L with 96 GiB: check and restore when they are mapped in 4 KiB pages, beside 2 MiB pages",
+            goal: 1.2, clock: .wall,
+            subject: Side(label: "4 KiB", operations: 1, run: { _ in try small.restore() }),
+            reference: Side(label: "2 MiB", operations: 1, run: { _ in try large.restore() }),
+            facts: { small.facts + large.facts })
     }
 }

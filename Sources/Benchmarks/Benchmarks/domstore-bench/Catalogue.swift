@@ -26,6 +26,7 @@ struct Catalogue {
                 Catalogue(name: "seal-fdt") { try .sealTree() },
                 Catalogue(name: "load-fdt") { try .loadTree() },
                 Catalogue(name: "restore-l") { try .restoreLarge() },
+                Catalogue(name: "restore-4k") { try .restoreSmallPages() },
                 Catalogue(name: "info-s") { try .infoSmall() },
                 Catalogue(name: "info-x") { try .infoLargest() },
                 Catalogue(name: "blackout-1pct") { try .blackout(dirtyPercent: 1) },
