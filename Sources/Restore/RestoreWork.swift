@@ -4,6 +4,7 @@ import Hardware
 import IOMMUModel
 import PageTables
 import Snapshot
+import Store
 import Validate
 
 /// One restore under way.
@@ -14,6 +15,8 @@ struct RestoreWork: ~Copyable {
     private var books: RestoringEngine
     private let index: RecordIndex
 
+    /// Of memory as it is now: nothing is written to it before the first quarantine.
+    private let unchanged: Meanwhile<Set<UnitID>>
     private var badUnits: [UnitID: (refusal: Refusal, what: String)] = [:]
     /// Devices whose group has a member now that it had not when it was recorded.
     private let newcomers: [RequesterID: RequesterID]
@@ -56,6 +59,7 @@ struct RestoreWork: ~Copyable {
         self.machine = machine
         self.evidence = evidence
         self.books = books
+        unchanged = LookupReading.unchangedUnits(recorded, machine)
         index = RecordIndex(recorded)
         widths = DeviceTraits.read(recorded) ?? [:]
         sessions = RestoredSessions(recorded)
@@ -198,7 +202,8 @@ struct RestoreWork: ~Copyable {
         books.expect(attachments: machine.devices.count + recorded.attachments.count)
         domains.reserveCapacity(recorded.attachments.count)
         devices.reserveCapacity(recorded.attachments.count)
-        var lookups = LookupReading(recorded, machine, books.listings, carried: carried)
+        var lookups = LookupReading(
+            recorded, machine, books.listings, carried: carried, unchanged: unchanged.wait())
         let attachments = index.attachments.filter { carried.contains($0.first!.requester) }
         for (number, all) in attachments.enumerated() {
             let requester = all.first!.requester

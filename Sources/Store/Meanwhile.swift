@@ -1,7 +1,7 @@
 import Glibc
 
 /// What a thread of its own works out while this one does something else.
-final class Meanwhile<Value: Sendable>: @unchecked Sendable {
+package final class Meanwhile<Value: Sendable>: @unchecked Sendable {
     private let work: @Sendable () -> Value
     /// Written by the thread, read when it has ended.
     private var value: Value?
@@ -12,9 +12,10 @@ final class Meanwhile<Value: Sendable>: @unchecked Sendable {
     /// two fifths; a host of 4,096 devices and 10,000 areas, mostly rows of devices and attachments, gains nothing.
     static func isWorthIt(bytes: Int) -> Bool { bytes >= 4 << 20 && sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1 }
 
-    /// Begins with `work`, whose result has to be waited for.
-    init(_ work: @escaping @Sendable () -> Value) {
+    /// Begins with `work`, whose result has to be waited for; unless it `isWorthIt`, it is done when it is waited for.
+    package init(if isWorthIt: Bool = true, _ work: @escaping @Sendable () -> Value) {
         self.work = work
+        guard isWorthIt else { return }
         let job = Unmanaged.passRetained(Job { self.value = work() })
         var thread = pthread_t()
         let error = pthread_create(
@@ -27,10 +28,13 @@ final class Meanwhile<Value: Sendable>: @unchecked Sendable {
     }
 
     /// The result, when it is there. To be called once.
-    func wait() -> Value {
+    package func wait() -> Value {
         if let thread { pthread_join(thread, nil) }
+        thread = nil
         return value ?? work()
     }
+
+    deinit { if let thread { pthread_detach(thread) } }
 }
 
 /// What a new thread is handed.

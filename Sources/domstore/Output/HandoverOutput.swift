@@ -86,7 +86,8 @@ struct HandoverOutput {
     }
 
     private func line(_ name: String, _ text: String) throws(OutputError) {
-        let margin = DisplayWidth.padded(name, to: Self.indent, right: false)
+        // A step of a long scenario has a longer name.
+        let margin = DisplayWidth.padded(name, to: Self.indent - 1, right: false) + " "
         let lines = Wrapping.lines(margin + text, width: width, indent: Self.indent)
         for (index, line) in lines.enumerated() {
             let head = Style.header.applied(to: name, when: isColored && index == 0 && !name.isEmpty)
