@@ -12,7 +12,7 @@ let package = Package(
             name: "DomainStore",
             targets: [
                 "DomainStore", "IOMMUModel", "PageTables", "Hardware", "Snapshot", "Import", "Engine", "Store",
-                "Validate", "Handover",
+                "Validate", "Diff", "Handover",
                 "Restore", "Replay",
             ]),
         .library(name: "domstore-c", type: .dynamic, targets: ["CInterface"]),
@@ -39,6 +39,7 @@ let package = Package(
             resources: [.embedInCode("schema.sql")]),
         .target(name: "Store", dependencies: ["SQLite", "Migrations", "Digest", "Snapshot", "IOMMUModel"]),
         .target(name: "Validate", dependencies: ["Store", "Snapshot", "Hardware", "PageTables"]),
+        .target(name: "Diff", dependencies: ["Validate", "Digest"]),
         .target(name: "Handover", dependencies: ["Engine", "Snapshot", "Store"]),
         .target(name: "Restore", dependencies: ["Validate", "Handover", "Engine"]),
         .target(
@@ -56,7 +57,7 @@ let package = Package(
         .executableTarget(
             name: "domstore",
             dependencies: [
-                "Evidence", "Import", "Conformance", "Restore", "Scenario", "Schema",
+                "Diff", "Evidence", "Import", "Conformance", "Restore", "Scenario", "Schema",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(name: "PageTablesTests", dependencies: ["PageTables", "IOMMUModel"]),
@@ -74,6 +75,7 @@ let package = Package(
         .testTarget(name: "SnapshotTests", dependencies: ["Snapshot"]),
         .testTarget(name: "ScenarioTests", dependencies: ["Replay", "Scenario"]),
         .testTarget(name: "ValidateTests", dependencies: ["Validate", "Import", "Store"]),
+        .testTarget(name: "DiffTests", dependencies: ["Diff", "Import", "Scenario"]),
         .testTarget(name: "EngineTests", dependencies: ["Engine"]),
         .testTarget(name: "ReadmeTests", dependencies: ["DomainStore"]),
         .testTarget(name: "DomainStoreTests", dependencies: ["DomainStore"]),

@@ -8,6 +8,9 @@ public enum DomainKind: String, Sendable, Hashable, CaseIterable {
     case blocked
     /// Translates through tables of the guest, whose addresses another domain translates (first and second stage).
     case nested
+
+    /// Requests go through page tables: the domain's own, or a guest's and those of its parent.
+    public var hasTables: Bool { self == .paging || self == .nested }
 }
 
 /// A page-table format. Levels count from the leaf: level 0 maps 4 KiB.

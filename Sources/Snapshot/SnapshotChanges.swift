@@ -61,17 +61,23 @@ public struct DomainUnitKey: Sendable, Hashable, Comparable {
 }
 
 /// The key of an ``AttachmentRecord``.
-public struct AttachmentRecordKey: Sendable, SmallKey, Comparable {
+public struct AttachmentRecordKey: Sendable, SmallKey, Comparable, CustomStringConvertible {
     /// First part of the key.
     public var requester: RequesterID
     /// `nil`: untagged.
     public var pasid: PASID?
 
     /// Both as given.
+    public init(_ requester: RequesterID, _ pasid: PASID? = nil) { self.init(requester: requester, pasid: pasid) }
+
+    /// Both as given.
     public init(requester: RequesterID, pasid: PASID?) {
         self.requester = requester
         self.pasid = pasid
     }
+
+    /// `SSSS:BB:DD.F`, or `SSSS:BB:DD.F#PASID`.
+    public var description: String { pasid.map { "\(requester)#\($0)" } ?? "\(requester)" }
 
     /// Device and PASID.
     @inlinable public var hashWord: UInt64 { requester.hashWord ^ pasid.hashPart &<< 43 }

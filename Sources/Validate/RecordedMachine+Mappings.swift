@@ -5,11 +5,11 @@ import Snapshot
 
 extension RecordedMachine {
     /// The way of one device's requests with one PASID, or untagged.
-    private struct Way {
-        var device: RequesterID
-        var pasid: PASID?
+    package struct Way {
+        package var device: RequesterID
+        package var pasid: PASID?
         var unit: RecordedUnit
-        var path: TranslationPath
+        package var path: TranslationPath
     }
 
     /// Tables that were read once.
@@ -30,7 +30,7 @@ extension RecordedMachine {
     ///
     /// What a listing has is told also where the device may not use the PASID (VT-d: PASIDE is 0), which is a finding
     /// of its own. A device whose entry is not valid is not told (AMD: V is 0, its requests pass unchanged).
-    private func ways() -> [Way] {
+    package func ways() -> [Way] {
         var found: [Way] = []
         for unit in units {
             guard let hardware = unit.hardware else { continue }
@@ -70,6 +70,15 @@ extension RecordedMachine {
         let all = ways().filter {
             (device == nil || $0.device == device) && (pasid == nil || .some($0.pasid) == pasid)
         }
+        return forEachMapping(of: all, budget: budget, total: total, body)
+    }
+
+    /// The same of some of the ``ways()``.
+    @discardableResult
+    package func forEachMapping(
+        of all: [Way], budget: ScanBudget = ScanBudget(), total: ScanBudget = .allTrees,
+        _ body: (RecordedMapping) -> Bool
+    ) -> MappingsEnd {
         var users: [TranslationPath: Int] = [:]
         for way in all { users[way.path, default: 0] += 1 }
         var trees: [TranslationPath: Tree] = [:]

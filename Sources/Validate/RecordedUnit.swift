@@ -55,7 +55,7 @@ public struct RecordedUnit: Sendable {
     }
 
     /// The configuration of recorded tables; `nil` when the unit has no such format or width.
-    func configuration(_ tables: DomainUnitRecord.Geometry) -> PageTableConfiguration? {
+    package func configuration(_ tables: DomainUnitRecord.Geometry) -> PageTableConfiguration? {
         hardware?.configuration(
             format: tables.format, topLevel: Int(tables.topLevel), signExtended: tables.signExtended)
     }

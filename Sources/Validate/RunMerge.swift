@@ -1,14 +1,25 @@
 import IOMMUModel
 
 /// One translated range: `range.first` goes to `physical`, and so on byte by byte.
-struct ExpectedRun: Sendable, Hashable {
-    var range: IOVARange
+package struct ExpectedRun: Sendable, Hashable {
+    package var range: IOVARange
     var physical: PhysicalAddress
-    var protection: Protection
+    package var protection: Protection
+
+    package init(range: IOVARange, physical: PhysicalAddress, protection: Protection) {
+        self.range = range
+        self.physical = physical
+        self.protection = protection
+    }
+
+    /// What `range.first` of a part of the run goes to.
+    package func physical(at iova: IOVA) -> PhysicalAddress {
+        PhysicalAddress(physical.rawValue &+ iova.distance(from: range.first))
+    }
 }
 
 /// How a stream of found runs departs from the expected ones over one range of IOVAs.
-enum RunDifference: Sendable, Hashable {
+package enum RunDifference: Sendable, Hashable {
     /// Expected, and nothing found.
     case missing(IOVARange, ExpectedRun)
     /// Found at another physical address; both addresses belong to the first IOVA of the range.
@@ -22,20 +33,20 @@ enum RunDifference: Sendable, Hashable {
 /// Merges two sorted streams of runs: expected ones held as an array, found ones pushed in ascending order.
 ///
 /// Linear in the sum of both; the runs of the two sides need not have the same boundaries.
-struct RunMerge {
+package struct RunMerge {
     /// Sorted by range, without overlap.
     private let expected: [ExpectedRun]
     private var index = 0
     /// The first IOVA of `expected[index]` that has not been answered for.
     private var from: UInt64 = 0
 
-    init(expected: [ExpectedRun]) {
+    package init(expected: [ExpectedRun]) {
         self.expected = expected
         from = expected.first?.range.first.rawValue ?? 0
     }
 
     /// The next found run; must begin above the one before.
-    mutating func found(
+    package mutating func found(
         _ range: IOVARange, physical: PhysicalAddress, protection: Protection, report: (RunDifference) -> Void
     ) {
         var position = range.first.rawValue
@@ -81,7 +92,7 @@ struct RunMerge {
     }
 
     /// No more runs: what is still expected is missing.
-    mutating func finish(report: (RunDifference) -> Void) {
+    package mutating func finish(report: (RunDifference) -> Void) {
         while index < expected.count {
             let run = expected[index]
             let end = run.range.last.rawValue

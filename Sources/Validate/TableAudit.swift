@@ -3,20 +3,20 @@ import PageTables
 import Snapshot
 
 /// Recorded table pages of one domain against the words in memory.
-struct TableAudit {
+package struct TableAudit {
     /// Table pages compared.
     var pages = 0
     /// Differing words in all, also those not listed.
     var differenceCount = 0
     /// The first ones, in the order of addresses, at most the limit.
-    var differences: [TableDifference] = []
+    package private(set) var differences: [TableDifference] = []
 
     /// Streams over the recorded runs; nothing is decoded unless a page differs. O(tables).
     ///
     /// - Parameters:
     ///   - mask: bits that the hardware may have changed.
     ///   - places: called once, when the first difference has to be named.
-    init(
+    package init(
         _ recorded: PageSet, memory: MemoryView, ignoring mask: UInt64, limit: Int, places: () -> TablePlaces?
     ) {
         let scratch = UnsafeMutablePointer<UInt64>.allocate(capacity: PageRuns.wordCount)

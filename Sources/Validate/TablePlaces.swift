@@ -5,7 +5,7 @@ import PageTables
 ///
 /// Made only to name a difference, so clarity counts before speed. Each (page, level) is entered once, so damaged
 /// trees end; a page used twice at one level is known by its lowest IOVA.
-struct TablePlaces {
+package struct TablePlaces {
     private struct Place: Hashable {
         var page: PhysicalAddress
         var level: Int
@@ -18,7 +18,7 @@ struct TablePlaces {
     private var uses: [Place: Use] = [:]
     private let configuration: PageTableConfiguration
 
-    init(configuration: PageTableConfiguration, root: PhysicalAddress, memory: MemoryView) {
+    package init(configuration: PageTableConfiguration, root: PhysicalAddress, memory: MemoryView) {
         self.configuration = configuration
         visit(root.pageBase, level: configuration.topLevel, Use(firstIOVA: 0), memory)
     }
@@ -39,7 +39,7 @@ struct TablePlaces {
 
     /// What goes through entry `index` of the table `page` at `level`; `nil` when the tree does not reach the page or
     /// the entry lies above the input width.
-    func range(page: PhysicalAddress, level: Int, index: Int) -> IOVARange? {
+    package func range(page: PhysicalAddress, level: Int, index: Int) -> IOVARange? {
         guard let base = uses[Place(page: page, level: level)]?.firstIOVA else { return nil }
         let size: UInt64 = 1 &<< UInt64(12 + 9 * level)
         var first = base &+ UInt64(index) &* size

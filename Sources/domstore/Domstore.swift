@@ -13,7 +13,7 @@ struct Domstore: ParsableCommand {
             DevicesVerb.self, GroupsVerb.self,
             DomainsVerb.self, AttachmentsVerb.self, IOASVerb.self, AreasVerb.self, TablesVerb.self,
             GenerationsVerb.self,
-            EventsVerb.self, MappingsVerb.self, TranslateVerb.self, CheckVerb.self, RulesVerb.self,
+            EventsVerb.self, MappingsVerb.self, TranslateVerb.self, DiffVerb.self, CheckVerb.self, RulesVerb.self,
             ConformanceVerb.self, SchemaVerb.self, VerifySealVerb.self, SQLVerb.self, MigrateVerb.self,
         ])
 }

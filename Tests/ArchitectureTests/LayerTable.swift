@@ -13,6 +13,7 @@ enum LayerTable {
         "Store": ["SQLite", "Migrations", "Digest", "Snapshot"],
         "Evidence": ["Store"],
         "Validate": ["Store", "Snapshot", "Hardware", "PageTables"],
+        "Diff": ["Validate", "Digest"],
         "Handover": ["Engine", "Snapshot", "Store"],
         "Restore": ["Validate", "Handover", "Engine"],
         "DomainStore": ["Restore"],
@@ -20,7 +21,7 @@ enum LayerTable {
         "Scenario": ["Import", "Handover", "Restore"],
         "Replay": ["Import", "Restore", "Scenario"],
         "Export": ["Snapshot", "Validate"],
-        "domstore": ["Evidence", "Import", "Conformance", "Scenario", "Replay", "Export", "Schema"],
+        "domstore": ["Diff", "Evidence", "Import", "Conformance", "Scenario", "Replay", "Export", "Schema"],
     ]
 
     /// Modules that are not ours, beside `Glibc` and `Synchronization`, which everybody may import.

@@ -228,8 +228,3 @@ extension PageTableConfiguration {
         return IOVARange(first: IOVA(1 << bits), last: IOVA(.max))
     }
 }
-
-extension DomainKind {
-    /// Requests go through page tables: the domain's own, or a guest's and those of its parent.
-    var hasTables: Bool { self == .paging || self == .nested }
-}

@@ -1,0 +1,52 @@
+import Hardware
+import IOMMUModel
+import PageTables
+import Snapshot
+import Validate
+
+/// Two recorded states of a machine held against each other, in the field's words.
+///
+/// What has a number of its own only inside one state (domains, address spaces, HWPTs, sessions, backings) is found in the
+/// other by what it is for: a domain by the requests that go through it, and its HWPT and address space with it. After a
+/// live update userspace has built all trees anew: that is one line for each domain, as long as they translate alike.
+///
+/// O(records log records, table pages and runs).
+public struct StateComparison: Sendable {
+    let before: Snapshot
+    let after: Snapshot
+    let old: RecordedMachine
+    let new: RecordedMachine
+    let pairs: DomainPairs
+    let oldPlaces: RequestPlaces
+    let newPlaces: RequestPlaces
+
+    /// - Throws: no memory for the decoded pages.
+    public init(_ before: Snapshot, _ after: Snapshot) throws(MemoryError) {
+        self.before = before
+        self.after = after
+        old = try RecordedMachine(before)
+        new = try RecordedMachine(after)
+        pairs = DomainPairs(before, after)
+        oldPlaces = RequestPlaces(before)
+        newPlaces = RequestPlaces(after)
+    }
+
+    /// Every difference, by subject, then device, PASID and IOVA.
+    public func differences() -> [Difference] {
+        let trees = treeDifferences()
+        let all = recordDifferences() + objectDifferences(trees.moved) + lookupDifferences() + trees.differences
+        let order = Dictionary(
+            Difference.Subject.allCases.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        return all.enumerated().sorted { a, b in
+            let (x, y) = (a.element, b.element)
+            if x.subject != y.subject { return order[x.subject]! < order[y.subject]! }
+            if x.requests.first != y.requests.first {
+                guard let one = x.requests.first else { return true }
+                guard let other = y.requests.first else { return false }
+                return one < other
+            }
+            let (one, other) = (x.range?.first.rawValue ?? 0, y.range?.first.rawValue ?? 0)
+            return one != other ? one < other : a.offset < b.offset
+        }.map(\.element)
+    }
+}
