@@ -11,6 +11,8 @@ extension StateComparison {
         var differences: [Difference] = []
         /// Requests of which some IOVA leads elsewhere.
         var moved: Set<Difference.Request> = []
+        /// Requests whose trees were read only in part.
+        var unread: Set<Difference.Request> = []
     }
 
     /// Requests that go the same two ways, before and after.
@@ -41,7 +43,7 @@ extension StateComparison {
         }
         for requests in shared.values {
             guard let one = ways[requests[0]], let other = others[requests[0]] else { continue }
-            let found = Self.compare(runs(one, old), runs(other, new))
+            let found = Self.compare(runs(one, old, requests, &trees), runs(other, new, requests, &trees))
             if !found.isEmpty { trees.moved.formUnion(requests) }
             trees.differences += found.map {
                 var difference = $0
@@ -49,30 +51,35 @@ extension StateComparison {
                 return difference
             }
         }
-        trees.differences += alone(ways, others, old, .gone) + alone(others, ways, new, .new)
+        alone(ways, others, old, .gone, &trees)
+        alone(others, ways, new, .new, &trees)
     }
 
-    private func runs(_ way: RecordedMachine.Way, _ machine: RecordedMachine) -> [ExpectedRun] {
+    /// Where the way leads, which `requests` share.
+    private func runs(
+        _ way: RecordedMachine.Way, _ machine: RecordedMachine, _ requests: [Difference.Request], _ trees: inout Trees
+    ) -> [ExpectedRun] {
         var runs: [ExpectedRun] = []
-        machine.forEachMapping(of: [way]) {
+        let end = machine.forEachMapping(of: [way], budget: budget) {
             runs.append(ExpectedRun(range: $0.range, physical: $0.pa, protection: $0.protection))
             return true
         }
+        if case .budgetExceeded = end { trees.unread.formUnion(requests) }
         return runs
     }
 
     /// Requests that only one state translates: one line for those that went one way.
     private func alone(
         _ ways: [Difference.Request: RecordedMachine.Way], _ others: [Difference.Request: RecordedMachine.Way],
-        _ machine: RecordedMachine, _ change: Difference.Change
-    ) -> [Difference] {
+        _ machine: RecordedMachine, _ change: Difference.Change, _ trees: inout Trees
+    ) {
         var shared: [TranslationPath: [Difference.Request]] = [:]
         for request in ways.keys.sorted() where others[request] == nil {
             shared[ways[request]!.path, default: []].append(request)
         }
-        return shared.values.compactMap { requests in
-            let runs = runs(ways[requests[0]]!, machine)
-            guard let first = runs.first, let last = runs.last else { return nil }
+        for requests in shared.values {
+            let runs = runs(ways[requests[0]]!, machine, requests, &trees)
+            guard let first = runs.first, let last = runs.last else { continue }
             let bytes = runs.reduce(0) { $0 &+ $1.range.lastOffset &+ 1 }
             let text = "\(bytes) bytes in \(runs.count) run\(runs.count == 1 ? "" : "s")"
             var difference = Difference(
@@ -80,7 +87,7 @@ extension StateComparison {
                 what: change == .gone ? "nothing is translated any more" : "requests are translated that were not")
             difference.range = IOVARange(first: first.range.first, last: last.range.last)
             if change == .gone { difference.before = text } else { difference.after = text }
-            return difference
+            trees.differences.append(difference)
         }
     }
 

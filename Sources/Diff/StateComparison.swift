@@ -19,9 +19,14 @@ public struct StateComparison: Sendable {
     let pairs: DomainPairs
     let oldPlaces: RequestPlaces
     let newPlaces: RequestPlaces
+    let budget: ScanBudget
 
+    /// `budget` bounds the reading of each tree.
+    ///
     /// - Throws: no memory for the decoded pages.
-    public init(_ before: Snapshot, _ after: Snapshot) throws(MemoryError) {
+    public init(
+        _ before: Snapshot, _ after: Snapshot, budget: ScanBudget = ScanBudget()
+    ) throws(MemoryError) {
         self.before = before
         self.after = after
         old = try RecordedMachine(before)
@@ -29,11 +34,27 @@ public struct StateComparison: Sendable {
         pairs = DomainPairs(before, after)
         oldPlaces = RequestPlaces(before)
         newPlaces = RequestPlaces(after)
+        self.budget = budget
+    }
+
+    /// What a comparison came to.
+    public struct Outcome: Sendable {
+        /// By subject, then device, PASID and IOVA.
+        public var differences: [Difference]
+        /// Requests whose tables are larger than the budget: of their mappings only a part was compared.
+        public var unread: [Difference.Request]
     }
 
     /// Every difference, by subject, then device, PASID and IOVA.
-    public func differences() -> [Difference] {
+    public func differences() -> [Difference] { compare().differences }
+
+    /// Every difference, and what was not read.
+    public func compare() -> Outcome {
         let trees = treeDifferences()
+        return Outcome(differences: sorted(trees), unread: trees.unread.sorted())
+    }
+
+    private func sorted(_ trees: Trees) -> [Difference] {
         let all = recordDifferences() + objectDifferences(trees.moved) + lookupDifferences() + trees.differences
         let order = Dictionary(
             Difference.Subject.allCases.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })

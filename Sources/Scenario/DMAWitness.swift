@@ -7,8 +7,8 @@ import PageTables
 /// What every device's DMA must reach, taken down before the handover from the tables as they are, and asked again at
 /// every stage through the machine's own units.
 ///
-/// Every 4 KiB page of a mapping is asked, up to `pagesPerDevice` pages a device and 2^24 in all; beyond that evenly spaced pages and
-/// the two ends of every run. The bytes just outside each run are asked too.
+/// Every 4 KiB page of a mapping is asked, up to `pagesPerDevice` pages a device and 2^24 in all; beyond that evenly
+/// spaced pages and the two ends of every run. The bytes just outside each run are asked too.
 struct DMAWitness {
     /// More pages than this of one device are sampled.
     private let pagesPerDevice: UInt64

@@ -1,6 +1,7 @@
 import Diff
 import IOMMUModel
 import Import
+import PageTables
 import Snapshot
 import Testing
 import Validate
@@ -84,6 +85,15 @@ struct ImageDiffTests {
         // Nothing else of the record.
         let subjects = Set(differences.map(\.subject))
         #expect(subjects.isDisjoint(with: [.unit, .memoryRange, .group, .device, .reservedRegion, .session, .area]))
+    }
+
+    @Test("What is too large to be read is said")
+    func budget() throws {
+        let snapshot = try Self.snapshot("vtd48")
+        let small = try StateComparison(snapshot, snapshot, budget: ScanBudget(runs: 1)).compare()
+        #expect(small.differences == [])
+        #expect(small.unread.contains(.init(RequesterID("01:00.0")!)))
+        #expect(try StateComparison(snapshot, snapshot).compare().unread == [])
     }
 
     @Test("The other way round gone is new, and what has changed has changed back", arguments: damages)
