@@ -51,19 +51,10 @@ public struct Difference: Sendable, Hashable {
         case new
         /// Both have it, not alike.
         case changed
-
-        /// The same seen from the other side.
-        var reversed: Change {
-            switch self {
-            case .gone: .new
-            case .new: .gone
-            case .changed: .changed
-            }
-        }
     }
 
     /// Requests of one device with one PASID, or untagged.
-    public typealias Request = AttachmentRecordKey
+    public typealias Request = AttachmentKey
 
     /// What it is about.
     public var subject: Subject

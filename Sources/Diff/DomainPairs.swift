@@ -40,7 +40,7 @@ struct DomainPairs {
             if places.updateValue(place, forKey: ids) == nil {
                 pairs.append(Pair(before: one, after: other, requests: []))
             }
-            pairs[place].requests.append(.init(attachment.requester, attachment.pasid))
+            pairs[place].requests.append(attachment.key)
         }
         pairNested(domains, others, &places)
         match()
@@ -81,6 +81,7 @@ struct DomainPairs {
     private mutating func pairNested(
         _ domains: [DomainID: DomainRecord], _ others: [DomainID: DomainRecord], _ places: inout [Ids: Int]
     ) {
+        var known: [Int: Set<Difference.Request>] = [:]
         for pair in pairs {
             guard let one = pair.before.parent.flatMap({ domains[$0] }),
                 let other = pair.after.parent.flatMap({ others[$0] })
@@ -90,8 +91,8 @@ struct DomainPairs {
             if places.updateValue(place, forKey: ids) == nil {
                 pairs.append(Pair(before: one, after: other, requests: []))
             }
-            let known = Set(pairs[place].requests)
-            pairs[place].requests += pair.requests.filter { !known.contains($0) }
+            if known[place] == nil { known[place] = Set(pairs[place].requests) }
+            pairs[place].requests += pair.requests.filter { known[place]!.insert($0).inserted }
         }
     }
 }

@@ -11,7 +11,7 @@ extension StateComparison {
     private func domainDifferences(_ moved: Set<Difference.Request>) -> [Difference] {
         var result: [Difference] = []
         for pair in pairs.pairs {
-            let (one, other) = (facts(pair.before, before), facts(pair.after, after))
+            let (one, other) = (facts(pair.before, oldIndex), facts(pair.after, newIndex))
             guard pair.isSame else {
                 var difference = Difference(
                     subject: .attachment, change: .changed, requests: pair.requests,
@@ -26,7 +26,7 @@ extension StateComparison {
             let isRebuilt = fields.contains { $0.0.name == "root" && $0.0.value != "-" && $0.1.value != "-" }
             var what = "domain \(pair.before.id) has changed"
             if isRebuilt {
-                let pages = (pages(pair.before.id, before).count, pages(pair.after.id, after).count)
+                let pages = (oldIndex.pages(pair.before.id).count, newIndex.pages(pair.after.id).count)
                 let alike = pair.requests.allSatisfy { !moved.contains($0) }
                 what =
                     "domain \(pair.before.id) has other tables (\(pages.0) pages, now \(pages.1)), "
@@ -39,17 +39,17 @@ extension StateComparison {
         }
         let alone = FieldComparison<DomainRecord>(
             subject: .domain, name: { "domain \($0.id)" }, fields: { [("kind", $0.kind.rawValue)] },
-            place: { $1.requests = places($1).ofDomain[$0.id] ?? [] })
+            place: { $1.requests = index($1).requestsOfDomain[$0.id] ?? [] })
         return result + alone.differences(gone: pairs.gone, new: pairs.new)
     }
 
     /// The state that a difference's record is of.
-    private func places(_ difference: Difference) -> RequestPlaces {
-        difference.change == .new ? newPlaces : oldPlaces
+    private func index(_ difference: Difference) -> StateIndex {
+        difference.change == .new ? newIndex : oldIndex
     }
 
-    private func facts(_ domain: DomainRecord, _ snapshot: Snapshot) -> [(name: String, value: String)] {
-        let tables = snapshot.domainUnits.filter { $0.domain == domain.id }.compactMap(\.tables)
+    private func facts(_ domain: DomainRecord, _ index: StateIndex) -> [(name: String, value: String)] {
+        let tables = (index.tables[domain.id] ?? []).map(\.tables)
         /// Of all units, said once where they agree.
         func text(_ value: (DomainUnitRecord.Geometry) -> String) -> String {
             let values = tables.map(value)
@@ -70,11 +70,11 @@ extension StateComparison {
         let hwpts = FieldComparison<HWPTRecord>(
             subject: .hwpt, name: { "HWPT \($0.id)" },
             fields: { hasTokens ? [("token", $0.token.map { "\($0)" } ?? "-")] : [] },
-            place: { $1.requests = places($1).ofHWPT[$0.id] ?? [] })
+            place: { $1.requests = index($1).requestsOfHWPT[$0.id] ?? [] })
         let ioases = FieldComparison<IOASRecord>(
             subject: .ioas, name: { "IOAS \($0.id)" },
             fields: { [("areas", $0.areaOrigin.rawValue), ("immutable", "\($0.isImmutable)")] },
-            place: { $1.requests = places($1).ofIOAS[$0.id] ?? [] })
+            place: { $1.requests = index($1).requestsOfIOAS[$0.id] ?? [] })
         return hwpts.differences(before.hwpts, after.hwpts, paired: pairs.hwpts, id: \.id)
             + ioases.differences(before.ioases, after.ioases, paired: pairs.ioases, id: \.id) + areaDifferences()
     }
@@ -99,7 +99,7 @@ extension StateComparison {
                 },
                 place: {
                     $1.range = $0.record.range
-                    $1.requests = oldPlaces.ofIOAS[one] ?? []
+                    $1.requests = oldIndex.requestsOfIOAS[one] ?? []
                 })
             result += areas.differences(
                 (old[one] ?? []).map { Area(record: $0, backing: bases[$0.backing]) },

@@ -10,6 +10,8 @@ extension StateComparison {
     }
 
     private func unitDifferences() -> [Difference] {
+        // A register that only one state has is told as well.
+        let names = Set((before.units + after.units).flatMap { $0.registers.map(\.name) }).sorted()
         let units = FieldComparison<UnitRecord>(
             subject: .unit, name: { "unit \($0.id) at \($0.registerBase)" },
             fields: { unit in
@@ -18,19 +20,12 @@ extension StateComparison {
                     ("host_address_width", "\(unit.hostAddressWidth)"),
                     ("encryption_bit", unit.encryptionBit.map { "\($0)" } ?? "-"),
                     ("accessed_dirty", "\(unit.accessedDirty)"),
-                ] + unit.registers.map { ($0.name, hex($0.value)) }
+                ] + names.map { ($0, unit[register: $0].map { hex($0) } ?? "-") }
             })
-        // Two units of one kind have the same registers; where one of both has others, none is left out.
-        let names = Set((before.units + after.units).flatMap { $0.registers.map(\.name) }).sorted()
-        func filled(_ unit: UnitRecord) -> UnitRecord {
-            var unit = unit
-            unit.registers = names.compactMap { name in unit[register: name].map { .init(name: name, value: $0) } }
-            return unit
-        }
         let ranges = FieldComparison<MemoryRangeRecord>(
             subject: .memoryRange, name: { "\($0.kind.rawValue) \($0.range)" },
             place: { $1.address = $0.range.first })
-        return units.differences(before.units.map(filled), after.units.map(filled), by: \.registerBase)
+        return units.differences(before.units, after.units, by: \.registerBase)
             + ranges.differences(before.memoryRanges, after.memoryRanges) { "\($0.range) \($0.kind.rawValue)" }
     }
 

@@ -128,22 +128,24 @@ extension StateComparison {
     /// The table pages of a domain whose trees begin where they began. Where they do not, they were built anew, and there is
     /// nothing to compare word by word.
     private func compareTables(_ pair: DomainPairs.Pair, _ trees: inout Trees) {
-        guard let geometry = geometry(pair.before.id, before),
-            geometry.tables.root == self.geometry(pair.after.id, after)?.tables.root
+        guard let (unit, tables) = oldIndex.tables[pair.before.id]?.first,
+            tables.root == newIndex.tables[pair.after.id]?.first?.tables.root
         else { return }
-        let pages = pages(pair.before.id, before)
-        let others = self.pages(pair.after.id, after)
+        let (pages, others) = (oldIndex.pages(pair.before.id), newIndex.pages(pair.after.id))
         guard pages != others else { return }
-        let audit = TableAudit(pages, memory: new.memory.view, ignoring: 0, limit: .max) {
-            old.units.first { $0.record.id == geometry.unit }?.configuration(geometry.tables).map {
-                TablePlaces(configuration: $0, root: geometry.tables.root, memory: old.memory.view)
+        let known = Set(others.entries.map(\.address))
+        let audit = TableAudit(
+            pages.pages { known.contains($0.address) }, memory: new.memory.view, ignoring: 0, limit: wordLimit
+        ) {
+            old.units.first { $0.record.id == unit }?.configuration(tables).map {
+                TablePlaces(configuration: $0, root: tables.root, memory: old.memory.view)
             }
         }
         // A page that a damaged tree uses at several levels is compared at each: its words are told at the highest.
         var told: Set<PhysicalAddress> = []
         for word in audit.differences.sorted(by: { $0.level > $1.level }) {
             guard let found = word.found, told.insert(word.entryAddress).inserted else { continue }
-            let isHardwares = (word.recorded ^ found) & ~geometry.tables.hardwareUpdatedMask == 0
+            let isHardwares = (word.recorded ^ found) & ~tables.hardwareUpdatedMask == 0
             var difference = Difference(
                 subject: .tableEntry, change: .changed, requests: pair.requests,
                 what: "level \(word.level) entry"
@@ -151,6 +153,12 @@ extension StateComparison {
             (difference.range, difference.address) = (word.range, word.entryAddress)
             (difference.before, difference.after) = (hex(word.recorded), hex(found))
             trees.differences.append(difference)
+        }
+        let more = audit.differenceCount - audit.differences.count
+        if more > 0 {
+            trees.differences.append(
+                Difference(
+                    subject: .tableEntry, change: .changed, requests: pair.requests, what: "and \(more) words more"))
         }
         trees.differences += Self.alone(pages, others, .tablePage, "table page", "reached by the tree", pair.requests)
     }
@@ -173,17 +181,5 @@ extension StateComparison {
             return difference
         }
         return [missing(before, after, .gone), missing(after, before, .new)].compactMap(\.self)
-    }
-
-    func pages(_ domain: DomainID, _ snapshot: Snapshot) -> PageSet {
-        snapshot.tablePages.first { $0.domain == domain }?.pages ?? PageSet()
-    }
-
-    /// Where the trees of a domain begin, on the first unit that has them.
-    func geometry(_ domain: DomainID, _ snapshot: Snapshot) -> (unit: UnitID, tables: DomainUnitRecord.Geometry)? {
-        for place in snapshot.domainUnits where place.domain == domain {
-            if let tables = place.tables { return (place.unit, tables) }
-        }
-        return nil
     }
 }

@@ -17,24 +17,27 @@ public struct StateComparison: Sendable {
     let old: RecordedMachine
     let new: RecordedMachine
     let pairs: DomainPairs
-    let oldPlaces: RequestPlaces
-    let newPlaces: RequestPlaces
+    let oldIndex: StateIndex
+    let newIndex: StateIndex
     let budget: ScanBudget
+    let wordLimit: Int
 
-    /// `budget` bounds the reading of each tree.
+    /// `budget` bounds the reading of each tree, `wordLimit` the words told of one domain's tables: what they lead to is
+    /// told by the mappings anyway.
     ///
     /// - Throws: no memory for the decoded pages.
     public init(
-        _ before: Snapshot, _ after: Snapshot, budget: ScanBudget = ScanBudget()
+        _ before: Snapshot, _ after: Snapshot, budget: ScanBudget = ScanBudget(), wordLimit: Int = 1000
     ) throws(MemoryError) {
         self.before = before
         self.after = after
         old = try RecordedMachine(before)
         new = try RecordedMachine(after)
         pairs = DomainPairs(before, after)
-        oldPlaces = RequestPlaces(before)
-        newPlaces = RequestPlaces(after)
+        oldIndex = StateIndex(before)
+        newIndex = StateIndex(after)
         self.budget = budget
+        self.wordLimit = wordLimit
     }
 
     /// What a comparison came to.
@@ -44,9 +47,6 @@ public struct StateComparison: Sendable {
         /// Requests whose tables are larger than the budget: of their mappings only a part was compared.
         public var unread: [Difference.Request]
     }
-
-    /// Every difference, by subject, then device, PASID and IOVA.
-    public func differences() -> [Difference] { compare().differences }
 
     /// Every difference, and what was not read.
     public func compare() -> Outcome {

@@ -118,7 +118,7 @@ struct RecorderPass {
         if let record {
             changes.records.attachments.append(record)
         } else {
-            changes.gone.attachments.append(AttachmentRecordKey(requester: key.requester, pasid: key.pasid))
+            changes.gone.attachments.append(key)
         }
     }
 

@@ -30,17 +30,10 @@ public final class MappedRegion: @unchecked Sendable {
     /// `bytes` zero bytes, page aligned. Host memory is taken page by page as it is written.
     public static func anonymous(bytes: Int) throws(MemoryError) -> MappedRegion {
         guard bytes > 0 else { throw .outsideFile(offset: 0, byteCount: 0, fileBytes: 0) }
-        let region = try MappedRegion(
+        return try MappedRegion(
             bytes: bytes, lead: 0, protection: PROT_READ | PROT_WRITE,
             flags: MAP_PRIVATE | Int32(MAP_ANONYMOUS) | Int32(MAP_NORESERVE), descriptor: -1, offset: 0)
-        // A large machine's tables lie all over its memory: in huge pages, where the host has them, a walk misses fewer
-        // translations of the host's own.
-        if bytes >= hugeBytes { madvise(region.mapping, bytes, MADV_HUGEPAGE) }
-        return region
     }
-
-    /// From here on (64 MiB) what a first touch takes more is little beside the whole.
-    private static let hugeBytes = 64 << 20
 
     /// `bytes` bytes of the file behind `descriptor`, from `offset` on. Writes stay in this process.
     ///

@@ -16,8 +16,9 @@ struct LookupReading {
     /// Made when a unit's lookup pages are not all as recorded: then each device's entries are looked at.
     private var audit: LookupAudit?
 
-    /// `carried`: the devices that go over the jump. A device's PASIDs come over together: one
-    /// that translates without a record is one that the preserve forgot. A guest's PASIDs are the guest's. O(lookup pages).
+    /// `carried`: the devices that go over the jump. A device's PASIDs come over together: one that translates without a
+    /// record is one that the preserve forgot. A guest's PASIDs are the guest's. `unchanged`: as ``unchangedUnits(_:_:)``.
+    /// O(lookup entries).
     init(
         _ recorded: Snapshot, _ machine: Machine, _ listings: [UnitID: LookupListing],
         carried: Set<RequesterID>, unchanged: Set<UnitID>
@@ -34,7 +35,7 @@ struct LookupReading {
             for entry in listing.entries {
                 let requester = RequesterID(segment: unit.segment, rid: entry.rid)
                 guard let pasid = entry.pasid, case .context(let context) = entry.resolution,
-                    !known.contains(.init(requester: requester, pasid: pasid)), carried.contains(requester)
+                    !known.contains(.init(requester, pasid)), carried.contains(requester)
                 else { continue }
                 if case .nested = context.path { continue }
                 strangers[requester] = pasid

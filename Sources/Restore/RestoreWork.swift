@@ -63,19 +63,7 @@ struct RestoreWork: ~Copyable {
         index = RecordIndex(recorded)
         widths = DeviceTraits.read(recorded) ?? [:]
         sessions = RestoredSessions(recorded)
-        newcomers = Self.newcomers(recorded, machine)
-    }
-
-    /// For every device of the machine whose group holds devices that the record has apart: one of these.
-    private static func newcomers(_ recorded: Snapshot, _ machine: Machine) -> [RequesterID: RequesterID] {
-        let groups = Dictionary(recorded.devices.map { ($0.requester, $0.group) }) { first, _ in first }
-        var result: [RequesterID: RequesterID] = [:]
-        for members in Dictionary(grouping: machine.devices.map { ($0.group, $0.requester) }, by: \.0).values {
-            guard let first = members.first?.1, let other = members.first(where: { groups[$0.1] != groups[first] })?.1
-            else { continue }
-            for (_, member) in members { result[member] = groups[member] == groups[first] ? other : first }
-        }
-        return result
+        newcomers = MachineMatch.newcomers(recorded, machine)
     }
 
     private static func books(
@@ -94,33 +82,14 @@ struct RestoreWork: ~Copyable {
     /// Of a unit that is not the recorded one, the tables are taken over too when they can be: to clear what is in them.
     mutating func takeOverUnits() throws(Refusal) {
         for unit in recorded.units {
-            var what = "unit \(unit.id) cannot be taken over"
-            do throws(Refusal) {
-                guard let hardware = machine.units.first(where: { $0.registerBase == unit.registerBase }),
-                    hardware.id == unit.id, hardware.kind == unit.kind
-                else {
-                    what = "no unit \(unit.id) at \(unit.registerBase)"
-                    throw Refusal(.ENODEV, .unitMissing)
-                }
-                let now = hardware.description
-                // GSTS tells what is going on, not how the unit is set up.
-                let names = hardware.hardware.namedRegisters.map(\.name).filter { $0 != "gsts" }
-                for name in names.sorted() where unit[register: name] != now[register: name] {
-                    func text(_ value: UInt64?) -> String { value.map { hex($0) } ?? "unknown" }
-                    what =
-                        "\(name) of unit \(unit.id) is \(text(now[register: name])), "
-                        + "recorded is \(text(unit[register: name]))"
-                    throw Refusal(.EINVAL, .unitRegisterDiffers)
-                }
-                guard unit.hostAddressWidth == now.hostAddressWidth else {
-                    what =
-                        "unit \(unit.id) has a host address width of \(now.hostAddressWidth) bits, "
-                        + "recorded are \(unit.hostAddressWidth)"
-                    throw Refusal(.EINVAL, .unitRegisterDiffers)
-                }
+            if let bad = MachineMatch.difference(of: unit, machine) {
+                badUnits[unit.id] = bad
+                continue
+            }
+            do {
                 try books.takeOver(unit: unit.id)
             } catch {
-                badUnits[unit.id] = (error, what)
+                badUnits[unit.id] = (error, "unit \(unit.id) cannot be taken over")
             }
         }
         for unit in machine.units where !recorded.units.contains(where: { $0.id == unit.id && badUnits[$0.id] == nil })

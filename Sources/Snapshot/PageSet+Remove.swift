@@ -1,12 +1,15 @@
 import IOMMUModel
 
 extension PageSet {
-    /// Takes the page at `address` out, at whatever levels it stands here. O(bytes).
-    package mutating func remove(_ address: PhysicalAddress) {
-        var rest = PageSet()
-        for (index, entry) in entries.enumerated() where entry.address != address {
-            withEncoded(index) { rest.append(address: entry.address, level: entry.level, encoded: $0) }
+    /// The pages whose places `isWanted` answers true for. O(bytes).
+    package func pages(where isWanted: (Entry) -> Bool) -> PageSet {
+        var result = PageSet()
+        for (index, entry) in entries.enumerated() where isWanted(entry) {
+            withEncoded(index) { result.append(address: entry.address, level: entry.level, encoded: $0) }
         }
-        self = rest
+        return result
     }
+
+    /// Takes the page at `address` out, at whatever levels it stands here. O(bytes).
+    package mutating func remove(_ address: PhysicalAddress) { self = pages { $0.address != address } }
 }

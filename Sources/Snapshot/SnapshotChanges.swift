@@ -31,7 +31,7 @@ public struct SnapshotChanges: Sendable, Hashable {
         /// Of ``Snapshot/hwpts``.
         public var hwpts: [HWPTID] = []
         /// Of ``Snapshot/attachments``.
-        public var attachments: [AttachmentRecordKey] = []
+        public var attachments: [AttachmentKey] = []
         /// Of ``Snapshot/tablePages``: domains that had table pages and have none.
         public var tablePages: [DomainID] = []
 
@@ -60,34 +60,6 @@ public struct DomainUnitKey: Sendable, Hashable, Comparable {
     public static func < (a: Self, b: Self) -> Bool { (a.domain, a.unit) < (b.domain, b.unit) }
 }
 
-/// The key of an ``AttachmentRecord``.
-public struct AttachmentRecordKey: Sendable, SmallKey, Comparable, CustomStringConvertible {
-    /// First part of the key.
-    public var requester: RequesterID
-    /// `nil`: untagged.
-    public var pasid: PASID?
-
-    /// Both as given.
-    public init(_ requester: RequesterID, _ pasid: PASID? = nil) { self.init(requester: requester, pasid: pasid) }
-
-    /// Both as given.
-    public init(requester: RequesterID, pasid: PASID?) {
-        self.requester = requester
-        self.pasid = pasid
-    }
-
-    /// `SSSS:BB:DD.F`, or `SSSS:BB:DD.F#PASID`.
-    public var description: String { pasid.map { "\(requester)#\($0)" } ?? "\(requester)" }
-
-    /// Device and PASID.
-    @inlinable public var hashWord: UInt64 { requester.hashWord ^ pasid.hashPart &<< 43 }
-
-    /// By requester id, then PASID, untagged first.
-    public static func < (a: Self, b: Self) -> Bool {
-        a.requester != b.requester ? a.requester < b.requester : PASID?.precedes(a.pasid, b.pasid)
-    }
-}
-
 extension DomainUnitRecord {
     /// What no other record has.
     public var key: DomainUnitKey { DomainUnitKey(domain: domain, unit: unit) }
@@ -95,7 +67,7 @@ extension DomainUnitRecord {
 
 extension AttachmentRecord {
     /// What no other record has.
-    public var key: AttachmentRecordKey { AttachmentRecordKey(requester: requester, pasid: pasid) }
+    public var key: AttachmentKey { AttachmentKey(requester, pasid) }
 }
 
 extension Snapshot {

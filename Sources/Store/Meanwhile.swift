@@ -3,7 +3,7 @@ import Glibc
 /// What a thread of its own works out while this one does something else.
 package final class Meanwhile<Value: Sendable>: @unchecked Sendable {
     private let work: @Sendable () -> Value
-    /// Written by the thread, read when it has ended.
+    /// Written by the thread, read when it was joined: hence unchecked.
     private var value: Value?
     /// `nil`: there was no thread to be had.
     private var thread: pthread_t?

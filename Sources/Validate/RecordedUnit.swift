@@ -46,12 +46,7 @@ public struct RecordedUnit: Sendable {
 
     /// The entry of `rid` and `pasid`, as ``entries(_:)``. O(log n).
     func entry(_ rid: UInt16, _ pasid: PASID?) -> LookupListing.Entry? {
-        guard let entries = listing?.entries else { return nil }
-        let index = entries.firstIndex(from: 0) {
-            $0.rid != rid ? $0.rid > rid : !PASID?.precedes($0.pasid, pasid)
-        }
-        guard index < entries.count, entries[index].rid == rid, entries[index].pasid == pasid else { return nil }
-        return entries[index]
+        listing.flatMap { listing in listing.index(of: rid, pasid: pasid).map { listing.entries[$0] } }
     }
 
     /// The configuration of recorded tables; `nil` when the unit has no such format or width.

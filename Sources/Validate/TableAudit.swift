@@ -7,7 +7,7 @@ package struct TableAudit {
     /// Table pages compared.
     var pages = 0
     /// Differing words in all, also those not listed.
-    var differenceCount = 0
+    package private(set) var differenceCount = 0
     /// The first ones, in the order of addresses, at most the limit.
     package private(set) var differences: [TableDifference] = []
 
@@ -15,9 +15,11 @@ package struct TableAudit {
     ///
     /// - Parameters:
     ///   - mask: bits that the hardware may have changed.
+    ///   - isKnown: answers true of a page, by its number, of which it is known that nothing differs.
     ///   - places: called once, when the first difference has to be named.
     package init(
-        _ recorded: PageSet, memory: MemoryView, ignoring mask: UInt64, limit: Int, places: () -> TablePlaces?
+        _ recorded: PageSet, memory: MemoryView, ignoring mask: UInt64, limit: Int,
+        except isKnown: (Int) -> Bool = { _ in false }, places: () -> TablePlaces?
     ) {
         let scratch = UnsafeMutablePointer<UInt64>.allocate(capacity: PageRuns.wordCount)
         defer { scratch.deallocate() }
@@ -28,6 +30,7 @@ package struct TableAudit {
         }
         for (number, entry) in recorded.entries.enumerated() {
             pages += 1
+            if isKnown(number) { continue }
             let level = Int(entry.level)
             guard let words = memory.page(at: entry.address) else {
                 differenceCount += 1

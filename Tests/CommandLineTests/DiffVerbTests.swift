@@ -17,10 +17,22 @@ import Testing
         #expect(rows.isEmpty)
     }
 
+    @Test func oneDescriptionIsForWhateverIsAnImage() throws {
+        let meta = ["--meta", Fixtures.images + "vtd48.json"]
+        #expect(try Self.diff([ImportedStore.path, Self.image] + meta).status == 0)
+        #expect(try Self.diff([Self.image, ImportedStore.path] + meta).status == 0)
+        #expect(try Self.diff([Self.image, Self.image] + meta + meta).status == 0)
+        for sides in [[ImportedStore.path, ImportedStore.path], [Self.image, ImportedStore.path]] {
+            let run = try Binary.run(["diff"] + sides + meta + (sides[0] == Self.image ? meta : []))
+            #expect(run.status == 2)
+            #expect(run.errors.contains("found a store; --meta describes a memory image"))
+        }
+    }
+
     @Test func aDamagedImageDiffersByTheDamage() throws {
         let store = try Binary.run(["diff", Self.image, ImportedStore.path, "--patch", "reserved-bit"])
         #expect(store.status == 2)
-        #expect(store.errors.contains("--patch are for memory images"))
+        #expect(store.errors.contains("--patch changes a memory image"))
         let (found, differences) = try Self.diff([Self.image, Self.image, "--patch", "reserved-bit"])
         #expect(found == 1)
         #expect(differences.map { $0["kind"] as? String } == ["table-entry-changed", "mapping-gone"])
@@ -65,7 +77,7 @@ import Testing
         #expect(missing.errors.contains("/nowhere"))
         let undescribed = try Binary.run(["diff", ImportedStore.path, Fixtures.images + "README.md"])
         #expect(undescribed.status == 3)
-        #expect(undescribed.errors.contains("README.json"))
+        #expect(undescribed.errors.contains("README.md.json"))
         #expect(try Binary.run(["diff", ImportedStore.path]).status == 64)
         let thrice = ["--meta", "a.json", "--meta", "b.json", "--meta", "c.json"]
         #expect(try Binary.run(["diff", Self.image, Self.image] + thrice).status == 64)

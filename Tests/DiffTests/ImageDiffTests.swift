@@ -36,7 +36,7 @@ struct ImageDiffTests {
     @Test("An image does not differ from itself", arguments: images)
     func same(image: String) throws {
         let snapshot = try Self.snapshot(image)
-        #expect(try StateComparison(snapshot, snapshot).differences() == [])
+        #expect(try StateComparison(snapshot, snapshot).compare().differences == [])
     }
 
     @Test("There are damages of every image")
@@ -50,7 +50,7 @@ struct ImageDiffTests {
         let patches = try metadata.damage(damage.name).patches
         let before = try Self.snapshot(damage.image)
         let after = try Self.snapshot(damage.image, damage: damage.name)
-        let differences = try StateComparison(before, after).differences()
+        let differences = try StateComparison(before, after).compare().differences
 
         // The changed words, no other: a table's by their addresses, an entry's by that of the entry that has them.
         let words = differences.filter { $0.subject == .tableEntry || $0.subject == .lookupEntry }
@@ -96,6 +96,33 @@ struct ImageDiffTests {
         #expect(try StateComparison(snapshot, snapshot).compare().unread == [])
     }
 
+    @Test("Of very many words the first are told, and how many there are more")
+    func wordLimit() throws {
+        let before = try Self.snapshot("vtd48")
+        var after = before
+        let place = try #require(after.tablePages.indices.first { after.tablePages[$0].pages.count > 1 })
+        var builder = PageSet()
+        var words = [UInt64](repeating: 0, count: 512)
+        var changed = 0
+        for (index, entry) in before.tablePages[place].pages.entries.enumerated() {
+            before.tablePages[place].pages.decode(index, into: &words)
+            // An ignored bit of every leaf of 4 KiB.
+            if entry.level == 0 {
+                for word in words.indices where words[word] != 0 {
+                    words[word] ^= 1 << 54
+                    changed += 1
+                }
+            }
+            builder.append(address: entry.address, level: entry.level, words: words)
+        }
+        after.tablePages[place].pages = builder
+        try #require(changed > 7)
+        let told = try StateComparison(before, after, wordLimit: 7).compare().differences
+        #expect(told.count { $0.address != nil } == 7)
+        #expect(told.filter { $0.address == nil }.map(\.what) == ["and \(changed - 7) words more"])
+        #expect(try StateComparison(before, after, wordLimit: .max).compare().differences.count == changed)
+    }
+
     @Test("The other way round gone is new, and what has changed has changed back", arguments: damages)
     func reversed(damage: Damage) throws {
         let before = try Self.snapshot(damage.image)
@@ -110,8 +137,8 @@ struct ImageDiffTests {
                         + "\(sides.0 ?? "-") \(sides.1 ?? "-")"
                 })
         }
-        let there = try StateComparison(before, after).differences()
-        let back = try StateComparison(after, before).differences()
+        let there = try StateComparison(before, after).compare().differences
+        let back = try StateComparison(after, before).compare().differences
         #expect(texts(there, reversed: false) == texts(back, reversed: true))
     }
 }

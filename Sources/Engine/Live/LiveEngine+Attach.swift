@@ -11,7 +11,7 @@ extension LiveEngine {
     ///   preserved, inherited, quarantined or an immutable IOAS, `EADDRINUSE` the IOAS maps or allows what the group
     ///   reserves, `ENOMEM`, `ENOSPC` no cache tag.
     public mutating func attach(_ requester: RequesterID, pasid: PASID? = nil, to hwpt: HWPTID) throws(Errno) {
-        try operation("attach", Event.Argument.device(requester, pasid) + [.init("hwpt", hwpt)]) {
+        try operation("attach", Event.Argument.device(requester, pasid, .init("hwpt", hwpt))) {
             (engine) throws(Errno) in
             let group = try engine.attachableGroup(of: requester, hwpt: hwpt)
             if let pasid {

@@ -18,7 +18,7 @@ extension LiveEngine {
     public mutating func replace(
         _ requester: RequesterID, pasid: PASID? = nil, with hwpt: HWPTID, attachNew: Bool = false
     ) throws(Errno) {
-        var arguments = Event.Argument.device(requester, pasid) + [.init("hwpt", hwpt)]
+        var arguments = Event.Argument.device(requester, pasid, .init("hwpt", hwpt))
         if attachNew { arguments.append(.init("attach-new", "1")) }
         try operation("replace", arguments) { (engine) throws(Errno) in
             guard let group = engine.group(of: requester) else { throw .ENODEV }
@@ -57,7 +57,7 @@ extension LiveEngine {
     /// - Throws: `ENODEV` not attached, `ENOENT` no such HWPT, `EINVAL` one without tables of userspace's own, `EBUSY` the
     ///   domain is not adopted.
     public mutating func verify(_ requester: RequesterID, pasid: PASID? = nil, with hwpt: HWPTID) throws(Errno) {
-        try operation("verify", Event.Argument.device(requester, pasid) + [.init("hwpt", hwpt)]) {
+        try operation("verify", Event.Argument.device(requester, pasid, .init("hwpt", hwpt))) {
             (engine) throws(Errno) in
             guard let attachment = engine.attachmentTable[AttachmentKey(requester, pasid)] else { throw .ENODEV }
             guard engine.hwptTable[hwpt] != nil else { throw .ENOENT }

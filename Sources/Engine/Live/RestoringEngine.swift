@@ -164,8 +164,8 @@ public struct RestoringEngine: ~Copyable {
         }
     }
 
-    /// Makes room for `count` attachments, so that the books grow once. ``attachRestored`` takes more as well.
-    public mutating func expect(attachments count: Int) { engine.attachmentTable.reserveCapacity(count) }
+    /// Makes room for `count` attachments, so that the books grow once; there may be more.
+    package mutating func expect(attachments count: Int) { engine.attachmentTable.reserveCapacity(count) }
 
     /// Attaches a device in the books to the domain that its lookup entry in memory already names; rewrites nothing. The entry
     /// counts as it stood when its unit was taken over, until a quarantine in here has written to memory.

@@ -19,7 +19,7 @@ extension DomainUnitKey: StoredKey {
     }
 }
 
-extension AttachmentRecordKey: StoredKey {
+extension AttachmentKey: StoredKey {
     static var table: RecordTable { .attachment }
 
     func writeKey(to row: TableWriter) throws(StoreError) {

@@ -1,6 +1,7 @@
 import Glibc
 import IOMMUModel
 import Import
+import Scenario
 import Snapshot
 import Store
 
@@ -13,13 +14,13 @@ struct ComparedState {
     /// Damages of the meta file to be applied to the image.
     var patches: [String] = []
 
+    /// A memory image, which is described by another file.
+    var isImage: Bool { place.generation == nil && Self.isImage(place.path) }
+
     /// What can be read of it, and what is wrong with the file where it is a store.
     func read() throws -> (snapshot: Snapshot, damage: Damage?) {
         let (path, generation) = place
-        if generation == nil, Self.isImage(path) { return (try image(path), nil) }
-        guard meta == nil, patches.isEmpty else {
-            throw Failure(.badInput, "\(argument): found a store; --meta and --patch are for memory images")
-        }
+        if isImage { return (try image(path), nil) }
         var store = StoreArguments()
         (store.store, store.generation) = (path, generation)
         let (snapshot, damage) = try store.readable()
@@ -51,8 +52,7 @@ struct ComparedState {
     }
 
     private func image(_ path: String) throws -> Snapshot {
-        let beside = path.lastIndex(of: ".").map { String(path[..<$0]) + ".json" } ?? path + ".json"
-        let metadata = try ImageMetadata(file: meta ?? beside)
+        let metadata = try ImageMetadata(file: meta ?? HandoverRun.descriptionPath(of: path))
         let machine = try MachineImage(file: path, metadata: metadata)
         for name in patches { try machine.apply(damage: name) }
         return try Importer.importMachine(machine)
