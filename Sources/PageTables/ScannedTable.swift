@@ -12,12 +12,17 @@ public struct ScannedTable {
     /// before. Ascending, the last one 512; empty when there is something else in the table, a contiguous leaf included, when
     /// the input width ends inside it, and above level 0.
     public let ends: UnsafeBufferPointer<UInt16>
+    /// All words are what was expected of them; false when nothing was.
+    public let isAsExpected: Bool
 
     @inline(__always)
-    init(page: UInt64, level: Int, words: UnsafePointer<UInt64>, ends: UnsafeBufferPointer<UInt16>) {
+    init(
+        page: UInt64, level: Int, words: UnsafePointer<UInt64>, ends: UnsafeBufferPointer<UInt16>, isAsExpected: Bool
+    ) {
         self.page = PhysicalAddress(page)
         self.level = level
         self.words = words
         self.ends = ends
+        self.isAsExpected = isAsExpected
     }
 }

@@ -11,13 +11,16 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
     private let pages: Pages
     private var known = PageIndex()
     private var runs = EntryRuns()
-    private var breaks = EntryBreaks()
+    var breaks = EntryBreaks()
     /// Tables that may still be read, pages counted once per level.
     private var pagesLeft: Int
     private var hasReportedPageBudget = false
-    private var notes = Notes()
+    private var notes: Notes
 
-    init(_ stage: TranslationStage, pages: Pages, memory: MemoryView, budget: ScanBudget) {
+    init(
+        _ stage: TranslationStage, pages: Pages, memory: MemoryView, budget: ScanBudget, notes: consuming Notes
+    ) {
+        self.notes = notes
         tree = TableTree(configuration: stage.configuration, root: stage.root.pageBase, budget: budget)
         self.memory = memory
         self.pages = pages
@@ -91,6 +94,17 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
         let pages = rules.addressMask & ~0 &<< shift
         var model: (bits: UInt64, rights: UInt8) = (pages, 0)
         let place = items.reserve(512)
+        let expected = notes.expected(page: record.page, level: level)
+        var isAsExpected = false
+        if !expected.isEmpty {
+            isAsExpected = agrees(words, with: expected, shift: shift, ignoring: notes.ignored)
+            if isAsExpected, end == 512, let used = decode(expected, level: level, shift: shift, to: place) {
+                add(used, to: number)
+                visit(
+                    ScannedTable(page: record.page, level: level, words: words, ends: notes.ends, isAsExpected: true))
+                return
+            }
+        }
         var judged = 0
         var used = 0
         var index = 0
@@ -153,10 +167,18 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
                 for place in first..<index { report(lints, at: place, of: record, value: words[place]) }
             }
         }
+        add(used, to: number)
+        visit(
+            ScannedTable(
+                page: record.page, level: level, words: words, ends: notes.ends, isAsExpected: isAsExpected))
+    }
+
+    /// The `used` items that were written ahead are those of record `number`.
+    @inline(__always)
+    private mutating func add(_ used: Int, to number: Int) {
         records.base[number].firstItem = items.count
         records.base[number].itemCount = UInt16(truncatingIfNeeded: used)
         items.add(used)
-        visit(ScannedTable(page: record.page, level: level, words: words, ends: notes.ends))
     }
 
     /// The search for the ends of runs of leaves, one slot each, in one table.

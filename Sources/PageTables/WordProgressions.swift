@@ -1,8 +1,13 @@
-/// What a scan notes of the words of one table beside what they map.
+import IOMMUModel
+
+/// What a scan notes of the words of one table beside what they map, or knows of them beforehand.
 protocol WordNotes: ~Copyable {
-    init()
     /// From here on of another table.
     mutating func begin(level: Int)
+    /// What the words of the table at `page` should be, all 512 of them; empty when nothing is known.
+    mutating func expected(page: UInt64, level: Int) -> UnsafeBufferPointer<RecordedWords>
+    /// Bits that may be otherwise than expected.
+    var ignored: UInt64 { get }
     /// False when nothing of this table is noted any more.
     var isNoting: Bool { get }
     /// A run ends at `end`, unless that is known already.
@@ -11,6 +16,13 @@ protocol WordNotes: ~Copyable {
     mutating func giveUp()
     /// ``ScannedTable/ends``. Valid until the next table.
     var ends: UnsafeBufferPointer<UInt16> { get }
+}
+
+extension WordNotes where Self: ~Copyable {
+    @inline(__always)
+    func expected(page: UInt64, level: Int) -> UnsafeBufferPointer<RecordedWords> { .init(start: nil, count: 0) }
+    @inline(__always)
+    var ignored: UInt64 { 0 }
 }
 
 /// Nothing.

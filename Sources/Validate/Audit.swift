@@ -13,8 +13,8 @@ public struct Audit: Sendable {
     /// Units by id, without lookup structures: for registers only.
     private let units: [UnitID: RecordedUnit]
     private let tablePages: [DomainID: PageSet]
-    /// Every recorded table and lookup page, ascending: no mapping may let a device reach one.
-    private let frames: [PhysicalAddress]
+    /// Every recorded table and lookup page: no mapping may let a device reach one.
+    private let frames: TableFrames
     /// Of domains whose recorded tables are in part another one's: a page of both, and that one.
     private let shared: [DomainID: (page: PhysicalAddress, other: DomainID)]
     /// Differences and findings listed per domain; the rest is counted.
@@ -34,7 +34,7 @@ public struct Audit: Sendable {
         tablePages = Dictionary(
             sorted.tablePages.map { ($0.domain, $0.pages) }, uniquingKeysWith: { first, _ in first })
         let owned = Self.owned(sorted)
-        frames = owned.map(\.page)
+        frames = TableFrames(owned.map(\.page))
         shared = Self.shared(owned)
         self.limit = max(1, limit)
         self.budget = budget
@@ -92,14 +92,17 @@ public struct Audit: Sendable {
                     .tableReused, device: user?.requester, pasid: user?.pasid, address: page,
                     "table page \(page) is one of domain \(other), too"))
         }
-        pages(domain, targets, memory, mask, &report)
-        for target in targets { areas(target, memory, &report) }
+        var reading = TableReading(tablePages[domain] ?? PageSet())
+        let trees = targets.map { reading.scan($0, memory: memory, ignoring: mask, budget: budget) }
+        pages(domain, targets, memory, mask, reading, &report)
+        for (target, tree) in zip(targets, trees) { areas(target, tree, memory, &report) }
         return report
     }
 
     /// Recorded table pages against memory.
     private func pages(
-        _ domain: DomainID, _ targets: [TableTarget], _ memory: MemoryView, _ mask: UInt64, _ report: inout AuditReport
+        _ domain: DomainID, _ targets: [TableTarget], _ memory: MemoryView, _ mask: UInt64,
+        _ reading: TableReading, _ report: inout AuditReport
     ) {
         guard let recorded = tablePages[domain] else {
             if let target = targets.first {
@@ -109,7 +112,9 @@ public struct Audit: Sendable {
             }
             return
         }
-        let audit = TableAudit(recorded, memory: memory, ignoring: mask, limit: limit) {
+        let audit = TableAudit(
+            recorded, memory: memory, ignoring: mask, limit: limit, except: { reading.isAsRecorded[$0] }
+        ) {
             targets.first.flatMap { places(recorded, $0) }
         }
         report.tablePages = audit.pages
@@ -143,10 +148,12 @@ public struct Audit: Sendable {
     }
 
     /// Recorded areas against the tables in memory, both directions.
-    private func areas(_ target: TableTarget, _ memory: MemoryView, _ report: inout AuditReport) {
+    private func areas(
+        _ target: TableTarget, _ reading: TableReading.Tree, _ memory: MemoryView, _ report: inout AuditReport
+    ) {
         guard var audit = AreaAudit(index, target: target, memory: memory, limit: limit) else { return }
         if audit.origin == .declared { report.witness = .independent }
-        let tree = Walker.scan(target.configuration, root: target.root, memory: memory, budget: budget)
+        let tree = reading.tree
         for defect in tree.defects {
             guard case .absentPage(let page) = defect.kind, report.findings.count < limit else { continue }
             report.findings.append(
@@ -154,7 +161,12 @@ public struct Audit: Sendable {
                     .tablePageUnknown, severity: .error, address: defect.entryAddress, iova: defect.range.first,
                     "table page \(page) is not in memory; \(defect.range) is unknown"))
         }
-        unrecorded(tree, target, &report)
+        for page in reading.unrecorded where report.findings.count < limit {
+            report.findings.append(
+                target.finding(
+                    .tablePageUnknown, severity: .error, address: page.page,
+                    "table page \(page.page) (level \(page.level)) is not recorded"))
+        }
         let end = tree.forEachRun { run in
             audit.found(run)
             if let finding = tableReached(by: run, target, memory), report.findings.count < limit {
@@ -174,35 +186,9 @@ public struct Audit: Sendable {
         report.findings += audit.findings
     }
 
-    /// Table pages that the tree in memory has and the record has not: their frames could be given to others. O(pages log
-    /// pages), nothing is sorted.
-    private func unrecorded(_ tree: TableTree, _ target: TableTarget, _ report: inout AuditReport) {
-        guard let domain = target.domain, let recorded = tablePages[domain]?.entries else { return }
-        for node in tree.nodes where report.findings.count < limit {
-            let index = Self.lowerBound(recorded.count) { recorded[$0].address < node.page }
-            guard index == recorded.count || recorded[index].address != node.page else { continue }
-            report.findings.append(
-                target.finding(
-                    .tablePageUnknown, severity: .error, address: node.page,
-                    "table page \(node.page) (level \(node.level)) is not recorded"))
-        }
-    }
-
-    /// How many of `count` sorted items are before the one looked for.
-    private static func lowerBound(_ count: Int, _ isBefore: (Int) -> Bool) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = (low + high) / 2
-            if isBefore(middle) { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
-    /// The first table or lookup page that `run` lets its device reach. O(log pages) unless there is one.
+    /// The first table or lookup page that `run` lets its device reach.
     private func tableReached(by run: TranslatedRun, _ target: TableTarget, _ memory: MemoryView) -> Finding? {
-        let low = Self.lowerBound(frames.count) { frames[$0] < run.pa.pageBase }
-        guard low < frames.count, frames[low].rawValue <= run.pa.rawValue &+ run.range.lastOffset else { return nil }
-        let page = frames[low]
+        guard let page = frames.lowest(run.pa.rawValue, run.pa.rawValue &+ run.range.lastOffset) else { return nil }
         let iova = IOVA(run.range.first.rawValue &+ (max(page.rawValue, run.pa.rawValue) &- run.pa.rawValue))
         let access: Access = run.protection.contains(.read) ? .read : .write
         let walk = Walker.trace(target.configuration, root: target.root, memory: memory, iova: iova, access: access)
