@@ -42,9 +42,16 @@ struct AreaAudit {
     }
 
     /// The next run of the tables, in ascending order.
+    @inline(__always)
     mutating func found(_ run: TranslatedRun) {
-        runCount += 1
+        runCount &+= 1
         mappedBytes &+= run.range.lastOffset &+ 1
+        // What is as it should be.
+        if !merge.meets(run.range, physical: run.pa, protection: run.protection) { differs(run) }
+    }
+
+    /// Of a run that is not one expected run.
+    private mutating func differs(_ run: TranslatedRun) {
         var differences: [RunDifference] = []
         merge.found(run.range, physical: run.pa, protection: run.protection) { differences.append($0) }
         for difference in differences { report(difference) }

@@ -167,14 +167,15 @@ public struct Audit: Sendable {
                     .tablePageUnknown, severity: .error, address: page.page,
                     "table page \(page.page) (level \(page.level)) is not recorded"))
         }
-        let end = tree.forEachRun { run in
+        var runs = tree.runCursor()
+        while let (run, _) = runs.next() {
             audit.found(run)
-            if let finding = tableReached(by: run, target, memory), report.findings.count < limit {
-                report.findings.append(finding)
-            }
-            return true
+            guard let page = frames.lowest(run.pa.rawValue, run.pa.rawValue &+ run.range.lastOffset),
+                report.findings.count < limit
+            else { continue }
+            report.findings.append(reached(page, by: run, target, memory))
         }
-        if !tree.isComplete || end != .complete {
+        if !tree.isComplete || runs.budgetExceededAt != nil {
             report.findings.append(
                 target.finding(.tableBudgetExceeded, "the tables in memory are too large to be read to their end"))
         }
@@ -186,9 +187,10 @@ public struct Audit: Sendable {
         report.findings += audit.findings
     }
 
-    /// The first table or lookup page that `run` lets its device reach.
-    private func tableReached(by run: TranslatedRun, _ target: TableTarget, _ memory: MemoryView) -> Finding? {
-        guard let page = frames.lowest(run.pa.rawValue, run.pa.rawValue &+ run.range.lastOffset) else { return nil }
+    /// That `run` lets its device reach a table or lookup page.
+    private func reached(
+        _ page: PhysicalAddress, by run: TranslatedRun, _ target: TableTarget, _ memory: MemoryView
+    ) -> Finding {
         let iova = IOVA(run.range.first.rawValue &+ (max(page.rawValue, run.pa.rawValue) &- run.pa.rawValue))
         let access: Access = run.protection.contains(.read) ? .read : .write
         let walk = Walker.trace(target.configuration, root: target.root, memory: memory, iova: iova, access: access)

@@ -45,20 +45,23 @@ package struct RunMerge {
         from = expected.first?.range.first.rawValue ?? 0
     }
 
+    /// True when the next found run is one expected run, met whole; then nothing is left to be said of either.
+    @inline(__always)
+    mutating func meets(_ range: IOVARange, physical: PhysicalAddress, protection: Protection) -> Bool {
+        guard index < expected.count, from == range.first.rawValue else { return false }
+        let run = expected[index]
+        guard run.range == range, run.physical == physical, run.protection == protection else { return false }
+        index &+= 1
+        if index < expected.count { from = expected[index].range.first.rawValue }
+        return true
+    }
+
     /// The next found run; must begin above the one before.
     package mutating func found(
         _ range: IOVARange, physical: PhysicalAddress, protection: Protection, report: (RunDifference) -> Void
     ) {
         var position = range.first.rawValue
         let last = range.last.rawValue
-        // What is as it should be: one expected run, met whole.
-        if index < expected.count, from == position {
-            let run = expected[index]
-            if run.range == range, run.physical == physical, run.protection == protection {
-                advance(past: last)
-                return
-            }
-        }
         while true {
             let here = PhysicalAddress(physical.rawValue &+ (position &- range.first.rawValue))
             guard index < expected.count else {

@@ -33,24 +33,27 @@ public enum TreeComparison: Sendable, Hashable {
         var headA = a.next().map(Head.init)
         var headB = b.next().map(Head.init)
         var mappedBytes: UInt64 = 0
-        while true {
-            if let at = a.budgetExceededAt { return .unreadable(root: rootA, why: "too many runs, from IOVA \(at) on") }
-            if let at = b.budgetExceededAt { return .unreadable(root: rootB, why: "too many runs, from IOVA \(at) on") }
-            guard let runA = headA else {
-                return headB.map { .differs($0.alone(until: nil, first: false)) } ?? .equal(mappedBytes: mappedBytes)
-            }
-            guard let runB = headB else { return .differs(runA.alone(until: nil, first: true)) }
-            if runA.first < runB.first { return .differs(runA.alone(until: runB.first, first: true)) }
-            if runB.first < runA.first { return .differs(runB.alone(until: runA.first, first: false)) }
+        while let runA = headA, let runB = headB, runA.first == runB.first {
             let last = min(runA.last, runB.last)
-            if let what = runA.difference(from: runB, leafSizes: leafSizes) {
-                let range = IOVARange(first: IOVA(runA.first), last: IOVA(last))!
-                return .differs(TreeDifference(range: range, what: what))
-            }
+            guard runA.difference(from: runB, leafSizes: leafSizes) == nil else { break }
             mappedBytes &+= last &- runA.first &+ 1
             headA = runA.last == last ? a.next().map(Head.init) : runA.after(last)
             headB = runB.last == last ? b.next().map(Head.init) : runB.after(last)
         }
+        // What a spent budget has cut off is no difference.
+        if let at = a.budgetExceededAt { return .unreadable(root: rootA, why: "too many runs, from IOVA \(at) on") }
+        if let at = b.budgetExceededAt { return .unreadable(root: rootB, why: "too many runs, from IOVA \(at) on") }
+        guard let runA = headA else {
+            return headB.map { .differs($0.alone(until: nil, first: false)) } ?? .equal(mappedBytes: mappedBytes)
+        }
+        guard let runB = headB else { return .differs(runA.alone(until: nil, first: true)) }
+        if runA.first < runB.first { return .differs(runA.alone(until: runB.first, first: true)) }
+        if runB.first < runA.first { return .differs(runB.alone(until: runA.first, first: false)) }
+        guard let what = runA.difference(from: runB, leafSizes: leafSizes) else {
+            preconditionFailure("the loop ends where something differs")
+        }
+        let range = IOVARange(first: IOVA(runA.first), last: IOVA(min(runA.last, runB.last)))!
+        return .differs(TreeDifference(range: range, what: what))
     }
 
     private static func problem(_ tree: TableTree) -> String? {
