@@ -1,5 +1,3 @@
-import Dispatch
-import Glibc
 import IOMMUModel
 import PageTables
 import Snapshot
@@ -63,7 +61,7 @@ struct TableScan: Sendable {
     static func all(_ stages: [TranslationStage], memory: MemoryView, budget: Budget) -> [TableScan] {
         var scans: [TableScan] = []
         var left = Budget(pages: min(budget.pages, Budget.mostPages), runs: budget.runs)
-        var alone = concurrencyThreshold
+        var alone = TreeWork.concurrencyThreshold
         while scans.count < stages.count, alone > 0 {
             let probe = Budget(pages: min(left.pages, alone), runs: left.runs)
             let scan = TableScan(stages[scans.count], memory: memory, budget: probe)
@@ -81,42 +79,25 @@ struct TableScan: Sendable {
         return scans
     }
 
-    /// So many tables are read in the time that a thread takes to start.
-    private static let concurrencyThreshold = 1024
-    /// More wait for memory.
-    private static let mostThreads = 8
-
     /// Each with its thread's share of what is left of `budget`, which it then gives back: together they never take more.
     private static func concurrent(
         _ stages: ArraySlice<TranslationStage>, memory: MemoryView, budget: Budget
     ) -> [TableScan] {
-        guard !stages.isEmpty else { return [] }
-        let threads = max(1, min(stages.count, sysconf(Int32(_SC_NPROCESSORS_ONLN)), mostThreads))
-        let next = Atomic(0)
+        let threads = TreeWork.threads(for: stages.count)
         let left = Mutex(budget)
-        return [TableScan?](unsafeUninitializedCapacity: stages.count) { results, count in
-            results.initialize(repeating: nil)
-            count = stages.count
-            // Each thread writes the elements that it drew.
-            nonisolated(unsafe) let results = results
-            DispatchQueue.concurrentPerform(iterations: threads) { _ in
-                while true {
-                    let number = next.add(1, ordering: .relaxed).oldValue
-                    guard number < stages.count else { return }
-                    let share = left.withLock { left in
-                        let share = Budget(
-                            pages: max(0, min(left.pages, budget.pages / threads)),
-                            runs: max(0, min(left.runs, budget.runs / threads)))
-                        left -= share
-                        return share
-                    }
-                    let scan = TableScan(stages[stages.startIndex + number], memory: memory, budget: share)
-                    left.withLock {
-                        $0 -= Budget(pages: scan.spent.pages - share.pages, runs: scan.spent.runs - share.runs)
-                    }
-                    results[number] = scan
-                }
+        return TreeWork.each(stages.count, threads: threads) { number in
+            let share = left.withLock { left in
+                let share = Budget(
+                    pages: max(0, min(left.pages, budget.pages / threads)),
+                    runs: max(0, min(left.runs, budget.runs / threads)))
+                left -= share
+                return share
             }
-        }.compactMap(\.self)
+            let scan = TableScan(stages[stages.startIndex + number], memory: memory, budget: share)
+            left.withLock {
+                $0 -= Budget(pages: scan.spent.pages - share.pages, runs: scan.spent.runs - share.runs)
+            }
+            return scan
+        }
     }
 }

@@ -2,6 +2,7 @@ import IOMMUModel
 
 extension PageTableFormatKind {
     /// The rights that leaves have which are asked to give `protection`: x86-64 has no write without read.
+    @inlinable
     public func granted(_ protection: Protection) -> Protection {
         self == .x86_64 && protection == .write ? .readWrite : protection
     }

@@ -15,7 +15,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
     /// Tables that may still be read, pages counted once per level.
     private var pagesLeft: Int
     private var hasReportedPageBudget = false
-    private var notes: Notes
+    var notes: Notes
 
     init(
         _ stage: TranslationStage, pages: Pages, memory: MemoryView, budget: ScanBudget, notes: consuming Notes
@@ -97,12 +97,14 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
         let expected = notes.expected(page: record.page, level: level)
         var isAsExpected = false
         if !expected.isEmpty {
-            isAsExpected = agrees(words, with: expected, shift: shift, ignoring: notes.ignored)
-            if isAsExpected, end == 512, let used = decode(expected, level: level, shift: shift, to: place) {
+            switch readExpected(words, expected, level: level, shift: shift, to: place) {
+            case .leaves(let used) where end == 512:
                 add(used, to: number)
                 visit(
                     ScannedTable(page: record.page, level: level, words: words, ends: notes.ends, isAsExpected: true))
                 return
+            case .leaves, .mixed: isAsExpected = true
+            case .different: break
             }
         }
         var judged = 0

@@ -38,9 +38,10 @@ extension PageRuns {
     private static func shortRun(_ start: UnsafeRawPointer) -> (words: RecordedWords, length: Int)? {
         let low = UInt64(littleEndian: start.loadUnaligned(as: UInt64.self))
         guard low & 1 != 0, low & 0x8080 != 0x8080 else { return nil }
-        let isLong = low & 0x80 != 0
-        let head = isLong ? low & 0x7f | (low &>> 1) & 0x3f80 : low & 0x7f
-        let headLength = isLong ? 2 : 1
+        // One byte or two: nobody foresees which, hence no branch.
+        let isLong = low &>> 7 & 1
+        let head = low & 0x7f | (low &>> 1) & 0x3f80 & (0 &- isLong)
+        let headLength = Int(truncatingIfNeeded: isLong) &+ 1
         var word = UInt64(littleEndian: start.loadUnaligned(fromByteOffset: headLength, as: UInt64.self))
         // The first byte without the highest bit is the last one.
         let ends = ~word & 0x8080_8080_8080_8080

@@ -4,7 +4,7 @@ import Snapshot
 
 /// The areas of one IOAS against one tree of page tables, in both directions, by one linear merge.
 struct AreaAudit {
-    private var merge: RunMerge
+    private var merge: RunMerge<ExpectedRuns>
     private let target: TableTarget
     private let memory: MemoryView
     /// Ranges that the kernel maps 1:1 without an area.
@@ -29,9 +29,7 @@ struct AreaAudit {
         }
         let areas = index.areas(of: ioas.id)
         merge = RunMerge(
-            expected: ExpectedRuns(
-                ioas: ioas, areas: areas, backings: index.backings, format: target.configuration.format
-            ).runs)
+            expected: ExpectedRuns(areas, backings: index.backings, format: target.configuration.format))
         direct = index.reservedRegions(of: domain).filter { $0.kind == .direct || $0.kind == .directRelaxable }
             .map(\.range)
         self.target = target

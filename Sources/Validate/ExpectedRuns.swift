@@ -2,37 +2,43 @@ import IOMMUModel
 import PageTables
 import Snapshot
 
-/// The areas of one IOAS as the tables should hold them.
-struct ExpectedRuns {
-    /// Sorted, without overlap: where areas overlap the first one counts (the overlap is a finding of its own).
-    let runs: [ExpectedRun]
-    let origin: AreaOrigin
+/// The areas of one address space as tables should hold them, one by one: sorted, without overlap (where areas overlap the
+/// first one counts; the overlap is a finding of its own).
+struct ExpectedRuns: IteratorProtocol {
+    private var areas: ArraySlice<AreaRecord>.Iterator
+    private let backings: [BackingID: BackingRecord]
+    private let format: PageTableFormatKind
+    /// Of the area before: neighbours mostly share a backing.
+    private var backing: BackingRecord?
+    /// The last address told.
+    private var last: IOVA?
 
-    /// `areas`: of one IOAS, sorted by range, in tables of `format`. Areas without a resolvable backing are left out.
-    init(
-        ioas: IOASRecord, areas: some Sequence<AreaRecord>, backings: [BackingID: BackingRecord],
-        format: PageTableFormatKind
-    ) {
-        origin = ioas.areaOrigin
-        var runs: [ExpectedRun] = []
-        runs.reserveCapacity(areas.underestimatedCount)
-        // Neighbours mostly share a backing.
-        var known: BackingRecord?
-        for area in areas {
-            if known?.id != area.backing { known = backings[area.backing] }
-            guard let backing = known, let start = backing.base.offset(by: area.offset),
-                !area.protection.isEmpty
-            else { continue }
-            var first = area.range.first
-            if let last = runs.last?.range.last, first <= last {
-                guard area.range.last > last, let next = last.offset(by: 1) else { continue }
-                first = next
+    /// `areas`: of one address space, sorted by range, in tables of `format`. Areas without a resolvable backing are left
+    /// out.
+    init(_ areas: ArraySlice<AreaRecord>, backings: [BackingID: BackingRecord], format: PageTableFormatKind) {
+        self.areas = areas.makeIterator()
+        self.backings = backings
+        self.format = format
+    }
+
+    /// The next run; `nil` at the end.
+    @inline(__always)
+    mutating func next() -> ExpectedRun? {
+        while let area = areas.next() {
+            if backing?.id != area.backing { backing = backings[area.backing] }
+            guard let start = backing?.base.offset(by: area.offset), !area.protection.isEmpty else { continue }
+            let protection = format.granted(area.protection)
+            guard let last, area.range.first <= last else {
+                self.last = area.range.last
+                return ExpectedRun(range: area.range, physical: start, protection: protection)
             }
-            guard let range = IOVARange(first: first, last: area.range.last),
+            guard area.range.last > last, let first = last.offset(by: 1),
+                let range = IOVARange(first: first, last: area.range.last),
                 let physical = start.offset(by: first.distance(from: area.range.first))
             else { continue }
-            runs.append(ExpectedRun(range: range, physical: physical, protection: format.granted(area.protection)))
+            self.last = range.last
+            return ExpectedRun(range: range, physical: physical, protection: protection)
         }
-        self.runs = runs
+        return nil
     }
 }

@@ -30,29 +30,28 @@ package enum RunDifference: Sendable, Hashable {
     case unexpected(IOVARange, physical: PhysicalAddress, protection: Protection)
 }
 
-/// Merges two sorted streams of runs: expected ones held as an array, found ones pushed in ascending order.
+/// Merges two sorted streams of runs: expected ones pulled, found ones pushed in ascending order.
 ///
 /// Linear in the sum of both; the runs of the two sides need not have the same boundaries.
-package struct RunMerge {
+package struct RunMerge<Expected: IteratorProtocol<ExpectedRun>> {
     /// Sorted by range, without overlap.
-    private let expected: [ExpectedRun]
-    private var index = 0
-    /// The first IOVA of `expected[index]` that has not been answered for.
-    private var from: UInt64 = 0
+    private var expected: Expected
+    /// What of the next expected run has not been answered for; `nil` at the end.
+    private var rest: ExpectedRun?
 
-    package init(expected: [ExpectedRun]) {
+    /// `expected`: sorted by range, without overlap.
+    package init(expected: Expected) {
         self.expected = expected
-        from = expected.first?.range.first.rawValue ?? 0
+        rest = self.expected.next()
     }
 
     /// True when the next found run is one expected run, met whole; then nothing is left to be said of either.
     @inline(__always)
     mutating func meets(_ range: IOVARange, physical: PhysicalAddress, protection: Protection) -> Bool {
-        guard index < expected.count, from == range.first.rawValue else { return false }
-        let run = expected[index]
-        guard run.range == range, run.physical == physical, run.protection == protection else { return false }
-        index &+= 1
-        if index < expected.count { from = expected[index].range.first.rawValue }
+        guard let run = rest, run.range == range, run.physical == physical, run.protection == protection else {
+            return false
+        }
+        rest = expected.next()
         return true
     }
 
@@ -64,15 +63,15 @@ package struct RunMerge {
         let last = range.last.rawValue
         while true {
             let here = PhysicalAddress(physical.rawValue &+ (position &- range.first.rawValue))
-            guard index < expected.count else {
+            guard let run = rest else {
                 report(.unexpected(Self.range(position, last), physical: here, protection: protection))
                 return
             }
-            let run = expected[index]
+            let from = run.range.first.rawValue
             if from < position {
                 let end = min(run.range.last.rawValue, position &- 1)
                 report(.missing(Self.range(from, end), run))
-                advance(past: end)
+                advance(run, past: end)
                 continue
             }
             if from > position {
@@ -83,12 +82,13 @@ package struct RunMerge {
                 continue
             }
             let end = min(run.range.last.rawValue, last)
-            let wanted = PhysicalAddress(run.physical.rawValue &+ (position &- run.range.first.rawValue))
-            if wanted != here { report(.address(Self.range(position, end), expected: wanted, found: here)) }
+            if run.physical != here {
+                report(.address(Self.range(position, end), expected: run.physical, found: here))
+            }
             if run.protection != protection {
                 report(.protection(Self.range(position, end), expected: run.protection, found: protection))
             }
-            advance(past: end)
+            advance(run, past: end)
             if end == last { return }
             position = end &+ 1
         }
@@ -96,27 +96,33 @@ package struct RunMerge {
 
     /// No more runs: what is still expected is missing.
     package mutating func finish(report: (RunDifference) -> Void) {
-        while index < expected.count {
-            let run = expected[index]
-            let end = run.range.last.rawValue
-            report(.missing(Self.range(from, end), run))
-            advance(past: end)
+        while let run = rest {
+            report(.missing(run.range, run))
+            rest = expected.next()
         }
     }
 
-    private mutating func advance(past end: UInt64) {
-        if end == expected[index].range.last.rawValue {
-            index += 1
-            if index < expected.count { from = expected[index].range.first.rawValue }
+    /// `run`, the next one, is answered for up to `end`.
+    @inline(__always)
+    private mutating func advance(_ run: ExpectedRun, past end: UInt64) {
+        if end == run.range.last.rawValue {
+            rest = expected.next()
         } else {
-            from = end &+ 1
+            let range = Self.range(end &+ 1, run.range.last.rawValue)
+            rest = ExpectedRun(range: range, physical: run.physical(at: range.first), protection: run.protection)
         }
     }
 
+    @inline(__always)
     private static func range(_ first: UInt64, _ last: UInt64) -> IOVARange {
         guard let range = IOVARange(first: IOVA(first), last: IOVA(last)) else {
             preconditionFailure("runs must be sorted and must not overlap")
         }
         return range
     }
+}
+
+extension RunMerge where Expected == IndexingIterator<[ExpectedRun]> {
+    /// `expected`: sorted by range, without overlap.
+    package init(expected: [ExpectedRun]) { self.init(expected: expected.makeIterator()) }
 }

@@ -143,11 +143,10 @@ final class AuditGround {
         snapshot.tablePages.append(DomainPages(domain: id, pages: pages.finish()))
     }
 
-    /// All domains, one after the other; answers the pages.
-    func run() throws -> UInt64 {
+    /// All domains; answers the pages.
+    func run(threads: Int = 1) throws -> UInt64 {
         var pages = 0
-        for domain in audit.domains {
-            let report = audit.run(domain, memory: memory.view)
+        for report in audit.run(audit.domains, memory: memory.view, threads: threads) {
             guard report.findings.isEmpty, report.witness == .independent else { throw Errno.EIO }
             pages += report.tablePages
         }
@@ -184,6 +183,17 @@ extension Benchmark {
             goal: isDense ? 2 : 1 / 0.3,
             subject: Side(label: "audit", operations: ground.tablePages, run: { _ in try ground.run() }),
             reference: Side(label: "sum", operations: ground.tablePages, run: { _ in ground.sum() }))
+    }
+
+    /// Audit of the domains of profile X on two cores, beside the same on one.
+    public static func auditOnTwoCores() throws -> Benchmark {
+        let ground = try AuditGround(.fragmented)
+        return Benchmark(
+            name: "audit-threads",
+            summary: "profile X in fragmented tables: audit on two threads, per page, beside one", goal: 1 / 1.6,
+            clock: .wall,
+            subject: Side(label: "two", operations: ground.tablePages, run: { _ in try ground.run(threads: 2) }),
+            reference: Side(label: "one", operations: ground.tablePages, run: { _ in try ground.run() }))
     }
 
     /// Compare of the domains of profile X with the same ones built anew, beside the plain sum of the words of both.

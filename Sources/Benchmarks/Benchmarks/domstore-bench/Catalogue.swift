@@ -29,6 +29,7 @@ struct Catalogue {
                 Catalogue(name: "restore-4k") { try .restoreSmallPages() },
                 Catalogue(name: "audit-dense") { try .auditLargest(isDense: true) },
                 Catalogue(name: "audit-fragmented") { try .auditLargest(isDense: false) },
+                Catalogue(name: "audit-threads") { try .auditOnTwoCores() },
                 Catalogue(name: "compare-dense") { try .compareLargest(isDense: true) },
                 Catalogue(name: "compare-fragmented") { try .compareLargest(isDense: false) },
                 Catalogue(name: "info-s") { try .infoSmall() },
