@@ -24,25 +24,29 @@ extension Restorer.Restored {
     /// whose tables are not the recorded ones, each with all its PASIDs; ``devices`` says so then.
     ///
     /// Of a guest's requests the host's tables are audited; the guest's own are the guest's. O(tables), beside the running
-    /// devices.
-    public mutating func audit(_ recorded: Snapshot) -> Audited {
+    /// devices, on several cores where they are many. `progress` is told how many of how many domains are done, 0 first,
+    /// one call at a time, on any thread.
+    public mutating func audit(
+        _ recorded: Snapshot, progress: (_ done: Int, _ count: Int) -> Void = { _, _ in }
+    ) -> Audited {
         let audit = Audit(recorded)
         let memory = engine.machine.memory
         var result = Audited()
         var attached = Set(devices.filter { $0.state == .restored }.map(\.requester))
-        var audited: [DomainID: Finding?] = [:]
         let paging = Set(recorded.domains.lazy.filter { $0.kind == .paging }.map(\.id))
-        for (key, domain) in domains.sorted(by: { $0.key < $1.key }) where domain.isRecordedTree {
-            let tables = domain.tables.recorded
-            guard paging.contains(tables) else { continue }
-            if audited[tables] == nil {
-                let report = audit.run(tables, memory: memory.view)
-                result.tablePages += report.tablePages
-                result.areas += report.areas
-                result.findings += report.findings.count { $0.severity == .error }
-                audited[tables] = .some(report.findings.first { $0.severity == .error })
-            }
-            guard let finding = audited[tables] ?? nil, attached.remove(key.requester) != nil else { continue }
+        let users = domains.filter { $0.value.isRecordedTree && paging.contains($0.value.tables.recorded) }
+        let audited = Set(users.values.map(\.tables.recorded)).sorted()
+        var broken: [DomainID: Finding] = [:]
+        progress(0, audited.count)
+        for report in audit.run(audited, memory: memory.view, progress: { progress($0, audited.count) }) {
+            result.tablePages += report.tablePages
+            result.areas += report.areas
+            result.findings += report.findings.count { $0.severity == .error }
+            broken[report.domain] = report.findings.first { $0.severity == .error }
+        }
+        guard !broken.isEmpty else { return result }
+        for (key, domain) in users.sorted(by: { $0.key < $1.key }) {
+            guard let finding = broken[domain.tables.recorded], attached.remove(key.requester) != nil else { continue }
             do throws(Refusal) {
                 try engine.quarantine(key.requester, distrusting: true)
             } catch {

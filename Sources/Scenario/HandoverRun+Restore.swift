@@ -117,8 +117,11 @@ extension HandoverRun {
         let audit = Audit(checked.snapshot)
         var pages = 0
         var findings: [Finding] = []
-        for domain in audit.domains {
-            let result = audit.run(domain, memory: recorded.memory.view)
+        let domains = audit.domains
+        options.auditing(0, domains.count)
+        let results = audit.run(
+            domains, memory: recorded.memory.view, progress: { [options] in options.auditing($0, domains.count) })
+        for result in results {
             pages += result.tablePages
             findings += result.findings.filter { $0.severity == .error }
         }

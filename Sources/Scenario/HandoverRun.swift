@@ -31,6 +31,8 @@ public struct HandoverRun {
         public var tell: (HandoverReport.Phase) throws -> Void = { _ in }
         /// Called as each step of a scenario ends.
         public var tellStep: (HandoverReport.Step) throws -> Void = { _ in }
+        /// Told how many of how many domains are audited, 0 first, one call at a time, on any thread.
+        public var auditing: (_ done: Int, _ count: Int) -> Void = { _, _ in }
         /// Nothing but the store: all else by default.
         public init(store: String) { self.store = store }
     }

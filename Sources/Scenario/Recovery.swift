@@ -74,7 +74,7 @@ struct Recovery {
         try tell(.restore, counts, notes: origin, probing: attached)
 
         // Audit: the record against memory, beside the running devices.
-        let audited = restored.audit(recorded)
+        let audited = restored.audit(recorded, progress: options.auditing)
         attached.subtract(audited.quarantined.map(\.requester))
         quarantined += audited.quarantined
         var notes = audited.notes

@@ -18,7 +18,7 @@ extension PageRuns {
         }
         var cursor = 1
         var index = 0
-        while index < wordCount {
+        while index < wordCount, count < wordCount {
             if cursor &+ 16 <= readable, let run = shortRun(base + cursor) {
                 words[count] = run.words
                 cursor &+= run.length

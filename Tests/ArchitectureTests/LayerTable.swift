@@ -26,7 +26,8 @@ enum LayerTable {
 
     /// Modules that are not ours, beside `Glibc` and `Synchronization`, which everybody may import.
     static let foreign: [String: Set<String>] = [
-        "Import": ["FoundationEssentials", "Dispatch"],
+        "Import": ["FoundationEssentials"],
+        "PageTables": ["Dispatch"],
         "Conformance": ["FoundationEssentials"],
         "Scenario": ["FoundationEssentials"],
         "Evidence": ["Crypto"],

@@ -1,3 +1,4 @@
+import IOMMUModel
 import Testing
 
 @testable import Snapshot
@@ -76,6 +77,36 @@ struct PageRunsTests {
                 words.withUnsafeMutableBufferPointer { PageRuns.decode(encoded, into: $0.baseAddress!) }
             }
             #expect(words[512] == 3)
+        }
+    }
+
+    @Test("The runs of a page are listed as they are told one by one", arguments: 0..<16)
+    func listed(seed start: Int) {
+        var seed = UInt64(start) &* 271 &+ 5
+        var set = PageSet()
+        var pages: [[UInt64]] = []
+        for number in 0..<40 {
+            var words: [UInt64] = []
+            while words.count < 512 {
+                // Every length of a number, so every length of a run; raw pages too.
+                let count = min(Int(Self.random(&seed) % [2, 60, 400][number % 3]) + 1, 512 - words.count)
+                let first = Self.random(&seed) >> (Self.random(&seed) % 64)
+                let stride: UInt64 = [0, 4096, 4096, 0x20_0000][Int(Self.random(&seed) % 4)]
+                for k in 0..<count { words.append(first &+ UInt64(k) &* stride) }
+            }
+            set.append(address: PhysicalAddress(UInt64(number) << 12), level: 0, words: words)
+            pages.append(words)
+        }
+        for (number, words) in pages.enumerated() {
+            var told: [RecordedWords] = []
+            set.withEncoded(number) { encoded in
+                PageRuns.forEachRun(encoded) { told.append(.init(first: $1, stride: $2, count: $3)) }
+            }
+            let listed = [RecordedWords](unsafeUninitializedCapacity: 512) { buffer, count in
+                count = set.words(of: number, into: buffer.baseAddress!)
+            }
+            #expect(listed == told)
+            #expect(listed.flatMap { run in (0..<run.count).map { run.first &+ UInt64($0) &* run.stride } } == words)
         }
     }
 

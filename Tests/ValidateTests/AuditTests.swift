@@ -2,6 +2,7 @@ import Hardware
 import IOMMUModel
 import PageTables
 import Snapshot
+import Synchronization
 import Testing
 
 @testable import Validate
@@ -55,6 +56,46 @@ import Testing
         let report = machine.audit(1)
         #expect(report.tableDifferenceCount == 3)
         #expect(report.findings.allSatisfy { $0.rule == .tableMemoryDiffers })
+    }
+
+    @Test(arguments: [nil, 1, 2, 7])
+    func `domains are audited at once as they are one by one, and counted`(threads: Int?) throws {
+        var machine = try TestMachine()
+        let place = machine.entry(1, 0, level: 0)
+        machine.write(machine.read(place) ^ 0x4000, place)
+        let audit = Audit(machine.snapshot)
+        let domains = Array(repeating: audit.domains, count: 20).flatMap(\.self)
+        machine.withMemory { memory in
+            let told = Mutex<[Int]>([])
+            let reports = audit.run(domains, memory: memory, threads: threads) { done in
+                told.withLock { $0.append(done) }
+            }
+            #expect(reports == domains.map { audit.run($0, memory: memory) })
+            #expect(reports.contains { !$0.isClean } && reports.contains { $0.isClean })
+            #expect(told.withLock(\.self) == Array(1...40))
+        }
+    }
+
+    @Test(arguments: 0..<64 as Range<UInt64>)
+    func `the lowest table page of a range is found, wherever they lie`(seed: UInt64) {
+        var state = seed &* 0x9e37_79b9_7f4a_7c15 &+ 1
+        func random() -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return state >> 20
+        }
+        // Side by side, or anywhere in 2^44 bytes.
+        let spread: UInt64 = [64, 1 << 12, 1 << 32][Int(seed % 3)]
+        let pages = Set((0..<random() % 200).map { _ in PhysicalAddress(0x1000_0000 + (random() % spread) << 12) })
+            .sorted()
+        let frames = TableFrames(pages)
+        for _ in 0..<400 {
+            let near = pages.isEmpty ? 0x1000_0000 : pages[Int(random() % UInt64(pages.count))].rawValue
+            let first =
+                random() % 2 == 0 ? near &- 0x4000 &+ random() % 0x8000 : 0x1000_0000 + random() % (spread << 12)
+            let last = first + random() % [1, 0x1000, 0x40_0000, spread << 12][Int(random() % 4)]
+            #expect(
+                frames.lowest(first, last) == pages.first { $0.rawValue | 0xfff >= first && $0.rawValue <= last })
+        }
     }
 
     @Test func `a changed area is found against the tables in memory`() throws {

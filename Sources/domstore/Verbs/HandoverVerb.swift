@@ -99,6 +99,7 @@ struct HandoverVerb: ParsableCommand {
         if let key { options.vouch = { try SealCode.write(of: $0, key: key) } }
         options.tell = { try output.phase($0) }
         options.tellStep = { try output.step($0) }
+        options.auditing = Progress.counting("auditing", "domains")
         if let crashAt {
             options.crash = { point in
                 if point == crashAt { kill(getpid(), SIGKILL) }

@@ -83,6 +83,7 @@ struct RestoreVerb: ParsableCommand {
         let output = HandoverOutput(isJSON: json, color: colors.color)
         var options = HandoverRun.Options(store: input.store)
         options.tell = { try output.phase($0) }
+        options.auditing = Progress.counting("auditing", "domains")
         options.pagesPerDevice = Self.pagesPerDevice
         if let crashAt {
             options.crash = { point in
