@@ -27,7 +27,7 @@ struct FailedSealTests {
     @Test(
         "it pre-copies and seals the next generation, which has everything",
         arguments: RecorderTests.machines, [1, 2] as [UInt64])
-    func goesOn(flavours: [RoundTripTests.Flavour], seed: UInt64) throws {
+    func goesOn(flavours: [FlavouredMachine.Flavour], seed: UInt64) throws {
         let ground = try Ground()
         let buffer = EventBuffer()
         var engine = try LiveEngine.start(try RecorderTests.machine(flavours)) { buffer.append($0) }

@@ -61,16 +61,16 @@ struct HitlessStormTests {
         (12...46).filter { configuration.pageSizes >> $0 & 1 == 1 }
     }
 
-    private static let flavours = RoundTripTests.Flavour.allCases.filter { !$0.isNested }
+    private static let flavours = FlavouredMachine.Flavour.allCases.filter { !$0.isNested }
 
     @Test("Every page size of every format", arguments: flavours)
-    func hitless(flavour: RoundTripTests.Flavour) throws { #expect(try wrong(flavour, defect: nil) == []) }
+    func hitless(flavour: FlavouredMachine.Flavour) throws { #expect(try wrong(flavour, defect: nil) == []) }
 
     @Test("An engine that blocks for an instant is caught", arguments: flavours)
-    func caught(flavour: RoundTripTests.Flavour) throws { #expect(try wrong(flavour, defect: .nullWindow) != []) }
+    func caught(flavour: FlavouredMachine.Flavour) throws { #expect(try wrong(flavour, defect: .nullWindow) != []) }
 
     /// What went wrong for a device on every page size of `flavour`; the second engine may have a bug.
-    private func wrong(_ flavour: RoundTripTests.Flavour, defect: EngineDefect?) throws -> [String] {
+    private func wrong(_ flavour: FlavouredMachine.Flavour, defect: EngineDefect?) throws -> [String] {
         let machine = try RecorderTests.machine([flavour])
         let buffer = EventBuffer()
         var engine = try LiveEngine.start(machine) { buffer.append($0) }

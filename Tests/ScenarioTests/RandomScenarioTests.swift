@@ -52,7 +52,7 @@ struct RandomScenarioTests {
         var model: NaiveModel
         let machine: Machine
         let buffer = EventBuffer()
-        var flavours: [RoundTripTests.Flavour] { steps.flavours }
+        var flavours: [FlavouredMachine.Flavour] { steps.flavours }
 
         init(_ seed: UInt64) throws {
             self.seed = seed

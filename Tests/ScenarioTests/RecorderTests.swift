@@ -15,7 +15,7 @@ struct RecorderTests {
     private static let arena = PhysicalRange(first: PhysicalAddress(0x20_0000), bytes: 3000 << 12)!
 
     /// Two units, each with four devices of their own groups and two in one.
-    static func machine(_ flavours: [RoundTripTests.Flavour]) throws -> Machine {
+    static func machine(_ flavours: [FlavouredMachine.Flavour]) throws -> Machine {
         var devices: [MachineDevice] = []
         for (index, _) in flavours.enumerated() {
             for device in UInt8(1)...6 {
@@ -39,7 +39,7 @@ struct RecorderTests {
 
     struct Steps {
         var random: SplitMix64
-        let flavours: [RoundTripTests.Flavour]
+        let flavours: [FlavouredMachine.Flavour]
         var session: SessionID?
         /// Sizes of areas, as powers of two.
         var shifts: [UInt64] = [12, 12, 14, 16, 21, 24]
@@ -47,7 +47,7 @@ struct RecorderTests {
         private func one<T>(of values: [T]) -> T? { values.isEmpty ? nil : values[Int(roll % UInt64(values.count))] }
         private var roll: UInt64 = 0
 
-        init(seed: UInt64, _ flavours: [RoundTripTests.Flavour]) {
+        init(seed: UInt64, _ flavours: [FlavouredMachine.Flavour]) {
             random = SplitMix64(seed: seed)
             self.flavours = flavours
         }
@@ -156,8 +156,8 @@ struct RecorderTests {
         return engine.snapshot(blocked: blocked)
     }
 
-    static let machines: [[RoundTripTests.Flavour]] =
-        RoundTripTests.Flavour.allCases.map { [$0] } + [[.secondStage, .amdV2], [.amdNested, .vtdNested]]
+    static let machines: [[FlavouredMachine.Flavour]] =
+        FlavouredMachine.Flavour.allCases.map { [$0] } + [[.secondStage, .amdV2], [.amdNested, .vtdNested]]
 
     /// `DOMSTORE_RANDOM_SEEDS` says how many there are, one unless it does.
     static let seeds: [UInt64] = {
@@ -166,7 +166,7 @@ struct RecorderTests {
     }()
 
     @Test("Passes, freezes and thaws in random order", arguments: machines, seeds)
-    func random(flavours: [RoundTripTests.Flavour], seed: UInt64) throws {
+    func random(flavours: [FlavouredMachine.Flavour], seed: UInt64) throws {
         let machine = try Self.machine(flavours)
         var engine = try LiveEngine.start(machine) { _ in }
         var steps = Steps(seed: seed, flavours)

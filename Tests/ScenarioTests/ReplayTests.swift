@@ -139,7 +139,7 @@ struct ReplayTests {
         var snapshot: Snapshot
     }
 
-    static func history(_ flavours: [RoundTripTests.Flavour], seed: UInt64) throws -> History {
+    static func history(_ flavours: [FlavouredMachine.Flavour], seed: UInt64) throws -> History {
         let buffer = EventBuffer()
         var engine = try LiveEngine.start(
             try RecorderTests.machine(flavours), configuration: EngineConfiguration(seed: seed), sink: buffer.append)
@@ -161,7 +161,7 @@ struct ReplayTests {
         return History(events: buffer.events, snapshot: frozen.snapshot())
     }
 
-    static func replay(_ events: [Event], at snapshot: Snapshot, _ flavours: [RoundTripTests.Flavour]) throws {
+    static func replay(_ events: [Event], at snapshot: Snapshot, _ flavours: [FlavouredMachine.Flavour]) throws {
         var replay = try EventReplay(from: .idle(try RecorderTests.machine(flavours)), events: events)
         try replay.run()
         #expect(replay.count == events.count)
@@ -193,7 +193,7 @@ struct ReplayTests {
     @Test(
         "Random operations, most of which fail, freezes and thaws", arguments: RecorderTests.machines,
         RecorderTests.seeds)
-    func random(flavours: [RoundTripTests.Flavour], seed: UInt64) throws {
+    func random(flavours: [FlavouredMachine.Flavour], seed: UInt64) throws {
         let history = try Self.history(flavours, seed: seed)
         #expect(history.events.contains { $0.name == "thaw" })
         #expect(history.events.count { $0.errno != nil } > 50)
@@ -203,7 +203,7 @@ struct ReplayTests {
 
     @Test("One changed event, one left out, one more: it diverges there, or ends in another state")
     func controls() throws {
-        let flavours: [RoundTripTests.Flavour] = [.secondStage, .amdV2]
+        let flavours: [FlavouredMachine.Flavour] = [.secondStage, .amdV2]
         let history = try #require(
             try (1...50).lazy.map { try Self.history(flavours, seed: $0) }.first { !$0.snapshot.areas.isEmpty })
         let events = history.events
@@ -245,7 +245,7 @@ struct ReplayTests {
     @Test("An engine that thawed and went on in the next generation is replayed from its start, through both")
     func thawed() throws {
         try ScenarioRunTests.inFolder { folder in
-            let flavours: [RoundTripTests.Flavour] = [.secondStage]
+            let flavours: [FlavouredMachine.Flavour] = [.secondStage]
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             let location = try StoreLocation(folder)
             let buffer = EventBuffer()
