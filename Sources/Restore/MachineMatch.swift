@@ -2,6 +2,7 @@ import Engine
 import Handover
 import Hardware
 import IOMMUModel
+import PageTables
 import Snapshot
 
 /// Whether the machine is the one that was recorded, as far as it decides about whole units and groups.
@@ -30,6 +31,24 @@ enum MachineMatch {
             )
         }
         return nil
+    }
+
+    /// The pages of all recorded trees as they are in memory, but for those that are recorded themselves. O(tables).
+    static func tableFrames(_ recorded: Snapshot, _ machine: Machine) -> [PhysicalRange] {
+        let paging = Set(recorded.domains.lazy.filter { $0.kind == .paging }.map(\.id))
+        var known = Set(recorded.tablePages.flatMap { $0.pages.entries.map(\.address) })
+        var frames: [PhysicalRange] = []
+        for place in recorded.domainUnits where paging.contains(place.domain) {
+            guard let tables = place.tables,
+                let shape = machine.unit(place.unit)?.hardware.configuration(
+                    format: tables.format, topLevel: Int(tables.topLevel), signExtended: tables.signExtended)
+            else { continue }
+            for node in Walker.scan(shape, root: tables.root, memory: machine.memory.view).nodes {
+                guard known.insert(node.page).inserted else { continue }
+                if let frame = PhysicalRange(first: node.page, bytes: 4096) { frames.append(frame) }
+            }
+        }
+        return frames
     }
 
     /// For every device of the machine whose group holds devices that the record has apart: one of these.

@@ -11,6 +11,10 @@ import Validate
 struct RestoreWork: ~Copyable {
     private let recorded: Snapshot
     private let machine: Machine
+    /// What of the record is damaged.
+    private let losses: RecordLosses
+    /// The devices that depend on it, each with the damaged row.
+    private let lost: [RequesterID: StoreDefect]
     private let evidence: ReplaceEvidence
     private var books: RestoringEngine
     private let index: RecordIndex
@@ -45,16 +49,19 @@ struct RestoreWork: ~Copyable {
 
     /// Begins a restore of `recorded` over `machine`.
     static func begin(
-        _ recorded: Snapshot, machine: Machine, evidence: ReplaceEvidence, configuration: EngineConfiguration,
-        sink: @escaping EventSink
+        _ recorded: Snapshot, machine: Machine, losses: RecordLosses, evidence: ReplaceEvidence,
+        configuration: EngineConfiguration, sink: @escaping EventSink
     ) throws(Refusal) -> RestoreWork {
         let books = try books(machine, configuration, sink)
-        return RestoreWork(recorded: recorded, machine: machine, evidence: evidence, books: books)
+        return RestoreWork(recorded: recorded, machine: machine, losses: losses, evidence: evidence, books: books)
     }
 
     private init(
-        recorded: Snapshot, machine: Machine, evidence: ReplaceEvidence, books: consuming RestoringEngine
+        recorded: Snapshot, machine: Machine, losses: RecordLosses, evidence: ReplaceEvidence,
+        books: consuming RestoringEngine
     ) {
+        self.losses = losses
+        lost = losses.requesters(recorded)
         self.recorded = recorded
         self.machine = machine
         self.evidence = evidence
@@ -99,6 +106,7 @@ struct RestoreWork: ~Copyable {
         }
         let pages = recorded.tablePages.flatMap(\.pages.entries) + recorded.lookupPages.flatMap(\.pages.entries)
         books.hold(frames: pages.compactMap { PhysicalRange(first: $0.address, bytes: 4096) })
+        if !losses.rows.isEmpty { books.hold(frames: MachineMatch.tableFrames(recorded, machine)) }
     }
 
     mutating func addSessions() throws(Refusal) {
@@ -117,6 +125,9 @@ struct RestoreWork: ~Copyable {
         let carried = recorded.domains.filter { ($0.preserved || kept.contains($0.id)) && $0.kind != .blocked }
         let tags = recorded.cacheTags
         refuseCollisions(carried, tags)
+        for domain in carried {
+            if let loss = losses.domains[domain.id] { refused[domain.id] = Refusal(.EINVAL, loss.rule) }
+        }
         for tag in Set(carried.flatMap { tags[$0.id] ?? [] }).sorted() where badUnits[tag.unit] == nil {
             do {
                 try books.reserveTag(unit: tag.unit, tag: tag.tag)
@@ -359,7 +370,10 @@ struct RestoreWork: ~Copyable {
         _ requester: RequesterID, _ attachments: ArraySlice<AttachmentRecord>, _ refusal: Refusal
     ) {
         let place = attachments.first?.entryAddress.map { "lookup entry \($0)" } ?? "no lookup entry"
-        var reason = "restore: " + (differences[requester] ?? "\(place) is not what the record says")
+        var reason =
+            "restore: "
+            + (lost[requester].map { "\($0.table) \($0.key) is damaged" } ?? differences[requester]
+                ?? "\(place) is not what the record says")
         if machine.device(requester) != nil {
             let domains = Dictionary(
                 attachments.compactMap { one in adopted[one.domain].map { (one.pasid, $0) } },

@@ -60,13 +60,17 @@ public enum Restorer {
     /// A unit that is missing or configured otherwise quarantines every device behind it; a device of which one entry in
     /// memory is not the recorded one is quarantined with all its PASIDs, unless `evidence` explains the entry.
     ///
+    /// Domains of `losses` are not taken over: devices that use one are quarantined. Then the tables of every domain are
+    /// walked, since the record may not name all of their frames: O(tables).
+    ///
     /// - Throws: a refusal that no device can do without (no session, no memory for a default domain).
     public static func restore(
-        _ recorded: Snapshot, machine: Machine, evidence: ReplaceEvidence = .init(),
-        configuration: EngineConfiguration, crash: CrashHook = { _ in }, sink: @escaping EventSink
+        _ recorded: Snapshot, machine: Machine, losses: RecordLosses = .init(),
+        evidence: ReplaceEvidence = .init(), configuration: EngineConfiguration, crash: CrashHook = { _ in },
+        sink: @escaping EventSink
     ) throws(Refusal) -> Restored {
         var work = try RestoreWork.begin(
-            recorded, machine: machine, evidence: evidence, configuration: configuration, sink: sink)
+            recorded, machine: machine, losses: losses, evidence: evidence, configuration: configuration, sink: sink)
         try work.takeOverUnits()
         try work.addSessions()
         try work.adoptDomains()

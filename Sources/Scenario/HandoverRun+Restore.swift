@@ -19,6 +19,8 @@ extension HandoverRun {
         public var memory: String?
         /// The file that describes the machine; `nil`: ``HandoverRun/descriptionPath(of:)``.
         public var description: String?
+        /// What becomes of a generation that is damaged in part.
+        public var policy = Policy.stop
         /// Go on to the end and record it as the next generation of the store.
         public var record = false
         /// The seal that is insisted on.
@@ -31,6 +33,14 @@ extension HandoverRun {
         public var found: (GenerationHeader) -> Void = { _ in }
         /// Nothing but the store: a restore without memory.
         public init(store: String) { self.store = store }
+    }
+
+    /// What a restore does about a damaged record.
+    public enum Policy: String, Sendable, CaseIterable {
+        /// Nothing is restored from a generation of which anything is damaged.
+        case stop
+        /// Damaged rows of table pages, areas and events: devices that depend on one are quarantined, the others restored.
+        case quarantine
     }
 
     /// Continues from what a crash left, or says what a restore would come to.
@@ -55,7 +65,7 @@ extension HandoverRun {
         do throws(RestoreRefusal) {
             checked = try ManifestChecked.check(
                 reader, isRevoked: source.isRevoked, memory: machine.map { MemoryNonce($0.nonce) } ?? .noMemory,
-                expected: request.expected)
+                expected: request.expected, isPartial: request.policy == .quarantine)
         } catch {
             return run.report.refused(error)
         }
@@ -66,7 +76,7 @@ extension HandoverRun {
         guard request.record else {
             let recovery = Recovery(
                 checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true,
-                origin: source.notes(number, checked.seal) + ["nothing is recorded"])
+                origin: source.notes(number, checked.seal) + checked.losses.notes + ["nothing is recorded"])
             try recovery.run(&run.report, options: options, carryOn: false) { _ in }
             return run.report
         }
@@ -80,7 +90,7 @@ extension HandoverRun {
         run.report.recorded = path
         let recovery = Recovery(
             checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true,
-            origin: source.notes(number, checked.seal) + ["recorded in \(path)"])
+            origin: source.notes(number, checked.seal) + checked.losses.notes + ["recorded in \(path)"])
         try recovery.run(&run.report, options: options) { try writer.append($0) }
         return run.report
     }
@@ -125,16 +135,22 @@ extension HandoverRun {
             pages += result.tablePages
             findings += result.findings.filter { $0.severity == .error }
         }
-        let carried = checked.snapshot.devices.filter(\.preserved)
-        report.devices = checked.snapshot.attachments.filter { attachment in
-            carried.contains { $0.requester == attachment.requester }
-        }.map { .init(requester: $0.requester, pasid: $0.pasid, state: .preserved) }
+        let carried = Set(checked.snapshot.devices.lazy.filter(\.preserved).map(\.requester))
+        let lost = checked.losses.requesters(checked.snapshot)
+        report.devices = checked.snapshot.attachments.filter { carried.contains($0.requester) }.map {
+            guard let row = lost[$0.requester] else {
+                return .init(requester: $0.requester, pasid: $0.pasid, state: .preserved)
+            }
+            return .init(
+                requester: $0.requester, pasid: $0.pasid, state: .quarantined, errno: .EINVAL, rule: row.rule,
+                reason: "restore: \(row.table) \(row.key) is damaged")
+        }
         try tell(
             .audit, &clock,
             [.init("devices", carried.count), .init("table pages", pages), .init("findings", findings.count)],
-            notes: findings.prefix(20).map(\.message))
+            notes: (checked.losses.rows.map { "\($0)" } + findings.map(\.message)).prefix(20).map(\.self))
         report.verdict = RestoreVerdict.reconstructed.rawValue
-        report.verdictRule = findings.first?.rule
+        report.verdictRule = checked.losses.rows.first?.rule ?? findings.first?.rule
         return report
     }
 }

@@ -51,7 +51,7 @@ struct Recovery {
 
         // Restore: before anything else sees a device.
         var restored = try Restorer.restore(
-            recorded, machine: machine, evidence: evidence,
+            recorded, machine: machine, losses: checked.losses, evidence: evidence,
             configuration: HandoverRun.configuration(
                 seed: checked.seal.nonce?.low ?? 0, checked.header.number, defect: script?.defect),
             crash: options.crash

@@ -9,6 +9,24 @@ extension GenerationReader {
 
     /// As ``defects()``, with every record that could be read; `nil` when reading ended early.
     public borrowing func snapshotAndDefects() -> (snapshot: Snapshot?, defects: [StoreDefect]) {
+        let state = checkedState()
+        return (state.snapshot, state.defects)
+    }
+
+    /// What a file holds, and how far it can be trusted.
+    public struct CheckedState: Sendable {
+        /// What could be read; `nil` where reading ended early.
+        public var snapshot: Snapshot?
+        /// Everything that is wrong.
+        public var defects: [StoreDefect]
+        /// With the checksums that are stored, the rows amount to what manifest and seal say: values have changed, but no
+        /// row is lost, is there twice, was added, or took another one's place.
+        public var hasEveryRow: Bool
+    }
+
+    /// As ``snapshotAndDefects()``, with what is known of the rows that are damaged.
+    public borrowing func checkedState() -> CheckedState {
+        var hasEveryRow = false
         var state = readState()
         let isComplete =
             state.failure == nil && state.defects.isEmpty
@@ -19,12 +37,13 @@ extension GenerationReader {
             try checkOwnTables(&state.manifest, &state.defects)
             // Where one does not resolve, SQLite says which it is; and of rows that could not be read, too.
             if !isComplete { try checkReferences(&state.defects) }
-            try checkSeal(state.manifest, &state.defects)
+            hasEveryRow = try checkSeal(state.manifest, &state.defects)
         } catch {
             state.defects.append(
                 StoreDefect(rule: .recordMalformed, table: "", key: "", message: "reading ended: \(error.description)"))
         }
-        return (state.failure == nil ? state.snapshot : nil, state.defects)
+        return CheckedState(
+            snapshot: state.failure == nil ? state.snapshot : nil, defects: state.defects, hasEveryRow: hasEveryRow)
     }
 
     private borrowing func checkOwnTables(
@@ -65,7 +84,14 @@ extension GenerationReader {
         }
     }
 
-    private borrowing func checkSeal(_ manifest: Manifest, _ found: inout [StoreDefect]) throws(StoreError) {
+    /// Answers ``CheckedState/hasEveryRow``.
+    private borrowing func checkSeal(_ manifest: Manifest, _ found: inout [StoreDefect]) throws(StoreError) -> Bool {
+        var stored = manifest
+        for defect in found {
+            guard let row = defect.row, let table = RecordTable.manifested.first(where: { $0.name == defect.table })
+            else { continue }
+            stored[table].checksumSum &+= row.correction
+        }
         var recorded: [String: Manifest.Entry] = [:]
         var defects: [StoreDefect] = []
         _ = try TableCheck.read(.manifest, connection) { (row) throws(RowDefect) in
@@ -83,8 +109,12 @@ extension GenerationReader {
                         message: "stands in the manifest of a generation without a seal"))
             }
             found += defects
-            return
+            return false
         }
+        var hasEveryRow =
+            defects.isEmpty && recorded.count == RecordTable.manifested.count
+            && RecordTable.manifested.allSatisfy { recorded[$0.name] == stored[$0] }
+            && seal.tableCount == RecordTable.manifested.count && stored.rowCount == seal.rowCount
         for table in RecordTable.manifested {
             let now = manifest[table]
             let was = recorded.removeValue(forKey: table.name)
@@ -107,9 +137,14 @@ extension GenerationReader {
                     rule: .manifestDiffers, table: RecordTable.seal.name, key: "",
                     message: "the seal speaks of \(seal.tableCount) tables, expected \(RecordTable.manifested.count)"))
         }
-        let root = manifest.root(
-            version: header.formatVersion, generation: seal.generation, timeNanoseconds: seal.timeNanoseconds,
-            nonce: seal.nonce)
+        let version = header.formatVersion
+        func root(_ manifest: Manifest) -> RootDigest {
+            manifest.root(
+                version: version, generation: seal.generation, timeNanoseconds: seal.timeNanoseconds,
+                nonce: seal.nonce)
+        }
+        hasEveryRow = hasEveryRow && root(stored) == seal.root
+        let root = root(manifest)
         if root != seal.root || manifest.rowCount != seal.rowCount {
             defects.append(
                 StoreDefect(
@@ -118,5 +153,6 @@ extension GenerationReader {
                         + "\(seal.root) over \(seal.rowCount)"))
         }
         found += defects
+        return hasEveryRow
     }
 }

@@ -101,6 +101,12 @@ final class RowReader {
             .joined(separator: " ")
     }
 
+    /// The owner of a chunk; `nil` of other tables, and where there is no number that can be one.
+    func owner() -> UInt32? {
+        guard [.areaChunk, .lookupChunk, .tableChunk].contains(table), cells[1].type == .integer else { return nil }
+        return UInt32(exactly: cells[1].integer)
+    }
+
     /// The checksum of the first `columns` values of a row in the table of a number.
     static func checksum(
         of statement: borrowing Statement, table: UInt32, columns: Int, digest: inout RowDigest

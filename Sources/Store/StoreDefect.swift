@@ -10,13 +10,28 @@ public struct StoreDefect: Sendable, Hashable, CustomStringConvertible {
     public var key: String
     /// What was found and what was expected.
     public var message: String
+    /// Of a row whose values are not those that its checksum was computed of: what else is known of it.
+    public private(set) var row: DamagedRow?
+
+    /// A row as it stands in the file.
+    public struct DamagedRow: Sendable, Hashable {
+        /// Of a chunk: the domain, address space or unit that it says it belongs to; `nil` of other tables.
+        public var owner: UInt32?
+        /// The stored checksum less the computed one, modulo 2^64.
+        var correction: UInt64
+    }
 
     /// All as given; nothing is checked.
     public init(rule: RuleID, table: String, key: String, message: String) {
+        self.init(rule: rule, table: table, key: key, message: message, row: nil)
+    }
+
+    init(rule: RuleID, table: String, key: String, message: String, row: DamagedRow?) {
         self.rule = rule
         self.table = table
         self.key = key
         self.message = message
+        self.row = row
     }
 
     /// One line: `RULE: TABLE KEY: MESSAGE`.

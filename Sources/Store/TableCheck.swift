@@ -19,11 +19,13 @@ enum TableCheck {
             while try row.next() {
                 let checksum = row.computedChecksum()
                 entry.add(checksum)
-                if row.storedChecksum() != checksum {
+                let stored = row.storedChecksum()
+                if stored != checksum {
                     defect(
                         StoreDefect(
                             rule: .recordChecksum, table: table.name, key: row.key(),
-                            message: "the checksum of the row is not that of its values"))
+                            message: "the checksum of the row is not that of its values",
+                            row: stored.map { .init(owner: row.owner(), correction: $0 &- checksum) }))
                     continue
                 }
                 if !row.isAscending() {

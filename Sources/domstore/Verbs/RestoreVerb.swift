@@ -18,6 +18,10 @@ struct RestoreVerb: ParsableCommand {
             seal. Nothing is written without --record; with it, the memory file is, and the next generation of the \
             directory, whose parent is the one it starts from.
 
+            Of a generation of which anything is damaged nothing is restored: stop. With --policy quarantine, where only \
+            rows of table pages, areas or events are damaged and none is missing, the devices that depend on one are \
+            quarantined and named, and the others restored.
+
             With --key, the code beside the generation (FILE.hmac) must vouch for it, else: stop.
 
             Verdicts: restored, degraded (a device was quarantined), reconstructed, cold-boot (nothing was handed \
@@ -40,6 +44,10 @@ struct RestoreVerb: ParsableCommand {
     @Option(
         help: ArgumentHelp("Refuse any other seal than this one, as 'handover' prints it.", valueName: "gen:root"))
     var expectSeal: ExpectedSeal?
+
+    @Option(
+        help: ArgumentHelp("What becomes of a generation that is damaged in part.", valueName: "policy"))
+    var policy = HandoverRun.Policy.stop
 
     @Option(
         help: ArgumentHelp(
@@ -96,6 +104,7 @@ struct RestoreVerb: ParsableCommand {
         request.description = meta
         request.record = record != nil
         request.expected = expectSeal
+        request.policy = policy
         request.found = { if let note = $0.journal.note { Talk.say("\($0.path): \(note)") } }
         if let key { request.authenticate = { try SealCode.verify($0, key: key) } }
         let report: HandoverReport
@@ -153,3 +162,5 @@ extension StoreError {
         }
     }
 }
+
+extension HandoverRun.Policy: ExpressibleByArgument {}
