@@ -13,9 +13,9 @@ public struct RecordLosses: Sendable, Hashable {
     /// Nothing.
     public init() {}
 
-    /// `nil` when more is damaged than that: rows of other tables (of a device whose row is damaged, not even its address
+    /// Of a state that was read. `nil` when more is damaged than that: rows of other tables (of a device whose row is damaged, not even its address
     /// is known), rows that are lost or were added, the manifest, the seal.
-    init?(_ state: GenerationReader.CheckedState) {
+    public init?(_ state: GenerationReader.CheckedState) {
         guard state.hasEveryRow, let snapshot = state.snapshot else { return nil }
         let spaces = Dictionary(grouping: snapshot.hwpts, by: \.ioas)
         for defect in state.defects {

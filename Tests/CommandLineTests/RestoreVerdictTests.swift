@@ -48,6 +48,43 @@ import Testing
         #expect(again.lines.first == "reason    memory holds no handover nonce: what was handed over is gone")
     }
 
+    @Test func `with --policy quarantine what a damaged row does not concern is restored`() throws {
+        let made = try Self.crashed.get()
+        let folder = try ScratchFolder()
+        let path = folder["1.domstore"]
+        func damage(_ sql: String) throws {
+            try folder.write(try ScratchFolder.bytes(at: made.store + "/1.domstore"), to: "1.domstore")
+            #expect(try Binary.run(program: "sqlite3", [path, sql]).errors == "")
+        }
+        try damage("UPDATE table_chunk SET runs = zeroblob(length(runs)) WHERE id = 1")
+        let memory = ["--memory", made.memory]
+        let stopped = try Self.json([path] + memory)
+        #expect(stopped.run.status == 1 && stopped.object["verdict"] as? String == "stop")
+        let (run, object) = try Self.json([path, "--policy", "quarantine"] + memory)
+        #expect(run.status == 1, "\(run.errors)")
+        #expect(object["verdict"] as? String == "degraded" && object["rule"] as? String == "record-checksum")
+        let devices = try #require(object["devices"] as? [[String: Any]])
+        let lost = devices.filter { $0["state"] as? String == "quarantined" }
+        #expect(!lost.isEmpty)
+        #expect(lost.allSatisfy { ($0["reason"] as? String)?.contains("table_chunk id=1 domain=") == true })
+        // The same without memory, and said beforehand.
+        let offline = try Self.json([path, "--policy", "quarantine"])
+        #expect(offline.run.status == 1 && offline.object["verdict"] as? String == "reconstructed")
+        let names = lost.compactMap { $0["device"] as? String }
+        #expect(
+            (offline.object["devices"] as? [[String: Any]])?.filter { $0["state"] as? String == "quarantined" }
+                .compactMap { $0["device"] as? String } == names)
+        let check = try Binary.run(["check", path])
+        #expect(check.errors.contains("every row is there; restore --policy quarantine restores "), "\(check.errors)")
+        for name in names { #expect(check.errors.contains(name)) }
+        // Of a device whose row is damaged nothing is known.
+        try damage("UPDATE device SET driver = 'other'")
+        let device = try Self.json([path, "--policy", "quarantine"] + memory)
+        #expect(device.run.status == 1 && device.object["verdict"] as? String == "stop")
+        #expect(try Binary.run(["check", path]).errors.contains("what is left cannot be trusted: restore stops"))
+        #expect(try Binary.run(["restore", path, "--policy", "hope"]).status == 64)
+    }
+
     @Test func `another seal than the expected one is a stop that says both`() throws {
         let made = try Self.crashed.get()
         let (run, object) = try Self.json([made.store, "--expect-seal", "1:0011223344556677"])

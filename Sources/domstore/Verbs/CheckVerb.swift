@@ -33,16 +33,33 @@ struct CheckVerb: ParsableCommand {
         let reader = try input.open()
         // Without a code by that key not a byte of it is worth a finding.
         if let key { try SealCode.verify(reader, key: key) }
-        let defects = reader.defects()
+        let state = reader.checkedState()
+        let defects = state.defects
         let snapshot: Snapshot
         do throws(StoreError) {
             snapshot = try reader.snapshot()
         } catch {
             guard !defects.isEmpty else { throw Failure(error, about: reader.header.path) }
             Talk.say("\(reader.header.path): records are damaged; only the file was checked, not what it describes")
+            Talk.say("\(reader.header.path): \(Self.trust(state))")
             return defects.map(Finding.init).sorted()
         }
         return try Checker().check(snapshot, defects: defects)
+    }
+
+    /// What of a damaged generation can still be trusted.
+    private static func trust(_ state: GenerationReader.CheckedState) -> String {
+        guard let snapshot = state.snapshot, let losses = RecordLosses(state) else {
+            return "what is left cannot be trusted: restore stops"
+        }
+        let carried = Set(snapshot.devices.lazy.filter(\.preserved).map(\.requester))
+        let lost = losses.requesters(snapshot).keys.filter(carried.contains).sorted()
+        return "every row is there; restore --policy quarantine restores "
+            + (lost.isEmpty
+                ? "all \(carried.count) devices"
+                : "\(carried.count - lost.count) of \(carried.count) devices, all but "
+                    + lost.prefix(8).map(\.description).joined(separator: ", ")
+                    + (lost.count > 8 ? " and \(lost.count - 8) more" : ""))
     }
 
     static func row(_ finding: Finding) -> [Cell] {
