@@ -171,4 +171,31 @@ struct PartialRestoreTests {
         try ground.damage(change)
         #expect { try ground.check(isPartial: true) } throws: { ($0 as? RestoreRefusal)?.verdict == .stop }
     }
+
+    @Test("Beside a damaged row of any table only what its rule implies is found")
+    func implied() throws {
+        let rule = Rule.of(.recordChecksum)
+        var tables = 0
+        for table in [
+            "generation", "feature", "unit", "unit_register", "memory_range", "iommu_group", "device",
+            "reserved_region", "backing", "session", "ioas", "domain", "domain_unit", "hwpt", "attachment",
+            "engine_state", "area_chunk", "lookup_chunk", "table_chunk", "event",
+        ] {
+            let ground = try Ground([.secondStage])
+            defer { ground.remove() }
+            try ground.damage("UPDATE \(table) SET checksum = x'0000000000000000'")
+            do throws(StoreError) {
+                let defects = try GenerationReader(path: ground.path).defects()
+                // A table may be empty.
+                guard !defects.isEmpty else { continue }
+                #expect(defects.contains { $0.rule == .recordChecksum && $0.table == table })
+                #expect(defects.allSatisfy { $0.rule == rule.id || rule.implied.contains($0.rule) }, "\(defects)")
+            } catch {
+                // Of what a reader needs before all else, one is refused.
+                guard case .recordDamaged(table, _, _, .recordChecksum) = error else { throw error }
+            }
+            tables += 1
+        }
+        #expect(tables >= 16)
+    }
 }
