@@ -15,7 +15,7 @@ import Testing
         let phases = [
             "start", "preserve", "pre-copy", "freeze", "seal", "jump", "restore", "audit", "claim", "adopt", "rebuild",
             "compare",
-            "replace", "finish",
+            "replace", "finish", "blackout",
         ]
         #expect(piped.filter { $0.hasSuffix(" ms]") }.map { $0.prefix { $0 != " " } } == phases.map { $0[...] })
         let steps = piped.filter { $0.hasPrefix("step ") }
@@ -61,13 +61,20 @@ import Testing
         let value = try JSONSerialization.jsonObject(with: Data(run.output.utf8))
         let object = try #require(value as? [String: Any])
         #expect(
-            Set(object.keys) == ["steps", "phases", "devices", "generation", "recorded", "rule", "reason", "verdict"])
+            Set(object.keys) == [
+                "steps", "phases", "blackout_seconds", "devices", "generation", "recorded", "rule", "reason", "verdict",
+            ])
         let steps = try #require(object["steps"] as? [[String: Any]])
         #expect(
             steps.allSatisfy {
                 Set($0.keys) == ["number", "after_jump", "do", "arguments", "errno", "before", "after"]
             })
         let phases = try #require(object["phases"] as? [[String: Any]])
+        // From the freeze until every device is restored.
+        let blackout = phases[3...6]
+        #expect(blackout.map { $0["phase"] as? String } == ["freeze", "seal", "jump", "restore"])
+        let seconds = blackout.reduce(0) { $0 + ($1["seconds"] as? Double ?? .nan) }
+        #expect(abs(seconds - (object["blackout_seconds"] as? Double ?? .nan)) < 1e-9)
         let keys = Set(phases.flatMap { ($0["counts"] as? [String: Any] ?? [:]).keys })
         #expect(keys.isSuperset(of: ["dma_probes", "old_table_pages_freed", "table_pages"]))
         #expect(keys.allSatisfy { $0.allSatisfy { $0.isLowercase || $0 == "_" } }, "\(keys)")

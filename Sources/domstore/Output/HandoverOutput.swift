@@ -51,6 +51,12 @@ struct HandoverOutput {
         if isJSON {
             try sink.write(Self.json(report))
         } else {
+            if let blackout = report.blackoutSeconds {
+                try line(
+                    "blackout",
+                    "\(report.blackoutPhases.map(\.rawValue).joined(separator: ", "))  "
+                        + "[\(Self.milliseconds(blackout))\(Wrapping.fixedSpace)ms]")
+            }
             for device in report.devices { try self.device(device) }
             try explain(report)
             if !report.verdictReason.isEmpty { try line("reason", Escaping.escaped(report.verdictReason)) }
@@ -105,7 +111,7 @@ struct HandoverOutput {
         return "\(microseconds / 1000).\(fraction.count < 2 ? "0" + fraction : fraction)"
     }
 
-    /// `{phases: [{phase, seconds, counts, notes}], devices: [{device, pasid, state, errno, rule, reason}], verdict …}`.
+    /// `{phases: [{phase, seconds, counts, notes}], blackout_seconds, devices: [{device, pasid, state, errno, rule, reason}], verdict …}`.
     static func json(_ report: HandoverReport) -> String {
         let phases = report.phases.map { phase in
             JSONText.object(members: [
@@ -135,6 +141,7 @@ struct HandoverOutput {
             {
               "steps": [\(list(steps))],
               "phases": [\(list(phases))],
+              "blackout_seconds": \(report.blackoutSeconds.map { "\($0)" } ?? "null"),
               "devices": [\(list(devices))],
               "generation": \(generation),
               "recorded": \(JSONText.value(Cell(report.recorded))),
