@@ -13,8 +13,8 @@ public struct RecordLosses: Sendable, Hashable {
     /// Nothing.
     public init() {}
 
-    /// Of a state that was read. `nil` when more is damaged than that: rows of other tables (of a device whose row is damaged, not even its address
-    /// is known), rows that are lost or were added, the manifest, the seal.
+    /// Of a state that was read; `nil` when more is damaged than that: rows of other tables (of a device whose row is
+    /// damaged, not even its address is known), rows that are lost or were added, the manifest, the seal.
     public init?(_ state: GenerationReader.CheckedState) {
         guard state.hasEveryRow, let snapshot = state.snapshot else { return nil }
         let spaces = Dictionary(grouping: snapshot.hwpts, by: \.ioas)
