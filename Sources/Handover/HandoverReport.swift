@@ -136,17 +136,13 @@ public struct HandoverReport: Sendable {
 
     /// In the order in which they ended.
     public var phases: [Phase] = []
-    /// The stages of the blackout that there were: from the freeze on until every device is restored nothing can be changed;
-    /// DMA goes on.
-    public var blackoutPhases: [HandoverPhase] {
-        phases.map(\.phase).filter { [.freeze, .seal, .jump, .restore].contains($0) }
-    }
-    /// What they took, in seconds of wall-clock time, without the probes; `nil` when nothing was restored. Of a restore by
-    /// itself its own part.
-    public var blackoutSeconds: Double? {
-        let stages = blackoutPhases
-        guard stages.contains(.restore) else { return nil }
-        return phases.reduce(0) { $0 + (stages.contains($1.phase) ? $1.seconds : 0) }
+    /// The stages of the last blackout that ended with a restore: from the freeze on until every device is restored nothing
+    /// can be changed; DMA goes on. Of a restore by itself its own part; none when nothing was restored.
+    public var blackout: ArraySlice<Phase> {
+        guard let end = phases.lastIndex(where: { $0.phase == .restore }) else { return [] }
+        let start = phases[..<end].lastIndex { $0.phase == .freeze || $0.phase == .restore }
+        guard let start, phases[start].phase == .freeze else { return phases[end...end] }
+        return phases[start...end]
     }
     /// A scenario's steps, those after the jump behind the others.
     public var steps: [Step] = []

@@ -7,6 +7,9 @@ extension PageTableFormatKind {
         self == .x86_64 && protection == .write ? .readWrite : protection
     }
 
+    /// The bits that hardware can set by itself in an entry that it uses: accessed and dirty.
+    public var hardwareBits: UInt64 { accessedBit | dirtyBit }
+
     /// See ``PageTableFormat``.
     var accessedBit: UInt64 {
         switch self {

@@ -29,6 +29,8 @@ extension TreeScanner where Notes: ~Copyable {
         // A run of larger leaves could step over the C-bit, which is 32 at least.
         var isMixed = shift > 21
         var used = 0
+        // The last item: what continues it is part of it, though the record has it apart (a page that was used).
+        var open: (address: UInt64, index: Int, count: Int, rights: UInt8) = (0, -1, 0, 0)
         var nextBreak = 0
         var index = 0
         var difference: UInt64 = 0
@@ -54,7 +56,16 @@ extension TreeScanner where Notes: ~Copyable {
                 }
                 let last = run.first & pages &+ UInt64(truncatingIfNeeded: run.count &- 1) &<< shift
                 isMixed = isMixed || last & ~pages != 0 || !goesOn
-                place[used] = .leaves(run.first & pages, index: index, count: run.count, rights: model.rights)
+                let address = run.first & pages
+                if open.index &+ open.count == index, open.rights == model.rights,
+                    address == open.address &+ UInt64(truncatingIfNeeded: open.count) &<< shift
+                {
+                    open.count &+= run.count
+                    used &-= 1
+                } else {
+                    open = (address, index, run.count, model.rights)
+                }
+                place[used] = .leaves(open.address, index: open.index, count: open.count, rights: open.rights)
                 used &+= 1
             }
             index = end

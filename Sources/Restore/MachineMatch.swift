@@ -33,22 +33,36 @@ enum MachineMatch {
         return nil
     }
 
-    /// The pages of all recorded trees as they are in memory, but for those that are recorded themselves. O(tables).
-    static func tableFrames(_ recorded: Snapshot, _ machine: Machine) -> [PhysicalRange] {
+    /// The pages of all recorded trees as they are in memory, but for those that are recorded themselves; and the domains
+    /// whose trees could not be read to their end, whatever else they hold. O(tables).
+    static func tableFrames(
+        _ recorded: Snapshot, _ machine: Machine
+    ) -> (frames: [PhysicalRange], unreadable: Set<DomainID>) {
         let paging = Set(recorded.domains.lazy.filter { $0.kind == .paging }.map(\.id))
         var known = Set(recorded.tablePages.flatMap { $0.pages.entries.map(\.address) })
         var frames: [PhysicalRange] = []
+        var unreadable: Set<DomainID> = []
+        var read: Set<TranslationStage> = []
         for place in recorded.domainUnits where paging.contains(place.domain) {
-            guard let tables = place.tables,
+            guard let tables = place.tables else { continue }
+            guard
                 let shape = machine.unit(place.unit)?.hardware.configuration(
                     format: tables.format, topLevel: Int(tables.topLevel), signExtended: tables.signExtended)
-            else { continue }
-            for node in Walker.scan(shape, root: tables.root, memory: machine.memory.view).nodes {
+            else {
+                unreadable.insert(place.domain)
+                continue
+            }
+            let stage = TranslationStage(configuration: shape, root: tables.root)
+            // Of several units the same tree.
+            guard read.insert(stage).inserted else { continue }
+            let tree = Walker.scan(stage, memory: machine.memory.view)
+            if !tree.isComplete { unreadable.insert(place.domain) }
+            for node in tree.nodes {
                 guard known.insert(node.page).inserted else { continue }
                 if let frame = PhysicalRange(first: node.page, bytes: 4096) { frames.append(frame) }
             }
         }
-        return frames
+        return (frames, unreadable)
     }
 
     /// For every device of the machine whose group holds devices that the record has apart: one of these.

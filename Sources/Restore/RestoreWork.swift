@@ -106,7 +106,10 @@ struct RestoreWork: ~Copyable {
         }
         let pages = recorded.tablePages.flatMap(\.pages.entries) + recorded.lookupPages.flatMap(\.pages.entries)
         books.hold(frames: pages.compactMap { PhysicalRange(first: $0.address, bytes: 4096) })
-        if !losses.rows.isEmpty { books.hold(frames: MachineMatch.tableFrames(recorded, machine)) }
+        guard !losses.domains.isEmpty else { return }
+        let (frames, unreadable) = MachineMatch.tableFrames(recorded, machine)
+        books.hold(frames: frames)
+        for domain in unreadable { refused[domain] = Refusal(.EINVAL, .tableBudgetExceeded) }
     }
 
     mutating func addSessions() throws(Refusal) {
@@ -370,9 +373,11 @@ struct RestoreWork: ~Copyable {
         _ requester: RequesterID, _ attachments: ArraySlice<AttachmentRecord>, _ refusal: Refusal
     ) {
         let place = attachments.first?.entryAddress.map { "lookup entry \($0)" } ?? "no lookup entry"
+        let damage =
+            refusal.rule == .recordChecksum ? lost[requester].map { "\($0.table) \($0.key) is damaged" } : nil
         var reason =
             "restore: "
-            + (lost[requester].map { "\($0.table) \($0.key) is damaged" } ?? differences[requester]
+            + (damage ?? differences[requester]
                 ?? "\(place) is not what the record says")
         if machine.device(requester) != nil {
             let domains = Dictionary(

@@ -61,6 +61,7 @@ extension HandoverRun {
         run.report.generation = number
         var machine: Machine?
         if let memory = request.memory { machine = try Self.machine(memory: memory, request, shared: request.record) }
+        var clock = Clock()
         let checked: ManifestChecked
         do throws(RestoreRefusal) {
             checked = try ManifestChecked.check(
@@ -69,13 +70,15 @@ extension HandoverRun {
         } catch {
             return run.report.refused(error)
         }
+        let checking = clock.lap()
         guard let machine else { return try run.reconstruct(checked) }
         let evidence = try evidence(after: number, in: location, request.found)
         // What the devices reach now, before this engine touches anything: it must stay so.
         let witness = DMAWitness(machine, pagesPerDevice: options.pagesPerDevice)
         guard request.record else {
             let recovery = Recovery(
-                checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true,
+                checked: checked, checking: checking, machine: machine, evidence: evidence, witness: witness,
+                untouched: true,
                 origin: source.notes(number, checked.seal) + checked.losses.notes + ["nothing is recorded"])
             try recovery.run(&run.report, options: options, carryOn: false) { _ in }
             return run.report
@@ -89,7 +92,8 @@ extension HandoverRun {
         let path = location.path(of: writer.number)
         run.report.recorded = path
         let recovery = Recovery(
-            checked: checked, machine: machine, evidence: evidence, witness: witness, untouched: true,
+            checked: checked, checking: checking, machine: machine, evidence: evidence, witness: witness,
+            untouched: true,
             origin: source.notes(number, checked.seal) + checked.losses.notes + ["recorded in \(path)"])
         try recovery.run(&run.report, options: options) { try writer.append($0) }
         return run.report
@@ -148,7 +152,7 @@ extension HandoverRun {
         try tell(
             .audit, &clock,
             [.init("devices", carried.count), .init("table pages", pages), .init("findings", findings.count)],
-            notes: (checked.losses.rows.map { "\($0)" } + findings.map(\.message)).prefix(20).map(\.self))
+            notes: (checked.losses.notes + findings.map(\.message)).prefix(20).map(\.self))
         report.verdict = RestoreVerdict.reconstructed.rawValue
         report.verdictRule = checked.losses.rows.first?.rule ?? findings.first?.rule
         return report

@@ -258,6 +258,7 @@ public struct HandoverRun {
         _ machine: Machine, in location: StoreLocation, generation: UInt64, witness: DMAWitness, _ script: Script?
     ) throws -> HandoverReport {
         report.generation = generation
+        var clock = Clock()
         let checked: ManifestChecked
         do throws(RestoreRefusal) {
             checked = try ManifestChecked.check(
@@ -269,7 +270,8 @@ public struct HandoverRun {
         let path = location.path(of: writer.number)
         report.recorded = path
         let recovery = Recovery(
-            checked: checked, machine: machine, evidence: .init(), witness: witness, untouched: script?.tamper == nil,
+            checked: checked, checking: clock.lap(), machine: machine, evidence: .init(), witness: witness,
+            untouched: script?.tamper == nil,
             origin: ["the next engine records in \(path)"], script: script)
         var engine = try recovery.run(&report, options: options) { try writer.append($0) }
         guard script?.again == true, var next = engine.take() else { return report }
@@ -297,12 +299,18 @@ public struct HandoverRun {
 /// Wall-clock laps.
 struct Clock {
     private var last = ContinuousClock.now
+    /// Part of the first lap.
+    private var carried: Double
+
+    /// Begins; so many seconds were spent before.
+    init(carrying seconds: Double = 0) { carried = seconds }
+
     /// Seconds since the lap before.
     mutating func lap() -> Double {
         let now = ContinuousClock.now
-        defer { last = now }
+        defer { (last, carried) = (now, 0) }
         let parts = (now - last).components
-        return Double(parts.seconds) + Double(parts.attoseconds) / 1e18
+        return carried + Double(parts.seconds) + Double(parts.attoseconds) / 1e18
     }
 }
 

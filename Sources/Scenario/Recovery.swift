@@ -9,6 +9,8 @@ import Validate
 /// The new kernel and its userspace at work: restore, audit, claim, adopt, rebuild, compare, replace, finish.
 struct Recovery {
     let checked: ManifestChecked
+    /// What the check took, in seconds: part of the restore.
+    let checking: Double
     let machine: Machine
     let evidence: ReplaceEvidence
     let witness: DMAWitness
@@ -28,7 +30,7 @@ struct Recovery {
         _ report: inout HandoverReport, options: HandoverRun.Options, carryOn: Bool = true,
         record: ([Event]) throws -> Void
     ) throws -> LiveEngine? {
-        var clock = Clock()
+        var clock = Clock(carrying: checking)
         let recorded = checked.snapshot
         // Devices that must not be blocked go on translating; nothing else is done with them.
         var kept: Set<RequesterID> = []
@@ -97,8 +99,11 @@ struct Recovery {
         options.crash(.afterRestore)
 
         for device in quarantined { set(&report, device) }
-        report.verdict = (quarantined.isEmpty ? RestoreVerdict.restored : .degraded).rawValue
-        report.verdictRule = quarantined.first?.rule
+        // A device that must not be blocked is not given to anybody; where its record is damaged, that is no success.
+        let lost = checked.losses.requesters(recorded)
+        let isDegraded = !quarantined.isEmpty || kept.contains { lost[$0] != nil }
+        report.verdict = (isDegraded ? RestoreVerdict.degraded : .restored).rawValue
+        report.verdictRule = quarantined.first?.rule ?? checked.losses.rows.first?.rule
         if let script, let steps = script.after {
             try run(steps, of: script.machine, &restored.engine, &report, options) { try record(buffer.take()) }
             return restored.engine

@@ -100,7 +100,8 @@ public struct Audit: Sendable {
         let user = index.user(of: domain)
         for record in records {
             guard let tables = record.tables, let unit = units[record.unit] else { continue }
-            mask |= tables.hardwareUpdatedMask
+            // Whatever the record says: of other bits none is the hardware's.
+            mask |= tables.hardwareUpdatedMask & tables.format.hardwareBits
             guard let configuration = unit.configuration(tables) else { continue }
             let root = tables.root.pageBase
             guard !targets.contains(where: { $0.root == root && $0.configuration == configuration }) else { continue }

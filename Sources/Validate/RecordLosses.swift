@@ -17,7 +17,8 @@ public struct RecordLosses: Sendable, Hashable {
     /// damaged, not even its address is known), rows that are lost or were added, the manifest, the seal.
     public init?(_ state: GenerationReader.CheckedState) {
         guard state.hasEveryRow, let snapshot = state.snapshot else { return nil }
-        let spaces = Dictionary(grouping: snapshot.hwpts, by: \.ioas)
+        // Those of each address space are told once.
+        var spaces = Dictionary(grouping: snapshot.hwpts, by: \.ioas)
         for defect in state.defects {
             switch (defect.rule, defect.table, defect.row) {
             case (.recordChecksum, "table_chunk", let row?):
@@ -25,7 +26,9 @@ public struct RecordLosses: Sendable, Hashable {
                 domains[owner] = domains[owner] ?? defect
             case (.recordChecksum, "area_chunk", let row?):
                 guard let owner = row.owner.map({ IOASID($0) }) else { return nil }
-                for hwpt in spaces[owner] ?? [] { domains[hwpt.domain] = domains[hwpt.domain] ?? defect }
+                for hwpt in spaces.removeValue(forKey: owner) ?? [] {
+                    domains[hwpt.domain] = domains[hwpt.domain] ?? defect
+                }
             case (.recordChecksum, "event", _?): break
             // What follows from them.
             case (.manifestDiffers, "table_chunk", nil), (.manifestDiffers, "area_chunk", nil),
@@ -49,6 +52,8 @@ public struct RecordLosses: Sendable, Hashable {
         return result
     }
 
-    /// A line for each of ``rows``.
-    public var notes: [String] { rows.map { "damaged: \($0)" } }
+    /// A line for each of the first ``rows``.
+    public var notes: [String] {
+        rows.prefix(20).map { "damaged: \($0)" } + (rows.count > 20 ? ["damaged: \(rows.count - 20) rows more"] : [])
+    }
 }

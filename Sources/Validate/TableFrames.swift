@@ -31,7 +31,7 @@ struct TableFrames: Sendable {
     /// The lowest page that has bytes between `first` and `last`. O(log pages) near one, else O(bytes / 2 MiB) at most.
     @inline(__always)
     func lowest(_ first: UInt64, _ last: UInt64) -> PhysicalAddress? {
-        guard first <= end, last >= base else { return nil }
+        guard first <= end, last >= base, !pages.isEmpty else { return nil }
         let region = (max(first, base) &- base) &>> shift
         let lastRegion = (min(last, end) &- base) &>> shift
         // Most are short and reach none.

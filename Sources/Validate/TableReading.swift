@@ -45,6 +45,8 @@ struct TableReading {
                 if table.isAsExpected { isAsRecorded[number] = true }
                 return
             }
+            // That nothing of the domain is recorded is told otherwise.
+            if entries.isEmpty { return }
             let place = entries.firstIndex(from: 0) { $0.address >= table.page }
             if place < entries.count, entries[place].address == table.page { return }
             unrecorded.append((table.page, table.level))

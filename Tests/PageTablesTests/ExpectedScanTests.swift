@@ -26,6 +26,12 @@ struct ExpectedScanTests {
         return runs
     }
 
+    private static func pieces(_ tree: TableTree) -> Int {
+        var cursor = tree.runCursor()
+        while cursor.next() != nil {}
+        return cursor.visited
+    }
+
     private static func words(_ machine: TestMemory, _ page: Int) -> [UInt64] {
         (0..<512).map { machine.get(machine.page(page), $0) }
     }
@@ -55,6 +61,8 @@ struct ExpectedScanTests {
         random = own
         let plain = Walker.scan(stage, memory: machine.view)
         #expect(tree.runs() == plain.runs())
+        // A budget for one is enough for the other.
+        #expect(pieces(tree) <= pieces(plain))
         #expect(tree.defects == plain.defects)
         #expect(visited == plain.nodes)
         return count
@@ -124,6 +132,9 @@ struct ExpectedScanTests {
             }
         }
         #expect(Self.check(stage, machine, expected, unknown: nil, mask: mask, &random) == all)
+        // And had used them when they were recorded.
+        let used = (0..<16).map { Self.words(machine, $0) }
+        #expect(Self.check(stage, machine, used, unknown: nil, mask: mask, &random) == all)
         for _ in 0..<24 {
             let (page, index) = (machine.page(top + Int(random.next() % 11)), Int(random.next() % 512))
             let (word, bit) = (machine.get(page, index), UInt64(1) << (random.next() % 64))

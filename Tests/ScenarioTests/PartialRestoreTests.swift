@@ -143,6 +143,22 @@ struct PartialRestoreTests {
         #expect(audited == ground.users(DomainID(UInt32(row.owner))).subtracting(lost))
     }
 
+    @Test("A row of areas that says it is another address space's: neither is trusted", arguments: flavours)
+    func space(flavour: FlavouredMachine.Flavour) throws {
+        let ground = try Ground([flavour])
+        defer { ground.remove() }
+        let rows = try Self.owners(ground, "area_chunk", "ioas")
+        let (row, other) = (rows[0], rows.first { $0.owner != rows[0].owner }!)
+        try ground.damage("UPDATE area_chunk SET ioas = \(other.owner) WHERE id = \(row.id)")
+        func users(_ space: Int64) -> Set<RequesterID> {
+            ground.sealed.hwpts.filter { $0.ioas == IOASID(UInt32(space)) }
+                .reduce(into: []) { $0.formUnion(ground.users($1.domain)) }
+        }
+        // The tables in memory map what no area says any more.
+        let audited = try Self.restore(ground, lost: users(other.owner))
+        #expect(audited == users(row.owner).subtracting(users(other.owner)))
+    }
+
     @Test("An event costs nothing")
     func event() throws {
         let ground = try Ground([.secondStage])

@@ -88,6 +88,7 @@ import Testing
         let pages = Set((0..<random() % 200).map { _ in PhysicalAddress(0x1000_0000 + (random() % spread) << 12) })
             .sorted()
         let frames = TableFrames(pages)
+        if pages.isEmpty { #expect(frames.lowest(0, .max) == nil && frames.lowest(1, 2) == nil) }
         for _ in 0..<400 {
             let near = pages.isEmpty ? 0x1000_0000 : pages[Int(random() % UInt64(pages.count))].rawValue
             let first =
@@ -96,6 +97,14 @@ import Testing
             #expect(
                 frames.lowest(first, last) == pages.first { $0.rawValue | 0xfff >= first && $0.rawValue <= last })
         }
+    }
+
+    @Test func `a record cannot say that other bits are the hardware's`() throws {
+        var machine = try TestMachine()
+        machine.snapshot.domainUnits[0].tables?.hardwareUpdatedMask = .max
+        let place = machine.entry(0, 0x10_1000, level: 0)
+        machine.write(machine.read(place) ^ 0x4000, place)
+        #expect(machine.audit(1).findings.map(\.rule) == [.tableMemoryDiffers, .areaAddressDiffers])
     }
 
     @Test func `a changed area is found against the tables in memory`() throws {

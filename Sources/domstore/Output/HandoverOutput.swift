@@ -51,11 +51,9 @@ struct HandoverOutput {
         if isJSON {
             try sink.write(Self.json(report))
         } else {
-            if let blackout = report.blackoutSeconds {
-                try line(
-                    "blackout",
-                    "\(report.blackoutPhases.map(\.rawValue).joined(separator: ", "))  "
-                        + "[\(Self.milliseconds(blackout))\(Wrapping.fixedSpace)ms]")
+            if let seconds = Self.blackoutSeconds(report) {
+                let stages = report.blackout.map(\.phase.rawValue).joined(separator: ", ")
+                try line("blackout", "\(stages)  [\(Self.milliseconds(seconds))\(Wrapping.fixedSpace)ms]")
             }
             for device in report.devices { try self.device(device) }
             try explain(report)
@@ -105,6 +103,11 @@ struct HandoverOutput {
         for line in Wrapping.lines(text, width: width, indent: indent) { try sink.line(line) }
     }
 
+    /// `nil` when there was no blackout.
+    private static func blackoutSeconds(_ report: HandoverReport) -> Double? {
+        report.blackout.isEmpty ? nil : report.blackout.reduce(0) { $0 + $1.seconds }
+    }
+
     private static func milliseconds(_ seconds: Double) -> String {
         let microseconds = UInt64(max(0, seconds) * 1_000_000)
         let fraction = String(microseconds % 1000 / 10)
@@ -141,7 +144,7 @@ struct HandoverOutput {
             {
               "steps": [\(list(steps))],
               "phases": [\(list(phases))],
-              "blackout_seconds": \(report.blackoutSeconds.map { "\($0)" } ?? "null"),
+              "blackout_seconds": \(blackoutSeconds(report).map { "\($0)" } ?? "null"),
               "devices": [\(list(devices))],
               "generation": \(generation),
               "recorded": \(JSONText.value(Cell(report.recorded))),

@@ -44,6 +44,7 @@ struct CheckVerb: ParsableCommand {
             Talk.say("\(reader.header.path): \(Self.trust(state))")
             return defects.map(Finding.init).sorted()
         }
+        if !defects.isEmpty { Talk.say("\(reader.header.path): \(Self.trust(state))") }
         return try Checker().check(snapshot, defects: defects)
     }
 
