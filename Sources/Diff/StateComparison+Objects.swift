@@ -21,7 +21,7 @@ extension StateComparison {
                 result.append(difference)
                 continue
             }
-            let fields = zip(one, other).filter { $0.value != $1.value }
+            var fields = zip(one, other).filter { $0.value != $1.value }.map { ($0, $1) }
             guard !fields.isEmpty else { continue }
             let isRebuilt = fields.contains { $0.0.name == "root" && $0.0.value != "-" && $0.1.value != "-" }
             var what = "domain \(pair.before.id) has changed"
@@ -31,6 +31,8 @@ extension StateComparison {
                 what =
                     "domain \(pair.before.id) has other tables (\(pages.0) pages, now \(pages.1)), "
                     + (alike ? "the same translations" : "other translations")
+                let leaves = (leaves(pair.before.id, oldIndex, old), leaves(pair.after.id, newIndex, new))
+                if leaves.0 != leaves.1 { fields.append((("leaves", leaves.0), ("leaves", leaves.1))) }
             }
             var difference = Difference(subject: .domain, change: .changed, requests: pair.requests, what: what)
             difference.before = FieldComparison<DomainRecord>.text(fields.map(\.0))

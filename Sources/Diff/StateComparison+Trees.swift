@@ -125,6 +125,22 @@ extension StateComparison {
         return result
     }
 
+    /// How many leaves of each size the first tree of a domain has, largest first: `2M:7,4K:512`. Hardware that must break
+    /// before it makes cannot be switched between trees that differ in them.
+    func leaves(_ domain: DomainID, _ index: StateIndex, _ machine: RecordedMachine) -> String {
+        guard let (unit, tables) = index.tables[domain]?.first,
+            let configuration = machine.units.first(where: { $0.record.id == unit })?.configuration(tables)
+        else { return "-" }
+        let tree = Walker.scan(configuration, root: tables.root, memory: machine.memory.view, budget: budget)
+        var counts: [Int: UInt64] = [:]
+        var runs = tree.runCursor(splittingPageSizes: true)
+        while let (run, log2) = runs.next() { counts[log2, default: 0] += run.range.lastOffset >> UInt64(log2) + 1 }
+        return counts.sorted { $0.key > $1.key }.map { log2, count in
+            let (step, unit) = log2 >= 40 ? (40, "T") : log2 >= 30 ? (30, "G") : log2 >= 20 ? (20, "M") : (10, "K")
+            return "\(1 << (log2 - step))\(unit):\(count)"
+        }.joined(separator: ",")
+    }
+
     /// The table pages of a domain whose trees begin where they began. Where they do not, they were built anew, and there is
     /// nothing to compare word by word.
     private func compareTables(_ pair: DomainPairs.Pair, _ trees: inout Trees) {

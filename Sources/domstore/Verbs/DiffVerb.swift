@@ -18,8 +18,8 @@ struct DiffVerb: ParsableCommand {
             and GCR3 tables by the fields that differ; words and pages of page tables; and by maximal runs what the \
             hardware makes of IOVAs: mapping-gone, mapping-new, mapping-changed. Domains are found by the requests \
             that go through them, with their HWPTs and address spaces, since ids mean something inside one state only: \
-            where userspace has built the trees anew, as after a live update, one line says so for each domain, and \
-            whether they translate alike. Of the words of one domain's tables 1000 are told, then how many there are more.
+            where userspace has built the trees anew, as after a live update, one line says so for each domain, \
+            whether they translate alike, and where they differ in them, how many leaves of each size there are. Of the words of one domain's tables 1000 are told, then how many there are more.
 
             What concerns many requests is told once; a table names the first of them, the other forms all. Exit code \
             1 with any difference, or when records of a file are damaged.
