@@ -21,11 +21,4 @@ struct WordExpectation: WordNotes, ~Copyable {
     mutating func expected(page: UInt64, level: Int) -> UnsafeBufferPointer<RecordedWords> {
         UnsafeBufferPointer(start: words, count: expected(PhysicalAddress(page), level, words))
     }
-
-    func begin(level: Int) {}
-    @inline(__always)
-    var isNoting: Bool { false }
-    func append(end: Int) {}
-    func giveUp() {}
-    var ends: UnsafeBufferPointer<UInt16> { .init(start: nil, count: 0) }
 }

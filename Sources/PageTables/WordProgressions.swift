@@ -18,7 +18,14 @@ protocol WordNotes: ~Copyable {
     var ends: UnsafeBufferPointer<UInt16> { get }
 }
 
+/// Who notes nothing, and knows nothing.
 extension WordNotes where Self: ~Copyable {
+    func begin(level: Int) {}
+    @inline(__always)
+    var isNoting: Bool { false }
+    func append(end: Int) {}
+    func giveUp() {}
+    var ends: UnsafeBufferPointer<UInt16> { .init(start: nil, count: 0) }
     @inline(__always)
     func expected(page: UInt64, level: Int) -> UnsafeBufferPointer<RecordedWords> { .init(start: nil, count: 0) }
     @inline(__always)
@@ -26,14 +33,7 @@ extension WordNotes where Self: ~Copyable {
 }
 
 /// Nothing.
-struct NoWordNotes: WordNotes {
-    func begin(level: Int) {}
-    @inline(__always)
-    var isNoting: Bool { false }
-    func append(end: Int) {}
-    func giveUp() {}
-    var ends: UnsafeBufferPointer<UInt16> { .init(start: nil, count: 0) }
-}
+struct NoWordNotes: WordNotes {}
 
 /// How the words of a table of the lowest level go on: where each longest run of zeros, and each of other words that are
 /// 4,096 apart, ends. What a page is recorded as; a scan meets most of it anyway.

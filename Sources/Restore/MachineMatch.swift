@@ -42,7 +42,7 @@ enum MachineMatch {
         var known = Set(recorded.tablePages.flatMap { $0.pages.entries.map(\.address) })
         var frames: [PhysicalRange] = []
         var unreadable: Set<DomainID> = []
-        var read: Set<TranslationStage> = []
+        var isComplete: [TranslationStage: Bool] = [:]
         for place in recorded.domainUnits where paging.contains(place.domain) {
             guard let tables = place.tables else { continue }
             guard
@@ -54,8 +54,12 @@ enum MachineMatch {
             }
             let stage = TranslationStage(configuration: shape, root: tables.root)
             // Of several units the same tree.
-            guard read.insert(stage).inserted else { continue }
+            if let known = isComplete[stage] {
+                if !known { unreadable.insert(place.domain) }
+                continue
+            }
             let tree = Walker.scan(stage, memory: machine.memory.view)
+            isComplete[stage] = tree.isComplete
             if !tree.isComplete { unreadable.insert(place.domain) }
             for node in tree.nodes {
                 guard known.insert(node.page).inserted else { continue }

@@ -373,12 +373,10 @@ struct RestoreWork: ~Copyable {
         _ requester: RequesterID, _ attachments: ArraySlice<AttachmentRecord>, _ refusal: Refusal
     ) {
         let place = attachments.first?.entryAddress.map { "lookup entry \($0)" } ?? "no lookup entry"
-        let damage =
-            refusal.rule == .recordChecksum ? lost[requester].map { "\($0.table) \($0.key) is damaged" } : nil
+        let damage = refusal.rule == .recordChecksum ? lost[requester] : nil
         var reason =
-            "restore: "
-            + (damage ?? differences[requester]
-                ?? "\(place) is not what the record says")
+            damage.map(RecordLosses.reason)
+            ?? "restore: " + (differences[requester] ?? "\(place) is not what the record says")
         if machine.device(requester) != nil {
             let domains = Dictionary(
                 attachments.compactMap { one in adopted[one.domain].map { (one.pasid, $0) } },

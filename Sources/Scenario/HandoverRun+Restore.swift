@@ -147,7 +147,7 @@ extension HandoverRun {
             }
             return .init(
                 requester: $0.requester, pasid: $0.pasid, state: .quarantined, errno: .EINVAL, rule: row.rule,
-                reason: "restore: \(row.table) \(row.key) is damaged")
+                reason: RecordLosses.reason(row))
         }
         try tell(
             .audit, &clock,

@@ -52,6 +52,9 @@ public struct RecordLosses: Sendable, Hashable {
         return result
     }
 
+    /// Why a device that depends on `row` is not restored.
+    public static func reason(_ row: StoreDefect) -> String { "restore: \(row.table) \(row.key) is damaged" }
+
     /// A line for each of the first ``rows``.
     public var notes: [String] {
         rows.prefix(20).map { "damaged: \($0)" } + (rows.count > 20 ? ["damaged: \(rows.count - 20) rows more"] : [])

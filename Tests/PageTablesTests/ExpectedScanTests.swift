@@ -99,13 +99,7 @@ struct ExpectedScanTests {
         let mask = shape.configuration.hardwareUpdatedMask
         var random = SplitMix(seed: seed)
         let machine = try TestMemory(pages: 16)
-        let top = shape.configuration.topLevel
-        for level in (1...top).reversed() {
-            for index in 0..<(level == 1 ? 11 : 1) {
-                let next = machine.page(top - level + 1 + index)
-                machine.set(machine.page(top - level), index, shape.table(next, level: level))
-            }
-        }
+        let top = machine.setUpperTables(shape, lowest: 11)
         for table in top..<top + 11 {
             var index = 0
             while index < 512 {

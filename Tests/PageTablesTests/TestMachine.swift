@@ -23,6 +23,18 @@ struct TestMemory {
         precondition(done)
     }
 
+    /// Points to `lowest` tables of level 0, which follow those of the levels above, one of each from the first page on;
+    /// answers the number of the first.
+    func setUpperTables(_ shape: Shape, lowest: Int) -> Int {
+        let top = shape.configuration.topLevel
+        for level in (1...top).reversed() {
+            for index in 0..<(level == 1 ? lowest : 1) {
+                set(page(top - level), index, shape.table(page(top - level + 1 + index), level: level))
+            }
+        }
+        return top
+    }
+
     func get(_ page: PhysicalAddress, _ index: Int) -> UInt64 {
         memory.word(at: PhysicalAddress(page.rawValue + UInt64(index) * 8))!
     }

@@ -41,14 +41,14 @@ struct CheckVerb: ParsableCommand {
         } catch {
             guard !defects.isEmpty else { throw Failure(error, about: reader.header.path) }
             Talk.say("\(reader.header.path): records are damaged; only the file was checked, not what it describes")
-            Talk.say("\(reader.header.path): \(Self.trust(state))")
+            if reader.seal != nil { Talk.say("\(reader.header.path): \(Self.trust(state))") }
             return defects.map(Finding.init).sorted()
         }
-        if !defects.isEmpty { Talk.say("\(reader.header.path): \(Self.trust(state))") }
+        if !defects.isEmpty, reader.seal != nil { Talk.say("\(reader.header.path): \(Self.trust(state))") }
         return try Checker().check(snapshot, defects: defects)
     }
 
-    /// What of a damaged generation can still be trusted.
+    /// What of a damaged sealed generation can still be trusted.
     private static func trust(_ state: GenerationReader.CheckedState) -> String {
         guard let snapshot = state.snapshot, let losses = RecordLosses(state) else {
             return "what is left cannot be trusted: restore stops"
