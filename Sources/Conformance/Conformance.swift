@@ -35,7 +35,8 @@ public enum Conformance {
         case "vtdss": return PageTableConformance(.vtdSecondStage).run(try decoded(PageTableVectors.self))
         case "amdv1": return PageTableConformance(.amdV1).run(try decoded(PageTableVectors.self))
         case "x86_64": return PageTableConformance(.x86_64).run(try decoded(PageTableVectors.self))
-        case "armv8_s1", "armv8_s2", "riscv":
+        case "armv8_s2": return PageTableConformance(.armv8Stage2).run(try decoded(PageTableVectors.self))
+        case "armv8_s1", "riscv":
             let counts = try decoded(UnbuiltVectors.self)
             var report = ConformanceReport()
             report.skip(

@@ -12,13 +12,30 @@ struct PageTableConformance {
     func run(_ vectors: PageTableVectors) -> ConformanceReport {
         var report = ConformanceReport()
         for vector in vectors.encode {
+            if vector.opts?.fwb == true {
+                report.skip()
+                continue
+            }
             report.compare(vector.id, expected: expected(vector), got: encode(vector))
         }
         for vector in vectors.decode {
+            if !isBuilt(vector.cfg) {
+                report.skip()
+                continue
+            }
             report.compare(vector.id, expected: expected(vector.result), got: decode(vector))
         }
-        for walk in vectors.walks { run(walk, into: &report) }
+        for walk in vectors.walks {
+            if isBuilt(walk.cfg) { run(walk, into: &report) } else { report.skip(walk.queries.count) }
+        }
         return report
+    }
+
+    /// False for what this version does not have: hardware update of Armv8's dirty state, several root tables side by side.
+    private func isBuilt(_ given: PageTableVectors.Configuration) -> Bool {
+        guard format == .armv8Stage2 else { return true }
+        let reach = 12 + 9 * ((given.topLevel ?? 3) + 1)
+        return given.hd != true && (given.vaBits ?? reach) <= reach
     }
 
     /// `nil` when no hardware has that shape.
@@ -27,13 +44,14 @@ struct PageTableConformance {
         let sizes = given.sslps ?? 3
         // AMD's tables reach what their levels do, however wide the domain is.
         let isAMD = format == .amdV1
+        let widest = format == .armv8Stage2 ? 48 : 52
         return PageTableConfiguration(
             format: format, topLevel: top, addressBits: isAMD ? nil : given.vaBits,
-            maximumAddressBits: isAMD ? given.vaBits : nil, hostAddressWidth: given.haw ?? 52,
+            maximumAddressBits: isAMD ? given.vaBits : nil, hostAddressWidth: given.haw ?? given.oas ?? widest,
             supports2M: sizes & 1 != 0, supports1G: sizes & 2 != 0 && given.fl1gp ?? true,
             snoopControl: given.sc ?? true, deviceTLB: given.dt ?? false, noExecute: given.nxe ?? true,
             signExtended: given.signExtend ?? false, encryptionBit: given.cbit,
-            rootProtection: given.rootPerms.map(protection) ?? .readWrite)
+            rootProtection: given.rootPerms.map(protection) ?? .readWrite, accessFlagFaults: given.ha != true)
     }
 
     private func protection(_ rights: PageTableVectors.Rights) -> Protection {
@@ -64,7 +82,9 @@ struct PageTableConformance {
             guard let oa = vector.oa, let size = vector.pageLg2 else { return "no oa or page_lg2 in the vector" }
             let names = vector.prot ?? []
             var options: MapOptions = names.contains("mmio") ? .mmio : []
-            if vector.opts?.snp ?? vector.opts?.fc ?? false { options.insert(.snoop) }
+            let isCached = format == .armv8Stage2 && names.contains("cache")
+            if vector.opts?.snp ?? vector.opts?.fc ?? isCached { options.insert(.snoop) }
+            if names.contains("noexec") { options.insert(.noExecute) }
             let word = try PageTableEntry.encodeLeaf(
                 PhysicalAddress(oa.value), pageSizeLog2: size, level: vector.level,
                 protection: protection(.init(read: names.contains("read"), write: names.contains("write"))),
@@ -82,10 +102,11 @@ struct PageTableConformance {
         switch result.type {
         case "leaf":
             words.append(
-                "\(label(result.oa?.value)) size 2^\(label(result.pageLg2)) items 2^\(label(result.contigLg2))")
+                "\(label((result.itemOa ?? result.oa)?.value)) size 2^\(label(result.pageLg2)) items 2^\(label(result.contigLg2))"
+            )
             words.append(rights(result.perms))
             words += ["accessed \(result.accessed ?? false)", "dirty \(result.dirty ?? false)"]
-            words.append("snoop \(result.snp ?? result.fc ?? false)")
+            if tellsSnooping { words.append("snoop \(result.snp ?? result.fc ?? false)") }
         case "table":
             words.append("\(label(result.pa?.value)) next level \(label(result.nextLevel))")
             words += [rights(result.perms), "skips \(result.skippedLevels ?? [])"]
@@ -101,7 +122,8 @@ struct PageTableConformance {
         guard let configuration = configuration(vector.cfg),
             (0...PageTableConfiguration.topLevels(of: format).upperBound).contains(vector.level)
         else { return "no configuration" }
-        let entry = PageTableEntry.decode(vector.entry.value, level: vector.level, configuration: configuration)
+        let entry = PageTableEntry.decode(
+            vector.entry.value, level: vector.level, index: vector.index, configuration: configuration)
         var words: [String] = []
         switch entry.kind {
         case .empty: words = ["empty", "-"]
@@ -113,7 +135,8 @@ struct PageTableConformance {
             let items = entry.itemCount.trailingZeroBitCount
             words = ["leaf", "\(hex(address.rawValue)) size 2^\(size) items 2^\(items)"]
             words.append(rights(of: entry, as: vector.result.perms))
-            words += ["accessed \(entry.accessed)", "dirty \(entry.dirty)", "snoop \(entry.snoop)"]
+            words += ["accessed \(entry.accessed)", "dirty \(entry.dirty)"]
+            if tellsSnooping { words.append("snoop \(entry.snoop)") }
         }
         if vector.result.pat != nil { words.append("pat \(entry.pat)") }
         words.append("encrypted \(entry.isEncrypted)")
@@ -121,8 +144,11 @@ struct PageTableConformance {
         return (words + ["lint \(entry.lints.names)"]).joined(separator: " ")
     }
 
-    /// The vectors of AMD v1 tell of ignored bits as a lint.
-    private var tellsIgnoredBits: Bool { format != .amdV1 }
+    /// The vectors of AMD v1 tell of ignored bits as a lint, those of Armv8 not at all.
+    private var tellsIgnoredBits: Bool { format != .amdV1 && format != .armv8Stage2 }
+
+    /// The vectors of Armv8 say nothing of memory types when they decode.
+    private var tellsSnooping: Bool { format != .armv8Stage2 }
 
     private func rights(_ rights: PageTableVectors.Rights?) -> String {
         guard let rights else { return "none given" }

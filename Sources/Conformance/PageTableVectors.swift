@@ -14,6 +14,9 @@ struct PageTableVectors: Decodable {
         var fl1gp: Bool?
         var cbit: Int?
         var rootPerms: Rights?
+        var oas: Int?
+        var ha: Bool?
+        var hd: Bool?
     }
 
     /// `user` and `exec` where the format has them.
@@ -29,6 +32,7 @@ struct PageTableVectors: Decodable {
             var snp: Bool?
             var fc: Bool?
             var cbit: Int?
+            var fwb: Bool?
         }
         var id: String
         var kind: String
@@ -47,6 +51,7 @@ struct PageTableVectors: Decodable {
         struct Result: Decodable {
             var type: String
             var oa: HexInteger?
+            var itemOa: HexInteger?
             var pa: HexInteger?
             var nextLevel: Int?
             var pageLg2: Int?
@@ -66,6 +71,7 @@ struct PageTableVectors: Decodable {
         var id: String
         var level: Int
         var entry: HexInteger
+        var index: Int?
         var cfg: Configuration
         var result: Result
     }

@@ -88,6 +88,8 @@ extension StateComparison {
         case LookupLevel.vtdPASIDTable: VTDPASIDEntry.layout
         case LookupLevel.amdDeviceTable: AMDDeviceTableEntry.layout
         case LookupLevel.amdGCR3Level1, LookupLevel.amdGCR3Level2, LookupLevel.amdGCR3Level3: AMDGCR3Entry.layout
+        case LookupLevel.smmuStreamTable: SMMUStreamTableEntry.layout
+        case LookupLevel.smmuStreamTableLevel1: SMMUStreamTableDescriptor.layout
         default: nil
         }
     }

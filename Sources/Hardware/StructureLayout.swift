@@ -65,6 +65,7 @@ extension StructureLayout {
         VTDPASIDEntry.layout,
         VTDRootTableAddress.layout, VTDRootEntry.layout, VTDContextEntry.layout,
         AMDDeviceTableBase.layout, AMDDeviceTableEntry.layout, AMDGCR3Entry.layout,
+        SMMUStreamTableDescriptor.layout, SMMUStreamTableEntry.layout,
     ]
 
     /// The layout called `name`, or `nil` when this version does not decode that structure.

@@ -22,6 +22,8 @@ public enum PageTableFormatKind: String, Sendable, Hashable, CaseIterable {
     // swift-format-ignore: AlwaysUseLowerCamelCase
     /// x86-64 4- and 5-level paging: VT-d first stage (VT-d 3.6, 9.7), AMD v2 (AMD 48882 2.2.6).
     case x86_64 = "x86-64"
+    /// Armv8-A VMSAv8-64 stage 2, 4 KiB granule (DDI 0487 D8; SMMUv3).
+    case armv8Stage2 = "armv8-s2"
 }
 
 /// A kind of IOMMU, named as the command line and the meta files name it.

@@ -61,6 +61,8 @@ struct ImportedUnit {
         }
         guard let found else { throw .notBuilt(path: path, what: "unit \(index): import of \(unit.kind.rawValue)") }
         hardware = found
+        // A register may say it (SMMUv3: IDR5.OAS).
+        record.hostAddressWidth = UInt8(found.hostAddressWidth)
         guard hardware.readsTables else { return }
         let listing = hardware.listing(memory: image.memory.view, budget: options.lookupBudget)
         guard !listing.rootIsAbsent else {
@@ -92,6 +94,7 @@ extension IOMMUHardware {
         case .vtd(let unit):
             (VTDRegisters.Name.rootTableAddress, unit.registers.rootTableAddress.rawValue)
         case .amd(let unit): (AMDRegisters.Name.deviceTableBase, unit.registers.deviceTableBase.rawValue)
+        case .smmu(let unit): (SMMURegisters.Name.streamTableBaseLow, unit.registers.streamTableBase)
         }
     }
 }

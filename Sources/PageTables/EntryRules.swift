@@ -40,9 +40,11 @@ struct EntryRules: Sendable, Hashable {
 
     /// The ``pageSizes`` that stand in tables of `level`.
     @inline(__always)
-    func leafSizes(atLevel level: Int) -> UInt64 {
-        pageSizes & 0x1ff &<< UInt64(truncatingIfNeeded: 12 &+ 9 &* level)
-    }
+    func leafSizes(atLevel level: Int) -> UInt64 { pageSizes & Self.sizes(atLevel: level) }
+
+    /// The sizes from a slot of a table of `level` to half of that table.
+    @inline(__always)
+    static func sizes(atLevel level: Int) -> UInt64 { 0x1ff &<< UInt64(truncatingIfNeeded: 12 &+ 9 &* level) }
 
     /// True when `iova` is an input address.
     @inline(__always)

@@ -6,7 +6,7 @@ import IOMMUModel
 public struct LeafGroup: Sendable, Hashable {
     /// Of the first item.
     public let entryAddress: PhysicalAddress
-    /// At least 1; the items stand side by side in one table.
+    /// At least 1; the items stand side by side in one table. An item that holds its own address (Armv8) is alone.
     public let itemCount: Int
     /// The leaf maps `2^pageSizeLog2` bytes.
     public let pageSizeLog2: Int
@@ -61,6 +61,7 @@ extension Walker {
         case .vtdSecondStage: leaf(VTDSecondStage.self, stage, memory, iova)
         case .amdV1: leaf(AMDv1.self, stage, memory, iova)
         case .x86_64: leaf(X86_64.self, stage, memory, iova)
+        case .armv8Stage2: leaf(Armv8Stage2.self, stage, memory, iova)
         }
     }
 

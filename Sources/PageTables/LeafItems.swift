@@ -5,6 +5,7 @@ enum LeafItems {
     static func slots<Format: PageTableFormat>(
         of format: Format.Type, _ word: UInt64, at index: Int, level: Int, _ rules: EntryRules
     ) -> Range<Int> {
+        guard Format.hasContiguousLeaves else { return index..<index &+ 1 }
         let slot = UInt64(truncatingIfNeeded: 12 &+ 9 &* level)
         let count = 1 &<< Int(truncatingIfNeeded: Format.leafSizeLog2(word, level: level, rules) &- slot)
         let first = index & ~(count &- 1)

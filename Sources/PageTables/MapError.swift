@@ -49,13 +49,16 @@ public enum MapError: Error, Sendable, Hashable, CustomStringConvertible {
 
 /// What a mapping asks for besides its protection.
 public struct MapOptions: OptionSet, Sendable, Hashable {
-    /// Bit 0: ``snoop``; bit 1: ``mmio``.
+    /// Bit 0: ``snoop``; bit 1: ``mmio``; bit 2: ``noExecute``.
     public let rawValue: UInt8
-    /// Any 8 bits; those above bit 1 mean nothing.
+    /// Any 8 bits; those above bit 2 mean nothing.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// Accesses snoop the processor caches whatever the device asks for (VT-d: SNP; AMD v1: FC).
+    /// Accesses snoop the processor caches whatever the device asks for (VT-d: SNP; AMD v1: FC), or the
+    /// memory is cached and inner shareable (Armv8).
     public static let snoop = MapOptions(rawValue: 1)
-    /// Device memory: never encrypted, so written without the C-bit. Nothing else changes.
+    /// Device memory: never encrypted, so written without the C-bit (AMD); of the device type (Armv8). Nothing else changes.
     public static let mmio = MapOptions(rawValue: 2)
+    /// No instruction fetches (Armv8: XN). Formats whose drivers never write it leave it out.
+    public static let noExecute = MapOptions(rawValue: 4)
 }

@@ -60,6 +60,7 @@ struct NestedWalk {
         case .vtdSecondStage: translate(VTDSecondStage.self, iova, access)
         case .amdV1: translate(AMDv1.self, iova, access)
         case .x86_64: translate(X86_64.self, iova, access)
+        case .armv8Stage2: translate(Armv8Stage2.self, iova, access)
         }
     }
 

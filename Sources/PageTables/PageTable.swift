@@ -42,6 +42,7 @@ public struct PageTable: Sendable, Hashable {
             try map(VTDSecondStage.self, iova, pa, byteCount, protection, options, memory, &arena)
         case .amdV1: try map(AMDv1.self, iova, pa, byteCount, protection, options, memory, &arena)
         case .x86_64: try map(X86_64.self, iova, pa, byteCount, protection, options, memory, &arena)
+        case .armv8Stage2: try map(Armv8Stage2.self, iova, pa, byteCount, protection, options, memory, &arena)
         }
     }
 
@@ -89,6 +90,9 @@ public struct PageTable: Sendable, Hashable {
                 configuration, root: root.rawValue, first: first, last: last, memory: memory, arena: &arena)
         case .x86_64:
             return Mapper<X86_64>.unmap(
+                configuration, root: root.rawValue, first: first, last: last, memory: memory, arena: &arena)
+        case .armv8Stage2:
+            return Mapper<Armv8Stage2>.unmap(
                 configuration, root: root.rawValue, first: first, last: last, memory: memory, arena: &arena)
         }
     }

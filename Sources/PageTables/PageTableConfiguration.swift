@@ -6,7 +6,8 @@ import IOMMUModel
 public struct PageTableConfiguration: Sendable, Hashable {
     /// What the bits of a word mean.
     public let format: PageTableFormatKind
-    /// Level of the root table; level 0 maps 4 KiB. VT-d second stage: 2, 3 or 4; AMD v1: 0 to 5; x86-64: 3 or 4.
+    /// Level of the root table; level 0 maps 4 KiB. VT-d second stage: 2, 3 or 4; AMD v1: 0 to 5; x86-64:
+    /// 3 or 4; Armv8 stage 2: 1 to 3 (the vendor's start level 2 to 0).
     public var topLevel: Int { Int(top) }
     /// Input addresses of this many bits translate; a wider one faults. At most `12 + 9 * (topLevel + 1)`, and 64.
     public var addressBits: Int { Int(bits) }
@@ -14,8 +15,8 @@ public struct PageTableConfiguration: Sendable, Hashable {
     public var maximumTopLevel: Int { Int(maximumTop) }
     /// ``addressBits`` of a tree that has grown as far as it may (AMD v1); otherwise ``addressBits``.
     public var maximumAddressBits: Int { Int(maximumBits) }
-    /// Output addresses have this many bits, 32 to 52; higher ones up to bit 51 are reserved (VT-d: HAW). AMD v1's entries
-    /// have 52 whatever this is; it only limits what can be mapped.
+    /// Output addresses have this many bits, 32 to 52; higher ones up to bit 51 are reserved (VT-d: HAW; Armv8: output size,
+    /// at most 48). AMD v1's entries have 52 whatever this is; it only limits what can be mapped.
     public var hostAddressWidth: Int { Int(hostBits) }
     /// 2 MiB leaves exist (VT-d second stage: CAP.SSLPS bit 34). Does not count for AMD v1, which has every size.
     public let supports2M: Bool
@@ -53,12 +54,14 @@ public struct PageTableConfiguration: Sendable, Hashable {
     ///
     /// `maximumAddressBits` counts for AMD v1 only; `nil` stands for 64, or for `addressBits` where those are fewer than
     /// the levels reach. A tree that does not use all its levels does not grow: there the two must be equal.
-    /// A `hostAddressWidth` outside 32...52 is taken as the nearer end.
+    /// A `hostAddressWidth` outside 32...52 is taken as the nearer end. `accessFlagFaults` counts for Armv8 only: a leaf whose
+    /// access flag is clear faults (neither S2HA nor S2AFFD).
     public init?(
         format: PageTableFormatKind = .vtdSecondStage, topLevel: Int, addressBits: Int? = nil,
         maximumAddressBits: Int? = nil, hostAddressWidth: Int = 52, supports2M: Bool = true, supports1G: Bool = true,
         snoopControl: Bool = true, deviceTLB: Bool = false, noExecute: Bool = true, signExtended: Bool = false,
-        encryptionBit: Int? = nil, rootProtection: Protection = .readWrite, accessedDirty: Bool = false
+        encryptionBit: Int? = nil, rootProtection: Protection = .readWrite, accessedDirty: Bool = false,
+        accessFlagFaults: Bool = true
     ) {
         guard Self.topLevels(of: format).contains(topLevel) else { return nil }
         let reach = Self.reach(topLevel)
@@ -72,7 +75,7 @@ public struct PageTableConfiguration: Sendable, Hashable {
             guard mostBits == bits || (bits == reach && (bits...64).contains(mostBits)) else { return nil }
             while Self.reach(mostLevel) < mostBits { mostLevel += 1 }
         }
-        let hasEncryption = format != .vtdSecondStage
+        let hasEncryption = format == .amdV1 || format == .x86_64
         self.format = format
         top = UInt8(topLevel)
         self.bits = UInt8(bits)
@@ -94,12 +97,13 @@ public struct PageTableConfiguration: Sendable, Hashable {
         let capabilities = EntryCapabilities(
             hostAddressWidth: hostBits, supports2M: supports2M, supports1G: supports1G,
             snoopControl: snoopControl, deviceTLB: deviceTLB, noExecute: noExecute, encryptionBit: encryptionBit,
-            maximumTopLevel: mostLevel, rootProtection: rootProtection)
+            maximumTopLevel: mostLevel, rootProtection: rootProtection, accessFlagFaults: accessFlagFaults)
         rules =
             switch format {
             case .vtdSecondStage: VTDSecondStage.rules(capabilities)
             case .amdV1: AMDv1.rules(capabilities)
             case .x86_64: X86_64.rules(capabilities)
+            case .armv8Stage2: Armv8Stage2.rules(capabilities)
             }
         rules.setShape(topLevel: topLevel, addressBits: bits, signExtended: signExtended)
     }
@@ -122,6 +126,7 @@ public struct PageTableConfiguration: Sendable, Hashable {
         case .vtdSecondStage: VTDSecondStage.topLevels
         case .amdV1: AMDv1.topLevels
         case .x86_64: X86_64.topLevels
+        case .armv8Stage2: Armv8Stage2.topLevels
         }
     }
 

@@ -19,7 +19,8 @@ public enum EncodingRefusal: String, Error, Sendable, Hashable, CaseIterable {
 extension PageTableEntry {
     /// The word of a leaf at `level` that maps `2^pageSizeLog2` bytes at `address`, as Linux writes it.
     ///
-    /// A leaf larger than its table's slots stands in ``itemCount(pageSizeLog2:level:)`` of them, in each the same word.
+    /// A leaf larger than its table's slots stands in ``itemCount(pageSizeLog2:level:)`` of them: in each the same word (AMD
+    /// v1), or each with its own address, this one the first (Armv8).
     public static func encodeLeaf(
         _ address: PhysicalAddress, pageSizeLog2: Int, level: Int, protection: Protection, options: MapOptions = [],
         configuration: PageTableConfiguration
@@ -29,6 +30,8 @@ extension PageTableEntry {
             try encodeLeaf(VTDSecondStage.self, address, pageSizeLog2, level, protection, options, configuration)
         case .amdV1: try encodeLeaf(AMDv1.self, address, pageSizeLog2, level, protection, options, configuration)
         case .x86_64: try encodeLeaf(X86_64.self, address, pageSizeLog2, level, protection, options, configuration)
+        case .armv8Stage2:
+            try encodeLeaf(Armv8Stage2.self, address, pageSizeLog2, level, protection, options, configuration)
         }
     }
 
@@ -40,7 +43,7 @@ extension PageTableEntry {
         let rights = protection.rawValue & 3
         guard rights != 0 || !Format.refusesNoAccess else { throw .noAccess }
         guard (0...5).contains(level), (12..<64).contains(log2),
-            rules.leafSizes(atLevel: level) >> UInt64(log2) & 1 == 1
+            (Format.entrySizes(rules) & EntryRules.sizes(atLevel: level)) >> UInt64(log2) & 1 == 1
         else { throw .invalidPageSize }
         guard address.isAligned(toLog2: log2) else { throw .misaligned }
         guard address.rawValue & ~rules.encodable == 0 else { throw .addressTooWide }
@@ -58,6 +61,7 @@ extension PageTableEntry {
         case .vtdSecondStage: try encodeTable(VTDSecondStage.self, address, level, configuration)
         case .amdV1: try encodeTable(AMDv1.self, address, level, configuration)
         case .x86_64: try encodeTable(X86_64.self, address, level, configuration)
+        case .armv8Stage2: try encodeTable(Armv8Stage2.self, address, level, configuration)
         }
     }
 

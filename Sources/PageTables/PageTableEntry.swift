@@ -22,7 +22,7 @@ public struct PageTableEntry: Sendable, Hashable {
     public let kind: Kind
     /// The rights that this entry alone grants, in four bits: ``EntryRights``; 0 unless a table or a leaf.
     let rights: UInt8
-    /// A leaf that forces snooping (VT-d: SNP; AMD v1: FC).
+    /// A leaf that forces snooping (VT-d: SNP; AMD v1: FC), or maps write-back memory (Armv8).
     public let snoop: Bool
     /// The hardware's accessed bit; false unless a table or a leaf.
     public let accessed: Bool
@@ -52,7 +52,7 @@ public struct PageTableEntry: Sendable, Hashable {
         if case .table(_, let nextLevel) = kind { nextLevel + 1..<level } else { level..<level }
     }
 
-    /// The slots of its table that a leaf stands in, all with the same word; 1 unless contiguous (AMD v1).
+    /// The slots of its table that a leaf stands in; 1 unless contiguous (AMD v1, Armv8).
     public var itemCount: Int {
         if case .leaf(_, let pageSizeLog2) = kind {
             Self.itemCount(pageSizeLog2: pageSizeLog2, level: level)
@@ -65,16 +65,21 @@ public struct PageTableEntry: Sendable, Hashable {
     public static func itemCount(pageSizeLog2: Int, level: Int) -> Int { 1 << (pageSizeLog2 - 12 - 9 * level) }
 
     /// What `word` means at `level` (one that the format has; it need not be within the configuration's levels).
-    public static func decode(_ word: UInt64, level: Int, configuration: PageTableConfiguration) -> PageTableEntry {
+    ///
+    /// - Parameter index: where in its table it stands, if that is to be judged, too (Armv8: the items of a contiguous leaf).
+    public static func decode(
+        _ word: UInt64, level: Int, index: Int? = nil, configuration: PageTableConfiguration
+    ) -> PageTableEntry {
         switch configuration.format {
-        case .vtdSecondStage: decode(VTDSecondStage.self, word, level: level, configuration.rules)
-        case .amdV1: decode(AMDv1.self, word, level: level, configuration.rules)
-        case .x86_64: decode(X86_64.self, word, level: level, configuration.rules)
+        case .vtdSecondStage: decode(VTDSecondStage.self, word, level: level, index: index, configuration.rules)
+        case .amdV1: decode(AMDv1.self, word, level: level, index: index, configuration.rules)
+        case .x86_64: decode(X86_64.self, word, level: level, index: index, configuration.rules)
+        case .armv8Stage2: decode(Armv8Stage2.self, word, level: level, index: index, configuration.rules)
         }
     }
 
     private static func decode<Format: PageTableFormat>(
-        _ format: Format.Type, _ word: UInt64, level: Int, _ rules: EntryRules
+        _ format: Format.Type, _ word: UInt64, level: Int, index: Int?, _ rules: EntryRules
     ) -> PageTableEntry {
         precondition((0...Format.topLevels.upperBound).contains(level), "no such level")
         let entryKind = Format.kind(word, level: level, rules)
@@ -93,11 +98,14 @@ public struct PageTableEntry: Sendable, Hashable {
                 PhysicalAddress(Format.leafAddress(word, level: level, rules)),
                 pageSizeLog2: Int(Format.leafSizeLog2(word, level: level, rules)))
         }
+        let rights = isLeaf ? Format.rights(word) : Format.tableRights(word)
+        let isMarked = isLeaf || isValid && Format.marksTables
         return PageTableEntry(
-            word: word, level: level, kind: kind, rights: isValid ? Format.rights(word) | Format.grantedRights : 0,
-            snoop: isLeaf && Format.snoops(word), accessed: isValid && word & Format.accessedBit != 0,
-            dirty: isLeaf && word & Format.dirtyBit != 0, isEncrypted: isValid && word & rules.encryption != 0,
+            word: word, level: level, kind: kind, rights: isValid ? rights | Format.grantedRights : 0,
+            snoop: isLeaf && Format.snoops(word), accessed: isMarked && word & Format.accessedBit != 0,
+            dirty: isLeaf && Format.isDirty(word), isEncrypted: isValid && word & rules.encryption != 0,
             pat: isLeaf && Format.hasPAT(word, level: level), ignoredBits: isValid ? word & Format.softwareBits : 0,
-            lints: Format.lints(word, entryKind, level: level, rules))
+            lints: Format.lints(word, entryKind, level: level, rules)
+                .union(index.map { Format.placeLints(word, entryKind, level: level, index: $0) } ?? []))
     }
 }

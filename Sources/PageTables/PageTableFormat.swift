@@ -33,6 +33,8 @@ protocol PageTableFormat {
     static var refusesNoAccess: Bool { get }
     /// An entry can force snooping.
     static var canForceSnoop: Bool { get }
+    /// The hardware sets the accessed bit in table entries, too.
+    static var marksTables: Bool { get }
 
     static func rules(_ capabilities: EntryCapabilities) -> EntryRules
 
@@ -44,8 +46,10 @@ protocol PageTableFormat {
     static var markStep: UInt64 { get }
     /// True when ``kind(_:level:_:)`` answers `table` and the next level is the one below.
     static func isTable(_ word: UInt64, mark: UInt64, _ rules: EntryRules) -> Bool
-    /// The rights that an entry grants, without ``grantedRights``; those of all levels are ANDed.
+    /// The rights that a leaf grants, without ``grantedRights``; those of all levels are ANDed.
     static func rights(_ word: UInt64) -> UInt8
+    /// The same of a table entry.
+    static func tableRights(_ word: UInt64) -> UInt8
     /// ``EntryRules/rootRights``, a constant where the format has no such thing.
     static func rootRights(_ rules: EntryRules) -> UInt8
     /// The page that a table entry points to.
@@ -60,6 +64,10 @@ protocol PageTableFormat {
     static func runMask(level: Int, _ rules: EntryRules) -> UInt64
     /// What is suspicious about a word of that kind.
     static func lints(_ word: UInt64, _ kind: EntryKind, level: Int, _ rules: EntryRules) -> EntryLints
+    /// What is suspicious about a word that stands at `index` of its table.
+    static func placeLints(_ word: UInt64, _ kind: EntryKind, level: Int, index: Int) -> EntryLints
+    /// True when the hardware has written through a leaf, as its word tells.
+    static func isDirty(_ word: UInt64) -> Bool
     /// True when a leaf forces snooping.
     static func snoops(_ word: UInt64) -> Bool
     /// True when a leaf at `level` has its PAT bit.
@@ -69,6 +77,8 @@ protocol PageTableFormat {
     static func singleSizes(_ rules: EntryRules) -> UInt64
     /// ``EntryRules/encodable``, or the same by fewer bits.
     static func encodable(_ rules: EntryRules) -> UInt64
+    /// The sizes that entries can be made of: ``EntryRules/pageSizes``, and such as no mapping uses.
+    static func entrySizes(_ rules: EntryRules) -> UInt64
     /// The word of a leaf of `2^log2` bytes, as large as a slot of its level, at `address`.
     static func slotLeafWord(
         _ address: UInt64, log2: UInt64, rights: UInt8, options: MapOptions, _ rules: EntryRules
@@ -82,6 +92,19 @@ protocol PageTableFormat {
 }
 
 extension PageTableFormat {
+    static var marksTables: Bool { true }
+
+    @inline(__always)
+    static func tableRights(_ word: UInt64) -> UInt8 { rights(word) }
+
+    @inline(__always)
+    static func placeLints(_ word: UInt64, _ kind: EntryKind, level: Int, index: Int) -> EntryLints { [] }
+
+    @inline(__always)
+    static func isDirty(_ word: UInt64) -> Bool { word & dirtyBit != 0 }
+
+    static func entrySizes(_ rules: EntryRules) -> UInt64 { rules.pageSizes }
+
     @inline(__always)
     static func leafWord(
         _ address: UInt64, log2: UInt64, rights: UInt8, options: MapOptions, _ rules: EntryRules
@@ -109,6 +132,7 @@ struct EntryCapabilities {
     var encryptionBit: Int?
     var maximumTopLevel: Int
     var rootProtection: Protection
+    var accessFlagFaults: Bool
 
     /// The bits of an entry that can be part of an address.
     static let addressField: UInt64 = 0xf_ffff_ffff_f000

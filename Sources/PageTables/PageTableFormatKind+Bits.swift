@@ -16,6 +16,7 @@ extension PageTableFormatKind {
         case .vtdSecondStage: VTDSecondStage.accessedBit
         case .amdV1: AMDv1.accessedBit
         case .x86_64: X86_64.accessedBit
+        case .armv8Stage2: Armv8Stage2.accessedBit
         }
     }
 
@@ -25,6 +26,7 @@ extension PageTableFormatKind {
         case .vtdSecondStage: VTDSecondStage.dirtyBit
         case .amdV1: AMDv1.dirtyBit
         case .x86_64: X86_64.dirtyBit
+        case .armv8Stage2: Armv8Stage2.dirtyBit
         }
     }
 }

@@ -12,6 +12,17 @@ public struct TableDefect: Sendable, Hashable {
         case invalidPageSize
         /// A leaf in a table of the sixth level (AMD v1): every access through it faults.
         case leafNotAllowed
+        /// A descriptor whose type its level has not (Armv8): every access through it faults.
+        case invalidEncoding
+        /// An output address above the output size (Armv8): every access through it faults.
+        case addressSize
+        /// A leaf whose access flag is clear, on a unit that does not set it (Armv8): every access through it faults.
+        case accessFlag
+        /// Bits that are to be zero are set (Armv8); the hardware ignores them.
+        case res0Bits
+        /// An item of a contiguous leaf whose address is not that of its place (Armv8): what the hardware makes of the group is
+        /// not defined.
+        case contiguousMisaligned
         /// Maps nothing, yet is not 0: no fault, but suspicious.
         case nonZeroNotPresent
         /// The address of a large leaf is no multiple of its size (AMD v1); the hardware ignores the low bits.

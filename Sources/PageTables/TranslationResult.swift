@@ -20,6 +20,12 @@ public enum TranslationFault: String, Sendable, Hashable, CaseIterable {
     case invalidPageSize
     /// A leaf in a table of the sixth level (AMD v1).
     case leafNotAllowed
+    /// A descriptor whose type its level has not (Armv8: Translation fault).
+    case invalidEncoding
+    /// An output address above the output size (Armv8: Address size fault).
+    case addressSize
+    /// A leaf's access flag is clear, and the unit does not set it (Armv8: Access flag fault).
+    case accessFlag
     /// An entry skips levels, and the input address is not 0 in the bits that those would index (AMD v1).
     case skippedLevelBits
     /// The input address is wider than the tables translate.

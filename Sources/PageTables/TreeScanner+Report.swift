@@ -35,7 +35,8 @@ extension TableDefect.Kind {
     /// What is listed for each lint.
     static let lints: [(EntryLints, TableDefect.Kind)] = [
         (.nonZeroNotPresent, .nonZeroNotPresent), (.misaligned, .misaligned), (.erratum512G, .erratum512G),
-        (.ignoredBitsSet, .ignoredBits), (.noAccess, .noAccess),
+        (.ignoredBitsSet, .ignoredBits), (.noAccess, .noAccess), (.res0Bits, .res0Bits),
+        (.contiguousMisaligned, .contiguousMisaligned),
     ]
 
     /// What is listed for a word that faults by itself.
@@ -44,6 +45,9 @@ extension TableDefect.Kind {
         case .invalidLevel: self = .invalidLevel
         case .invalidPageSize: self = .invalidPageSize
         case .leafNotAllowed: self = .leafNotAllowed
+        case .invalidEncoding: self = .invalidEncoding
+        case .addressSize: self = .addressSize
+        case .accessFlag: self = .accessFlag
         default: self = .reservedBits
         }
     }

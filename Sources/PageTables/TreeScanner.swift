@@ -128,6 +128,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
             }
             let kind = Format.kind(word, level: level, rules)
             let lints = Format.lints(word, kind, level: level, rules)
+                .union(Format.placeLints(word, kind, level: level, index: index))
             let rights = Format.rights(word) | Format.grantedRights
             switch kind {
             case .leaf:
@@ -146,13 +147,15 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
                 } else {
                     index = leafEnd(&search, from: index, hasGroups: judged > 0)
                     place[used] = .leaves(address, index: first, count: index &- first, rights: rights)
-                    if lints.isEmpty { model = (word & ~pages, rights) }
+                    // The items of a contiguous leaf are judged by their places.
+                    if lints.isEmpty, log2 == shift { model = (word & ~pages, rights) }
                 }
                 used &+= 1
             case .table:
                 notes.giveUp()
                 if let child = child(word, of: record, index: index) {
-                    place[used] = .table(child, index: index, rights: rights)
+                    place[used] = .table(
+                        child, index: index, rights: Format.tableRights(word) | Format.grantedRights)
                     used &+= 1
                 }
                 index &+= 1

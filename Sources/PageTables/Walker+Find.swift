@@ -73,7 +73,7 @@ extension FormatWalker {
                     .fault(.skippedLevelBits, level: level, entryAddress: PhysicalAddress(host | index &<< 3)),
                     guest: table | index &<< 3)
             }
-            rights &= Format.rights(word)
+            rights &= Format.tableRights(word)
             table = Format.tableAddress(word, rules)
             level = next
         }

@@ -75,6 +75,10 @@ extension Walker {
             let scanner = TreeScanner<X86_64, Pages, Notes>(
                 stage, pages: pages, memory: memory, budget: budget, notes: notes)
             return scanner.scan(visit)
+        case .armv8Stage2:
+            let scanner = TreeScanner<Armv8Stage2, Pages, Notes>(
+                stage, pages: pages, memory: memory, budget: budget, notes: notes)
+            return scanner.scan(visit)
         }
     }
 }

@@ -38,6 +38,9 @@ func walkTables(
     case .x86_64:
         FormatWalker<X86_64>.translate(
             configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
+    case .armv8Stage2:
+        FormatWalker<Armv8Stage2>.translate(
+            configuration, root: root.rawValue & ~0xfff, memory: memory, iova: iova.rawValue, access: access)
     }
 }
 
@@ -67,7 +70,7 @@ enum FormatWalker<Format: PageTableFormat> {
             guard Format.isTable(word, mark: mark, rules), memory.isPrimary(table) else {
                 return generalTranslate(configuration, root: root, memory: memory, iova: iova, access: access)
             }
-            rights &= Format.rights(word)
+            rights &= Format.tableRights(word)
             shift &-= 9
             mark &-= Format.markStep
         }
@@ -108,7 +111,9 @@ enum FormatWalker<Format: PageTableFormat> {
             return .fault(EntryRights.fault(missing), level: level, entryAddress: entry)
         }
         let log2 = Format.leafSizeLog2(word, level: level, rules)
-        let inside = iova & ((1 &<< log2) &- 1)
+        // Of a leaf in several slots that each hold their own address, this slot's.
+        let reach = Format.hasContiguousLeaves ? log2 : UInt64(truncatingIfNeeded: 12 &+ 9 &* level)
+        let inside = iova & ((1 &<< reach) &- 1)
         return .translated(
             Translation(
                 pa: PhysicalAddress(Format.leafAddress(word, level: level, rules) | inside),
@@ -144,7 +149,9 @@ enum FormatWalker<Format: PageTableFormat> {
         while let words = memory.words(ofPage: table) {
             let index = Int(truncatingIfNeeded: iova &>> UInt64(12 + 9 * level) & 511)
             let word = words[index]
-            let marked = word | Format.accessedBit | (level == leafLevel ? dirty : 0)
+            let isLeaf = level == leafLevel
+            let marked =
+                word | (isLeaf || Format.marksTables ? Format.accessedBit : 0) | (isLeaf ? dirty : 0)
             if marked != word { words[index] = marked }
             if level <= leafLevel { return }
             table = Format.tableAddress(word, configuration.rules)

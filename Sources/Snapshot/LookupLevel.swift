@@ -21,4 +21,8 @@ public enum LookupLevel {
     public static let amdGCR3Level2: UInt8 = 0x32
     /// AMD: a GCR3 table whose entries point to tables of level 2.
     public static let amdGCR3Level3: UInt8 = 0x33
+    /// SMMUv3: a page of stream table entries.
+    public static let smmuStreamTable: UInt8 = 0x40
+    /// SMMUv3: a page of level 1 descriptors of the stream table.
+    public static let smmuStreamTableLevel1: UInt8 = 0x41
 }

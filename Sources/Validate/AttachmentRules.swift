@@ -153,6 +153,7 @@ extension FaultReason {
         switch self {
         case .vtd(let reason): reason == .pasidNotPresent || reason == .pasidDirectoryNotPresent
         case .amd(let reason): reason.cause == .gcr3NotValid
+        case .smmu: false
         }
     }
 }
@@ -162,6 +163,7 @@ extension LookupStep {
     fileprivate var decides: Bool {
         [
             VTDContextEntry.layout, VTDPASIDEntry.layout, AMDDeviceTableEntry.layout, AMDGCR3Entry.layout,
+            SMMUStreamTableEntry.layout,
         ].contains { $0.name == layout.name }
     }
 }

@@ -30,6 +30,10 @@ struct EntryWords {
             root = entry
             hostRoot = entry
             tag = Self.word(1, of: entry)
+        case .smmu:
+            root = Self.word(3, of: entry)
+            hostRoot = root
+            tag = Self.word(2, of: entry)
         case .amd:
             root = entry
             hostRoot = isFirstStage && context.path.host == context.path.first ? entry : device
@@ -46,6 +50,7 @@ struct EntryWords {
             format == .x86_64 ? Self.word(2, of: entry) : entry
         case .vtd: Self.word(1, of: entry)
         case .amd: format == .x86_64 ? Self.word(2, of: device) : device
+        case .smmu: Self.word(2, of: entry)
         }
     }
 
@@ -55,6 +60,7 @@ struct EntryWords {
         case .vtd(let unit) where unit.registers.rootTableAddress.mode == .scalable: .vtdPASIDAddressWidth
         case .vtd, nil: .vtdContextAddressWidth
         case .amd: format == .x86_64 ? .amdDTEGuest : .amdDTEMode
+        case .smmu: .smmuSTEStage2
         }
     }
 
@@ -63,6 +69,7 @@ struct EntryWords {
         switch hardware {
         case .vtd: isDevice ? "context entry" : "PASID-table entry"
         case .amd: isDevice ? "device table entry" : "GCR3 entry"
+        case .smmu: "stream table entry"
         }
     }
 
@@ -71,6 +78,7 @@ struct EntryWords {
         switch hardware {
         case .vtd: "DID"
         case .amd: "DomainID"
+        case .smmu: "VMID"
         }
     }
 

@@ -18,6 +18,7 @@ struct LookupRules {
         switch hardware {
         case .vtd(let unit): registers(unit.registers, &log)
         case .amd(let unit): registers(unit.registers, &log)
+        case .smmu(let unit): registers(unit.registers, &log)
         }
         guard let listing = unit.listing else { return }
         if listing.rootIsAbsent, hardware.translationEnabled { log.add(absentRoot(listing, hardware)) }
@@ -29,6 +30,9 @@ struct LookupRules {
             switch name {
             case VTDRegisters.Name.rootTableAddress: .vtdRootTableAddress
             case AMDRegisters.Name.deviceTableBase: .amdDeviceTable
+            case SMMURegisters.Name.streamTableBaseLow, SMMURegisters.Name.streamTableBaseHigh,
+                SMMURegisters.Name.streamTableConfig:
+                .smmuStreamTable
             default: .recordMalformed
             }
         return register(rule, "register \(name) is not recorded")
@@ -46,6 +50,7 @@ struct LookupRules {
             switch hardware {
             case .vtd: (.vtdRootTableAddress, "root table")
             case .amd: (.amdDeviceTable, "device table")
+            case .smmu: (.smmuStreamTable, "stream table")
             }
         guard isMemory(listing.root) else {
             return register(rule, "\(name) \(listing.root) is outside the machine's memory")
@@ -103,6 +108,13 @@ struct LookupRules {
         if let control = registers.control, !control.translationEnabled {
             log.add(
                 register(.amdDeviceTable, "control \(hex(control.rawValue)): translation is off (IommuEn is 0)"))
+        }
+    }
+
+    /// The format of the stream table is among the listing's defects.
+    private func registers(_ registers: SMMURegisters, _ log: inout FindingLog) {
+        if let control = registers.control, !registers.translationEnabled {
+            log.add(register(.smmuStreamTable, "cr0 \(hex(control)): translation is off (SMMUEN is 0)"))
         }
     }
 }

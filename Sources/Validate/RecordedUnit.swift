@@ -52,7 +52,8 @@ public struct RecordedUnit: Sendable {
     /// The configuration of recorded tables; `nil` when the unit has no such format or width.
     package func configuration(_ tables: DomainUnitRecord.Geometry) -> PageTableConfiguration? {
         hardware?.configuration(
-            format: tables.format, topLevel: Int(tables.topLevel), signExtended: tables.signExtended)
+            format: tables.format, topLevel: Int(tables.topLevel), addressBits: Int(tables.addressBits),
+            signExtended: tables.signExtended)
     }
 }
 

@@ -39,6 +39,14 @@ extension RuleID {
             "Look at the entry with 'translate': every device of its bus faults. The pointer was overwritten."
         case .vtdContextTranslationType, .vtdContextAddressWidth:
             "Look at the entry with 'translate' and at cap and ecap in 'units --registers': which of them is wrong?"
+        case .smmuStreamTable:
+            "Check strtab_base_lo, strtab_base_hi and strtab_base_cfg given to 'import'; else the table itself was damaged."
+        case .smmuSTEConfig:
+            "Look at the entry with 'translate': its transactions are aborted until Config is one that exists."
+        case .smmuSTEStage2:
+            "Look at the entry with 'translate' and at idr0 and idr5 in 'units --registers': which field does not fit?"
+        case .smmuSTENotRead:
+            "Nothing is known of this device's mappings: the hardware may well translate them."
         case .lookupPageUnknown, .tablePageUnknown:
             "Get a fuller image of memory: what the page held cannot be told from this one."
         case .requesterWithoutFunction:

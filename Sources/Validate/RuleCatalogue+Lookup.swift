@@ -127,6 +127,30 @@ extension RuleID {
                 self, .error,
                 "A valid guest CR3 table entry has zero in its reserved bits.",
                 source: "AMD 48882 2.2.6.3", implied: [.attachmentEntryDiffers])
+        case .smmuStreamTable:
+            Rule(
+                self, .error,
+                "The unit translates by a stream table inside the machine's memory whose format, split and spans exist.",
+                source: "IHI 0070 3.3.1, 5.1, 6.3 (SMMU_STRTAB_BASE, SMMU_STRTAB_BASE_CFG)",
+                implied: [.lookupPageUnknown, .attachmentEntryDiffers])
+        case .smmuSTEConfig:
+            Rule(
+                self, .error,
+                "A stream table entry that is valid has a Config that exists and that the unit supports; one that is not is "
+                    + "empty.",
+                source: "IHI 0070 5.2 (V, Config)", implied: [.attachmentEntryDiffers])
+        case .smmuSTEStage2:
+            Rule(
+                self, .error,
+                "The fields of stage 2 fit each other and the unit: S2T0SZ the start level, S2TTB the output size "
+                    + "(C_BAD_STE).",
+                source: "IHI 0070 5.2 (S2T0SZ, S2SL0, S2TG, S2AA64, S2TTB)", implied: [.attachmentEntryDiffers])
+        case .smmuSTENotRead:
+            Rule(
+                self, .warning,
+                "A stream table entry asks for what this program reads: abort, bypass, or stage 2 with a 4 KiB granule, one "
+                    + "root table and little-endian tables.",
+                source: "Schema/FORMAT.md, domain_unit", implied: [.attachmentEntryDiffers])
         case .lookupPageUnknown:
             Rule(
                 self, .error, "Every page of a lookup structure that the hardware reads is recorded.",

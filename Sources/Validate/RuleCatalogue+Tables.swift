@@ -8,8 +8,8 @@ extension RuleID {
             Rule(
                 self, .error,
                 "A present table entry has zero in its reserved bits and names a supported size (VT-d fault Ch, "
-                    + "72h, 7Ah).",
-                source: "VT-d 3.6, 3.7, 9.7, 9.8; AMD 48882 2.2.3, 2.2.6", implied: [.areaNotMapped])
+                    + "72h, 7Ah; Arm ignores RES0 bits: a warning).",
+                source: "VT-d 3.6, 3.7, 9.7, 9.8; AMD 48882 2.2.3, 2.2.6; DDI 0487 D8.3", implied: [.areaNotMapped])
         case .tableInvalidLevel:
             Rule(
                 self, .error,
@@ -45,7 +45,7 @@ extension RuleID {
             Rule(
                 self, .note,
                 "A present leaf grants an access.",
-                source: "page-table-formats.md 1.1")
+                source: "page-table-formats.md 1.1, 1.4")
         case .tableIgnoredBits:
             Rule(
                 self, .note,

@@ -178,7 +178,7 @@ extension RuleID {
             .amdDeviceTable, .amdDTEReserved, .amdDTEMode, .amdDTEGuest, .amdDTETranslationInvalid, .amdGCR3Unreachable,
             .amdGCR3Reserved, .tableInvalidLevel, .tableInvalidPageSize, .tableLeafNotAllowed, .tableMisaligned,
             .tableContiguousDiffers, .tableErratum512G, .tableNoAccess, .tableIgnoredBits, .tableLeavesDecodeAsTables,
-            .guestTableUnmapped:
+            .guestTableUnmapped, .smmuStreamTable, .smmuSTEConfig, .smmuSTEStage2, .smmuSTENotRead:
             preconditionFailure("\(rawValue) is entered above")
         }
     }

@@ -15,6 +15,27 @@ extension TableRules {
         case .reservedBits:
             return report(
                 .tableReservedBits, "\(entry) for \(defect.range) has a reserved bit set: every access faults")
+        case .invalidEncoding:
+            return report(
+                .tableReservedBits,
+                "\(entry) for \(defect.range) has a type that its level has not: every access faults")
+        case .addressSize:
+            return report(
+                .tableReservedBits,
+                "\(entry) for \(defect.range) has an address above the output size: every access faults (Address size)")
+        case .accessFlag:
+            return report(
+                .tableNoAccess, severity: .warning,
+                "\(entry) for \(defect.range) has its access flag clear, which the unit does not set: every access faults"
+            )
+        case .res0Bits:
+            return report(
+                .tableReservedBits, severity: .warning,
+                "\(entry) for \(defect.range) has bits set that are to be zero, which the hardware ignores")
+        case .contiguousMisaligned:
+            return report(
+                .tableContiguousDiffers,
+                "\(entry) for \(defect.range) is an item of a contiguous entry with an address of another place")
         case .invalidLevel:
             return report(
                 .tableInvalidLevel, "\(entry) for \(defect.range) names a next level that is not below its own: faults")

@@ -61,7 +61,9 @@ import Testing
     }
 
     /// Both ways: nothing is missing, and nothing is there but the mappings of a bridge's alias.
-    @Test(arguments: [("vtd48", 597, "03:00.0"), ("vtdpasid", 913, nil), ("amdv1", 615, "02:00.0")])
+    @Test(arguments: [
+        ("vtd48", 597, "03:00.0"), ("vtdpasid", 913, nil), ("amdv1", 615, "02:00.0"), ("smmuv3s2", 801, nil),
+    ])
     func mappingsEqualWhatTheKernelWasAskedFor(image: String, count: Int, alias: String?) throws {
         let folder = try ScratchFolder()
         let store = folder["x.domstore"]

@@ -9,7 +9,8 @@ struct LookupLevelTests {
         .vtdScalableContext: LookupLevel.vtdScalableContext, .vtdPASIDDirectory: LookupLevel.vtdPASIDDirectory,
         .vtdPASIDTable: LookupLevel.vtdPASIDTable, .amdDeviceTable: LookupLevel.amdDeviceTable,
         .amdGCR3Level1: LookupLevel.amdGCR3Level1, .amdGCR3Level2: LookupLevel.amdGCR3Level2,
-        .amdGCR3Level3: LookupLevel.amdGCR3Level3,
+        .amdGCR3Level3: LookupLevel.amdGCR3Level3, .smmuStreamTable: LookupLevel.smmuStreamTable,
+        .smmuStreamTableLevel1: LookupLevel.smmuStreamTableLevel1,
     ]
 
     @Test("Each kind of page", arguments: LookupListing.Page.Kind.allCases)

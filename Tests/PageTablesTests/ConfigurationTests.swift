@@ -13,7 +13,7 @@ struct ConfigurationTests {
                 encryptionBit: encryptionBit)
         }
         let levels: [PageTableFormatKind: ClosedRange<Int>] = [
-            .vtdSecondStage: 2...4, .amdV1: 0...5, .x86_64: 3...4,
+            .vtdSecondStage: 2...4, .amdV1: 0...5, .x86_64: 3...4, .armv8Stage2: 1...3,
         ]
         for format in PageTableFormatKind.allCases {
             for top in -1...6 {
@@ -29,6 +29,8 @@ struct ConfigurationTests {
         #expect(make(.x86_64, 3, 47, signExtended: true) == nil)
         #expect(make(.x86_64, 3, 48, signExtended: true) != nil)
         #expect(make(.vtdSecondStage, 3, encryptionBit: 47)?.encryptionBit == nil)
+        #expect(make(.armv8Stage2, 3, encryptionBit: 47)?.encryptionBit == nil)
+        #expect(make(.armv8Stage2, 3, signExtended: true) == nil)
     }
 
     @Test func `What a configuration is not told has its most common value`() {
@@ -41,7 +43,9 @@ struct ConfigurationTests {
     }
 
     @Test func `The hardware changes accessed and dirty bits, and only when switched on`() {
-        let masks: [PageTableFormatKind: UInt64] = [.vtdSecondStage: 0x300, .amdV1: 0x60, .x86_64: 0x60]
+        let masks: [PageTableFormatKind: UInt64] = [
+            .vtdSecondStage: 0x300, .amdV1: 0x60, .x86_64: 0x60, .armv8Stage2: 0x400,
+        ]
         for shape in Shape.all {
             #expect(shape.configuration.hardwareUpdatedMask == 0)
             #expect(

@@ -201,6 +201,7 @@ struct MapTests {
     @Test func `Snoop is written where asked and refused where no entry can ask for it`() throws {
         let wanted: [PageTableFormatKind: [UInt64]] = [
             .vtdSecondStage: [0x881, 0x20_0801], .amdV1: [0x3000_0000_0000_0001, 0x3000_0000_0020_0001],
+            .armv8Stage2: [0x77d, 0x20_077f],
         ]
         for shape in Shape.all {
             let domain = try TestDomain(shape.configuration)
@@ -222,7 +223,7 @@ struct MapTests {
 
     @Test(arguments: Shape.all(haw: 52, encryptionBit: 47))
     func `The C-bit is in tables and leaves, not in device memory, and never in an address`(shape: Shape) throws {
-        guard shape.configuration.format != .vtdSecondStage else { return }
+        guard shape.hasEncryption else { return }
         let domain = try TestDomain(shape.configuration)
         try domain.map(0, 0x1234_5000, 4096)
         try domain.map(0x1000, 0x8_0000_0000, 4096, options: .mmio)

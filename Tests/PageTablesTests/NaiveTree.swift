@@ -34,7 +34,8 @@ struct NaiveTree {
         for index in 0..<end where words[index] != 0 {
             let iova = base + UInt64(index) << UInt64(12 + 9 * level)
             let address = page.rawValue + UInt64(index) * 8
-            let decoded = PageTableEntry.decode(words[index], level: level, configuration: configuration)
+            let decoded = PageTableEntry.decode(
+                words[index], level: level, index: index, configuration: configuration)
             let narrowed = decoded.isUser ? rights.intersection(decoded.protection) : []
             for name in decoded.lints.names { add(name, address) }
             switch decoded.kind {
@@ -46,7 +47,10 @@ struct NaiveTree {
                 if narrowed.isEmpty { continue }
                 var leaf = TranslatedLeafValue(
                     iova: signed(iova, configuration), pa: pa.rawValue, log2: log2, protection: narrowed)
-                if decoded.itemCount > 1 {
+                if configuration.format == .armv8Stage2 {
+                    // Every item has its own address.
+                    leaf.log2 = 12 + 9 * level
+                } else if decoded.itemCount > 1 {
                     // A whole one is told at its first item, the others each for itself.
                     let group = index & ~(decoded.itemCount - 1)
                     if groups.whole.contains(group..<group + decoded.itemCount) {
@@ -79,6 +83,7 @@ struct NaiveTree {
         var differing: [Int] = []
 
         init(_ words: UnsafeMutablePointer<UInt64>, end: Int, level: Int, _ configuration: PageTableConfiguration) {
+            if configuration.format == .armv8Stage2 { return }
             var judged = 0
             for index in 0..<end where words[index] != 0 {
                 let entry = PageTableEntry.decode(words[index], level: level, configuration: configuration)

@@ -56,6 +56,8 @@ enum NaiveWalk: Equatable {
                 (page, level) = (next.rawValue, nextLevel)
                 continue
             case .leaf(let pa, let log2):
+                // An item of Armv8 has its own address.
+                let own = shape.format == .armv8Stage2 ? 12 + 9 * level : log2
                 let missing: TranslationFault? =
                     if !isUser { .permissionUser } else if access != .write && !protection.contains(.read) {
                         .permissionRead
@@ -66,7 +68,7 @@ enum NaiveWalk: Equatable {
                     self = .fault(missing, level: level, entry: address)
                 } else {
                     self = .translated(
-                        pa: pa.rawValue + (iova & ((1 << UInt64(log2)) - 1)), log2: log2, level: level,
+                        pa: pa.rawValue + (iova & ((1 << UInt64(own)) - 1)), log2: log2, level: level,
                         protection: protection, isExecutable: isExecutable, entry: address)
                 }
             }

@@ -95,6 +95,7 @@ struct RandomTables {
             case .vtdSecondStage: [0, 1]
             case .amdV1: [61, 62]
             case .x86_64: [1, 2, 63]
+            case .armv8Stage2: [6, 7, 10, 54]
             }
         switch Int.random(in: 0..<8, using: &random) {
         case 0: return word ^ 1 << [52, UInt64.random(in: 0..<64, using: &random)].randomElement(using: &random)!

@@ -40,6 +40,7 @@ struct ScanTests {
             var name = "\(defect.kind)".prefix { $0 != "(" }.description
             if name == "reused" { continue }
             if name == "ignoredBits" { name = "ignoredBitsSet" }
+            if name == "contiguousMisaligned" { name = "contigMisaligned" }
             found[name, default: []].insert(defect.entryAddress?.rawValue ?? .max)
         }
         #expect(found == naive.defects)

@@ -22,6 +22,9 @@ struct Shape: Sendable, CustomTestStringConvertible {
         Shape("x86_64 57 SE", .init(format: .x86_64, topLevel: 4, signExtended: true)),
         Shape("x86_64 47", .init(format: .x86_64, topLevel: 3, addressBits: 47)),
         Shape("x86_64 56", .init(format: .x86_64, topLevel: 4, addressBits: 56)),
+        Shape("armv8 s2 39", .init(format: .armv8Stage2, topLevel: 2)),
+        Shape("armv8 s2 44", .init(format: .armv8Stage2, topLevel: 3, addressBits: 44)),
+        Shape("armv8 s2 48", .init(format: .armv8Stage2, topLevel: 3)),
     ]
 
     /// Six levels, of which the root has but 128 slots.
@@ -44,9 +47,12 @@ struct Shape: Sendable, CustomTestStringConvertible {
                 format: old.format, topLevel: old.topLevel, addressBits: old.addressBits,
                 maximumAddressBits: old.maximumAddressBits, hostAddressWidth: haw, supports2M: supports2M,
                 supports1G: supports1G, signExtended: old.signExtended, encryptionBit: encryptionBit,
-                rootProtection: rootProtection, accessedDirty: accessedDirty))
+                rootProtection: rootProtection, accessedDirty: accessedDirty, accessFlagFaults: !accessedDirty))
     }
 
+    /// Entries have a C-bit.
+    var hasEncryption: Bool { [.amdV1, .x86_64].contains(configuration.format) }
+    var isArm: Bool { configuration.format == .armv8Stage2 }
     var isAMD: Bool { configuration.format == .amdV1 }
 
     /// The widest that the tree can become.
@@ -94,6 +100,8 @@ struct Shape: Sendable, CustomTestStringConvertible {
         case .amdV1: 1 << 52 | leaf(0x5000, 12)
         // A leaf of 4 KiB's address where there are larger ones or none.
         case .x86_64: 0x20_a0e7
+        // A block without its access flag.
+        case .armv8Stage2: 0x4000_00c1
         }
     }
 
@@ -103,6 +111,7 @@ struct Shape: Sendable, CustomTestStringConvertible {
         case .vtdSecondStage: [10] + Array(52...61) + [63]
         case .amdV1: Array(1...4) + [7, 8, 63]
         case .x86_64: [9, 11] + Array(52...62)
+        case .armv8Stage2: Array(55...63)
         }
     }
 }

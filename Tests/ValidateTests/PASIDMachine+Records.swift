@@ -34,6 +34,7 @@ extension PASIDMachine {
         case .vtdSecondStage: page | 3
         case .amdV1: page | 1 | UInt64(level) << 9 | 3 << 61
         case .x86_64: page | 0x27
+        case .armv8Stage2: page | 3
         }
     }
 
@@ -45,6 +46,7 @@ extension PASIDMachine {
         case .vtdSecondStage: pa | rights | large
         case .amdV1: pa | 1 | rights << 61
         case .x86_64: pa | 0x25 | rights & 2 | large
+        case .armv8Stage2: pa | rights << 6 | (level > 0 ? 0x401 : 0x403)
         }
     }
 

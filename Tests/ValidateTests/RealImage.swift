@@ -10,6 +10,7 @@ enum RealImage: String, Sendable, CaseIterable, CustomStringConvertible {
     case vtd48
     case vtdpasid
     case amdv1
+    case smmuv3s2
 
     var description: String { rawValue }
 

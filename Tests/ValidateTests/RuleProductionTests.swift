@@ -71,7 +71,7 @@ struct PASIDRuleCase: Sendable, CustomTestStringConvertible {
     }
 
     /// What is found in a sealed generation that holds the same; `nil` where the format itself refuses to hold it.
-    private static func findings(stored snapshot: Snapshot, limits: Checker.Limits = .init()) throws -> [Finding]? {
+    static func findings(stored snapshot: Snapshot, limits: Checker.Limits = .init()) throws -> [Finding]? {
         let folder = FileManager.default.temporaryDirectory.path + "/rules-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -148,6 +148,8 @@ struct PASIDRuleCase: Sendable, CustomTestStringConvertible {
         .preserveGroup: "Handover: a guard", .preserveOwner: "Handover: a guard",
         .preserveDomain: "Handover: a guard", .preservePASID: "Handover: a guard",
         .compareDiffers: "Restore: needs the new tables (TreeComparison)",
+        .smmuStreamTable: "SMMURuleTests: an imported image", .smmuSTEConfig: "SMMURuleTests: an imported image",
+        .smmuSTEStage2: "SMMURuleTests: an imported image", .smmuSTENotRead: "SMMURuleTests: an imported image",
     ]
 
     @Test(arguments: RuleID.allCases)

@@ -63,6 +63,7 @@ extension UnitHardware {
             unit.registers.rootTableAddress.mode == .scalable
                 ? VTDScalableTables(self, memory: memory) : VTDLegacyTables(self, memory: memory)
         case .amd: AMDDeviceTables(self, memory: memory)
+        case .smmu: preconditionFailure("no machine has such a unit")
         }
     }
 
@@ -73,6 +74,7 @@ extension UnitHardware {
             unit.registers.extendedCapability.scalableMode
                 ? VTDScalableTables(self, memory: memory) : VTDLegacyTables(self, memory: memory)
         case .amd: AMDDeviceTables(self, memory: memory)
+        case .smmu: preconditionFailure("no machine has such a unit")
         }
     }
 

@@ -66,7 +66,8 @@ public final class UnitHardware {
         } catch {
             throw .missingRegister(description.id, error.name)
         }
-        guard let found else { throw .unsupportedUnit(description.id, description.kind) }
+        // Arm's structures are read, not made.
+        guard let found, found.kind != .armSMMUv3 else { throw .unsupportedUnit(description.id, description.kind) }
         hardware = found
         id = description.id
         segment = description.segment

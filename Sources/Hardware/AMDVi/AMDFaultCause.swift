@@ -60,7 +60,8 @@ public enum AMDFaultCause: String, Error, Sendable, Hashable, CaseIterable {
             case .permissionWrite: .writePermission
             case .permissionExec: .executePermission
             case .permissionUser: .userPermission
-            case .reservedBits: .pagingEntryReserved
+            // The last three are none of AMD's formats.
+            case .reservedBits, .invalidEncoding, .addressSize, .accessFlag: .pagingEntryReserved
             case .invalidLevel: .invalidLevel
             case .invalidPageSize: .invalidPageSize
             case .leafNotAllowed: .leafNotAllowed

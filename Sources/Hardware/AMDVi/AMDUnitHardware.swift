@@ -131,7 +131,7 @@ public struct AMDUnitHardware: Sendable, Hashable {
                 : hostConfiguration(topLevel: topLevel, protection: .readWrite, accessedDirty: updatesAccessedDirty)
         case .x86_64:
             guestConfiguration(topLevel: topLevel, signExtended: signExtended, protection: .readWrite, nested: false)
-        case .vtdSecondStage: nil
+        case .vtdSecondStage, .armv8Stage2: nil
         }
     }
 }

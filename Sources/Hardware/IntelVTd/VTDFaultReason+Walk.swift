@@ -10,7 +10,8 @@ extension VTDFaultReason {
         case .notPresent: self = access == .write ? .writePermission : .readPermission
         case .permissionRead, .permissionExec, .permissionUser: self = .readPermission
         case .permissionWrite: self = .writePermission
-        case .reservedBits, .invalidLevel, .invalidPageSize, .leafNotAllowed, .skippedLevelBits:
+        case .reservedBits, .invalidLevel, .invalidPageSize, .leafNotAllowed, .skippedLevelBits, .invalidEncoding,
+            .addressSize, .accessFlag:
             self = .pagingEntryReserved
         case .vaOutOfRange, .nonCanonical: self = .addressBeyondWidth
         case .pointerOutsideMemory: self = .pagingEntryUnreachable
@@ -25,7 +26,8 @@ extension VTDFaultReason {
         case .permissionWrite: self = .scalableWritePermission
         case .permissionExec: self = .executePermission
         case .permissionUser: self = .supervisorPage
-        case .reservedBits, .invalidLevel, .invalidPageSize, .leafNotAllowed, .skippedLevelBits:
+        case .reservedBits, .invalidLevel, .invalidPageSize, .leafNotAllowed, .skippedLevelBits, .invalidEncoding,
+            .addressSize, .accessFlag:
             self = .firstStageReserved
         case .vaOutOfRange, .nonCanonical: self = .nonCanonical
         case .pointerOutsideMemory: self = .firstStageUnreachable
@@ -38,7 +40,8 @@ extension VTDFaultReason {
         case .notPresent: self = .secondStageNotPresent
         case .permissionRead, .permissionExec, .permissionUser: self = .scalableReadPermission
         case .permissionWrite: self = .scalableWritePermission
-        case .reservedBits, .invalidLevel, .invalidPageSize, .leafNotAllowed, .skippedLevelBits:
+        case .reservedBits, .invalidLevel, .invalidPageSize, .leafNotAllowed, .skippedLevelBits, .invalidEncoding,
+            .addressSize, .accessFlag:
             self = .secondStageReserved
         case .vaOutOfRange, .nonCanonical: self = .addressBeyondSecondStage
         case .pointerOutsideMemory: self = .secondStageUnreachable

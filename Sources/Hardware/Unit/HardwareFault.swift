@@ -6,12 +6,15 @@ public enum FaultReason: Sendable, Hashable {
     case vtd(VTDFaultReason)
     /// The event that an AMD IOMMU logs.
     case amd(AMDFaultReason)
+    /// The event that an SMMUv3 records.
+    case smmu(SMMUFaultReason)
 
-    /// The number that the hardware records: VT-d's FR field; AMD's event code.
+    /// The number that the hardware records: VT-d's FR field; AMD's event code; SMMUv3's event number, 0 where it records none.
     public var code: UInt8 {
         switch self {
         case .vtd(let reason): reason.rawValue
         case .amd(let reason): reason.eventCode
+        case .smmu(let reason): reason.eventCode
         }
     }
 }
@@ -22,6 +25,7 @@ extension FaultReason: CustomStringConvertible {
         switch self {
         case .vtd(let reason): reason.description
         case .amd(let reason): reason.description
+        case .smmu(let reason): reason.description
         }
     }
 }

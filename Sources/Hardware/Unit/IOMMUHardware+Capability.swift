@@ -9,21 +9,25 @@ extension IOMMUHardware {
         return [.legacy, .scalable].contains(unit.registers.rootTableAddress.mode)
     }
 
-    /// Requests with a PASID can be told apart (VT-d: scalable mode and ECAP.PASID; AMD: EFR.GTSup).
+    /// Requests with a PASID can be told apart (VT-d: scalable mode and ECAP.PASID; AMD: EFR.GTSup; SMMUv3:
+    /// stage 1, which is not read).
     public var supportsPASID: Bool {
         switch self {
         case .vtd(let unit):
             unit.registers.rootTableAddress.mode == .scalable && unit.registers.extendedCapability.pasid
         case .amd(let unit): unit.registers.features?.guestTranslation == true
+        case .smmu: false
         }
     }
 
-    /// A guest's tables can be walked below the host's (VT-d: scalable mode and ECAP.NEST; AMD: EFR.GTSup).
+    /// A guest's tables can be walked below the host's (VT-d: scalable mode and ECAP.NEST; AMD: EFR.GTSup;
+    /// SMMUv3: stage 1, which is not read).
     public var supportsNesting: Bool {
         switch self {
         case .vtd(let unit):
             unit.registers.rootTableAddress.mode == .scalable && unit.registers.extendedCapability.nested
         case .amd(let unit): unit.registers.features?.guestTranslation == true
+        case .smmu: false
         }
     }
 }

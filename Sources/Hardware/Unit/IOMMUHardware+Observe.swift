@@ -7,7 +7,8 @@ extension IOMMUHardware {
     public func observe(
         _ rid: UInt16, pasid: PASID?, iova: IOVA, access: Access, memory: MemoryView
     ) -> RequestOutcome {
-        let isInterrupt = (pasid == nil || kind == .amdVi) && Self.interruptWindow.contains(iova)
+        let isInterrupt =
+            kind != .armSMMUv3 && (pasid == nil || kind == .amdVi) && Self.interruptWindow.contains(iova)
         guard translationEnabled, !isInterrupt, case .context(let context) = resolve(rid, pasid: pasid, memory: memory)
         else {
             // Decided before any walk: there is nothing to write.

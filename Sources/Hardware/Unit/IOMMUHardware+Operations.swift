@@ -24,7 +24,11 @@ extension IOMMUHardware {
                 try AMDUnitHardware(
                     hostAddressWidth: hostAddressWidth, encryptionBit: encryptionBit,
                     updatesAccessedDirty: updatesAccessedDirty, named: value))
-        default: return nil
+        case .armSMMUv3:
+            self = .smmu(
+                try SMMUUnitHardware(
+                    hostAddressWidth: hostAddressWidth, updatesAccessedDirty: updatesAccessedDirty, named: value))
+        case .riscv: return nil
         }
     }
 
@@ -33,6 +37,7 @@ extension IOMMUHardware {
         switch self {
         case .vtd(let unit): unit.namedRegisters
         case .amd(let unit): unit.namedRegisters
+        case .smmu(let unit): unit.namedRegisters
         }
     }
 
@@ -41,6 +46,7 @@ extension IOMMUHardware {
         switch self {
         case .vtd(let unit): unit.registers.hostAddressWidth
         case .amd(let unit): unit.registers.hostAddressWidth
+        case .smmu(let unit): unit.registers.outputBits
         }
     }
 
@@ -50,6 +56,7 @@ extension IOMMUHardware {
             switch self {
             case .vtd(let unit): unit.updatesAccessedDirty
             case .amd(let unit): unit.updatesAccessedDirty
+            case .smmu(let unit): unit.updatesAccessedDirty
             }
         }
         set {
@@ -60,6 +67,9 @@ extension IOMMUHardware {
             case .amd(var unit):
                 unit.updatesAccessedDirty = newValue
                 self = .amd(unit)
+            case .smmu(var unit):
+                unit.updatesAccessedDirty = newValue
+                self = .smmu(unit)
             }
         }
     }
@@ -69,6 +79,7 @@ extension IOMMUHardware {
         switch self {
         case .vtd(let unit): unit.translationEnabled
         case .amd(let unit): unit.translationEnabled
+        case .smmu(let unit): unit.registers.translationEnabled
         }
     }
 
@@ -79,6 +90,7 @@ extension IOMMUHardware {
         switch self {
         case .vtd(let unit): unit.resolve(rid, pasid: pasid, memory: memory, asListed: asListed)
         case .amd(let unit): unit.resolve(rid, pasid: pasid, memory: memory)
+        case .smmu(let unit): unit.resolve(rid, pasid: pasid, memory: memory)
         }
     }
 
@@ -89,6 +101,7 @@ extension IOMMUHardware {
         switch self {
         case .vtd(let unit): unit.translate(rid, pasid: pasid, iova: iova, access: access, memory: memory)
         case .amd(let unit): unit.translate(rid, pasid: pasid, iova: iova, access: access, memory: memory)
+        case .smmu(let unit): unit.translate(rid, pasid: pasid, iova: iova, access: access, memory: memory)
         }
     }
 
@@ -99,6 +112,7 @@ extension IOMMUHardware {
         switch self {
         case .vtd(let unit): unit.translate(context, iova: iova, access: access, memory: memory)
         case .amd(let unit): unit.translate(context, iova: iova, access: access, memory: memory)
+        case .smmu(let unit): unit.translate(context, iova: iova, access: access, memory: memory)
         }
     }
 
@@ -109,6 +123,7 @@ extension IOMMUHardware {
         switch self {
         case .vtd(let unit): unit.steps(rid, pasid: pasid, memory: memory, asListed: asListed)
         case .amd(let unit): unit.steps(rid, pasid: pasid, memory: memory)
+        case .smmu(let unit): unit.steps(rid, memory: memory)
         }
     }
 
@@ -117,16 +132,21 @@ extension IOMMUHardware {
         switch self {
         case .vtd(let unit): unit.listing(memory: memory, budget: budget)
         case .amd(let unit): unit.listing(memory: memory, budget: budget)
+        case .smmu(let unit): unit.listing(memory: memory, budget: budget)
         }
     }
 
-    /// The shape of tables of `format` with their root at `topLevel`; `nil` when the unit lacks them.
+    /// The shape of tables of `format` with their root at `topLevel`; `nil` when the unit lacks them. `addressBits` counts where
+    /// levels do not say it (Armv8); `nil` stands for all that they reach.
     public func configuration(
-        format: PageTableFormatKind, topLevel: Int, signExtended: Bool
+        format: PageTableFormatKind, topLevel: Int, addressBits: Int? = nil, signExtended: Bool
     ) -> PageTableConfiguration? {
         switch self {
         case .vtd(let unit): unit.configuration(format: format, topLevel: topLevel, signExtended: signExtended)
         case .amd(let unit): unit.configuration(format: format, topLevel: topLevel, signExtended: signExtended)
+        case .smmu(let unit):
+            unit.configuration(
+                format: format, topLevel: topLevel, addressBits: addressBits, signExtended: signExtended)
         }
     }
 }

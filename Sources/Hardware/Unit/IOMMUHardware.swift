@@ -10,6 +10,8 @@ public enum IOMMUHardware: Sendable, Hashable {
     case vtd(VTDUnitHardware)
     /// AMD-Vi.
     case amd(AMDUnitHardware)
+    /// Arm SMMUv3.
+    case smmu(SMMUUnitHardware)
 
     /// Why registers by name are not enough.
     public struct MissingRegister: Error, Sendable, Hashable {
@@ -24,6 +26,7 @@ public enum IOMMUHardware: Sendable, Hashable {
         switch self {
         case .vtd: .intelVTd
         case .amd: .amdVi
+        case .smmu: .armSMMUv3
         }
     }
 

@@ -58,6 +58,10 @@ public struct LookupListing: Sendable, Hashable {
             case amdGCR3Level2 = 0x32
             /// AMD: a GCR3 table whose entries point to tables of level 2.
             case amdGCR3Level3 = 0x33
+            /// SMMUv3: a page of stream table entries.
+            case smmuStreamTable = 0x40
+            /// SMMUv3: a page of level 1 descriptors.
+            case smmuStreamTableLevel1 = 0x41
         }
 
         /// Both as given; nothing is checked.
