@@ -83,7 +83,12 @@ extension HandoverRun {
             handoverPage: page.first,
             units: plan.units.map { unit in
                 // As after a reset: no tables, translation off.
-                let idle = unit.kind == .amdVi ? ["control", "devtab"] : ["gsts", "rtaddr"]
+                let idle =
+                    switch unit.kind {
+                    case .amdVi: ["control", "devtab"]
+                    case .armSMMUv3: ["cr0", "strtab_base_cfg", "strtab_base_hi", "strtab_base_lo"]
+                    case .intelVTd, .riscv: ["gsts", "rtaddr"]
+                    }
                 return UnitDescription(
                     id: unit.id, kind: unit.kind, segment: unit.segment, registerBase: unit.registerBase,
                     hostAddressWidth: unit.hostAddressWidth,

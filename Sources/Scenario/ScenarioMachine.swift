@@ -18,7 +18,7 @@ struct ScenarioMachine: Sendable, Decodable {
         var segment: UInt32
         var registerBase: PhysicalAddress
         var hostAddressWidth: UInt8
-        /// What the unit can do, by register name: VT-d `cap` and `ecap`, AMD `efr`.
+        /// What the unit can do, by register name: VT-d `cap` and `ecap`, AMD `efr`, SMMUv3 `idr0` and `idr5`.
         var capabilities: [String: UInt64]
         /// AMD: position of the memory encryption bit.
         var encryptionBit: UInt8?
@@ -29,7 +29,7 @@ struct ScenarioMachine: Sendable, Decodable {
             case id, iommu, segment
             case registerBase = "register_base"
             case hostAddressWidth = "host_address_width"
-            case cap, ecap, efr, cbit
+            case cap, ecap, efr, cbit, idr0, idr5
             case accessedDirty = "accessed_dirty"
         }
 
@@ -41,9 +41,14 @@ struct ScenarioMachine: Sendable, Decodable {
                 try box.decodeIfPresent(NumberText.self, forKey: .registerBase)?.value ?? 0xfed9_0000)
             hostAddressWidth = try box.decodeIfPresent(UInt8.self, forKey: .hostAddressWidth) ?? 46
             kind = try box.decodeIfPresent(IOMMUKindText.self, forKey: .iommu)?.value ?? .intelVTd
-            let (own, others): ([CodingKeys], [CodingKeys]) =
-                kind == .amdVi ? ([.efr], [.cap, .ecap]) : ([.cap, .ecap], [.efr, .cbit])
-            if let other = others.first(where: { box.contains($0) }) {
+            let (own, allowed): ([CodingKeys], [CodingKeys]) =
+                switch kind {
+                case .amdVi: ([.efr], [.cbit])
+                case .armSMMUv3: ([.idr0, .idr5], [])
+                case .intelVTd, .riscv: ([.cap, .ecap], [])
+                }
+            let registers: [CodingKeys] = [.cap, .ecap, .efr, .cbit, .idr0, .idr5]
+            if let other = registers.first(where: { box.contains($0) && !own.contains($0) && !allowed.contains($0) }) {
                 throw DecodingError.dataCorruptedError(
                     forKey: other, in: box, debugDescription: "a unit of kind \(kind.rawValue) has no such register")
             }

@@ -7,7 +7,7 @@ import Testing
 
 /// The kinds of unit that an engine runs on, each with the tables that its domains have.
 enum UnitFlavour: String, CaseIterable, Sendable, CustomTestStringConvertible {
-    case vtdLegacy, vtdSecondStage, vtdFirstStage, amdV1, amdV2
+    case vtdLegacy, vtdSecondStage, vtdFirstStage, amdV1, amdV2, smmuStage2
 
     var testDescription: String { rawValue }
 
@@ -22,13 +22,14 @@ enum UnitFlavour: String, CaseIterable, Sendable, CustomTestStringConvertible {
         case .vtdLegacy, .vtdSecondStage: .vtdSecondStage
         case .vtdFirstStage, .amdV2: .x86_64
         case .amdV1: .amdV1
+        case .smmuStage2: .armv8Stage2
         }
     }
 
     /// Two widths, of which every device may have either; AMD's guest tables have one mode per device.
     var widths: [Int] {
         switch self {
-        case .vtdLegacy, .vtdSecondStage, .amdV1: [39, 48]
+        case .vtdLegacy, .vtdSecondStage, .amdV1, .smmuStage2: [39, 48]
         case .vtdFirstStage: [48, 48]
         case .amdV2: [47, 47]
         }
@@ -42,6 +43,13 @@ enum UnitFlavour: String, CaseIterable, Sendable, CustomTestStringConvertible {
                 id: id, kind: .amdVi, registerBase: base,
                 registers: [.init("devtab", 0), .init("control", 0), .init("efr", features.rawValue)],
                 accessedDirty: accessedDirty)
+        }
+        if self == .smmuStage2 {
+            let registers = ["cr0", "strtab_base_cfg", "strtab_base_hi", "strtab_base_lo"]
+            return UnitDescription(
+                id: id, kind: .armSMMUv3, registerBase: base,
+                registers: [.init("idr0", 1 | 1 << 6 | 2 << 2 | 1 << 18), .init("idr5", 5)]
+                    + registers.map { .init($0, 0) }, accessedDirty: accessedDirty)
         }
         guard self != .vtdLegacy else { return TestMachine.unitDescription(id, accessedDirty: accessedDirty) }
         return UnitDescription(

@@ -11,10 +11,10 @@ import Testing
 enum FlavouredMachine {
     /// One kind of unit with the tables of its domains.
     enum Flavour: String, CaseIterable, Sendable, CustomTestStringConvertible {
-        case legacy, secondStage, firstStage, vtdNested, amdV1, amdV2, amdNested
+        case legacy, secondStage, firstStage, vtdNested, amdV1, amdV2, amdNested, smmuStage2
         var testDescription: String { rawValue }
         var isAMD: Bool { [.amdV1, .amdV2, .amdNested].contains(self) }
-        var hasPASIDs: Bool { self != .legacy && self != .amdV1 }
+        var hasPASIDs: Bool { ![.legacy, .amdV1, .smmuStage2].contains(self) }
         var isNested: Bool { self == .vtdNested || self == .amdNested }
         var format: PageTableFormatKind? { self == .firstStage || self == .amdV2 ? .x86_64 : nil }
 
@@ -25,6 +25,13 @@ enum FlavouredMachine {
                 return UnitDescription(
                     id: UnitID(id), kind: .amdVi, registerBase: base,
                     registers: [.init("control", 0), .init("devtab", 0), .init("efr", features.rawValue)])
+            }
+            if self == .smmuStage2 {
+                // Stage 2 alone, VMIDs of 16 bits; 48 bits of output.
+                let registers = ["cr0", "strtab_base_cfg", "strtab_base_hi", "strtab_base_lo"]
+                return UnitDescription(
+                    id: UnitID(id), kind: .armSMMUv3, registerBase: base,
+                    registers: [.init("idr0", 1 | 2 << 2 | 1 << 18), .init("idr5", 5)] + registers.map { .init($0, 0) })
             }
             let ecap =
                 self == .legacy
@@ -43,7 +50,9 @@ enum FlavouredMachine {
     }
 
     static let all: [[Flavour]] =
-        Flavour.allCases.map { [$0] } + [[.secondStage, .amdV2, .legacy], [.amdV1, .vtdNested]]
+        Flavour.allCases.map { [$0] } + [
+            [.secondStage, .amdV2, .legacy], [.amdV1, .vtdNested], [.smmuStage2, .legacy],
+        ]
 
     private static let arena = PhysicalRange(first: PhysicalAddress(0x20_0000), bytes: 2048 << 12)!
     static let guest = PhysicalRange(first: PhysicalAddress(0x100_0000), bytes: 0x10000)!

@@ -187,7 +187,13 @@ extension UnitHardware {
     }
 
     /// The host tables that a domain of this unit has when nothing else is asked for.
-    var defaultFormat: PageTableFormatKind { kind == .amdVi ? .amdV1 : .vtdSecondStage }
+    var defaultFormat: PageTableFormatKind {
+        switch kind {
+        case .amdVi: .amdV1
+        case .armSMMUv3: .armv8Stage2
+        case .intelVTd, .riscv: .vtdSecondStage
+        }
+    }
 }
 
 extension PageTable {

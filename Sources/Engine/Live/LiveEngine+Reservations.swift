@@ -9,10 +9,16 @@ extension LiveEngine {
         var ranges = machine.reservedRegions(of: group).filter {
             $0.kind != .directRelaxable && $0.kind != .softwareMSI
         }.map(\.range)
-        if !ranges.contains(where: { $0.contains(IOMMUHardware.interruptWindow) }) {
+        if hasInterruptWindow(group), !ranges.contains(where: { $0.contains(IOMMUHardware.interruptWindow) }) {
             ranges.append(IOMMUHardware.interruptWindow)
         }
         return ranges.sorted()
+    }
+
+    /// Requests of the group to x86's interrupt window are interrupts.
+    private func hasInterruptWindow(_ group: GroupID) -> Bool {
+        let member = groupTable[group]?.members.first.flatMap { machine.device($0) }
+        return member.flatMap { machine.unit($0.unit) }?.kind != .armSMMUv3
     }
 
     /// Reserves the group's regions in `ioas`.

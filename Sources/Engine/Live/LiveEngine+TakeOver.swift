@@ -19,9 +19,10 @@ extension LiveEngine {
         guard let hardware = machine.unit(unit) else { throw Refusal(.ENODEV, .unitMissing) }
         guard
             let shape = hardware.hardware.configuration(
-                format: geometry.format, topLevel: Int(geometry.topLevel), signExtended: geometry.signExtended),
+                format: geometry.format, topLevel: Int(geometry.topLevel), addressBits: Int(geometry.addressBits),
+                signExtended: geometry.signExtended),
             shape.addressBits == Int(geometry.addressBits)
-        else { throw Refusal(.EINVAL, hardware.kind == .amdVi ? .amdDTEMode : .vtdContextAddressWidth) }
+        else { throw Refusal(.EINVAL, hardware.widthRule) }
         return TranslationStage(configuration: shape, root: geometry.root)
     }
 
@@ -161,5 +162,35 @@ extension TranslationStage {
     func isSameTree(_ other: TranslationStage) -> Bool {
         root == other.root && configuration.format == other.configuration.format
             && configuration.topLevel == other.configuration.topLevel
+    }
+}
+
+/// What a unit breaks that cannot be taken over.
+extension UnitHardware {
+    /// It does not translate by tables.
+    var modeRule: RuleID {
+        switch kind {
+        case .amdVi: .amdDeviceTable
+        case .armSMMUv3: .smmuStreamTable
+        case .intelVTd, .riscv: .vtdTranslationMode
+        }
+    }
+
+    /// Its root structure is not in memory.
+    var rootRule: RuleID {
+        switch kind {
+        case .amdVi: .amdDeviceTable
+        case .armSMMUv3: .smmuStreamTable
+        case .intelVTd, .riscv: .vtdRootTableAddress
+        }
+    }
+
+    /// It has no tables of that width.
+    var widthRule: RuleID {
+        switch kind {
+        case .amdVi: .amdDTEMode
+        case .armSMMUv3: .smmuSTEStage2
+        case .intelVTd, .riscv: .vtdContextAddressWidth
+        }
     }
 }

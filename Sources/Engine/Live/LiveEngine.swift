@@ -131,7 +131,7 @@ public struct LiveEngine: ~Copyable {
             CacheTagAllocator(capacity: 1 << UInt32(hardware.registers.capability.domainIDBits))
         // A DomainID has 16 bits; 0 stands in the entries that block.
         case .amd: CacheTagAllocator(capacity: 1 << 16)
-        case .smmu: preconditionFailure("no machine has such a unit")
+        case .smmu(let hardware): CacheTagAllocator(capacity: 1 << UInt32(hardware.registers.vmidBits))
         }
     }
 

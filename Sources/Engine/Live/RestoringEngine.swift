@@ -49,11 +49,11 @@ public struct RestoringEngine: ~Copyable {
         listings[unit] = try engine.refusable("take-over-unit", [.init("unit", unit)]) { (engine) throws(Refusal) in
             guard let hardware = engine.machine.unit(unit) else { throw Refusal(.ENODEV, .unitMissing) }
             guard engine.unitTable[unit] == nil else { throw Refusal(.EEXIST) }
-            guard hardware.hardware.readsTables else { throw Refusal(.EINVAL, .vtdTranslationMode) }
+            guard hardware.hardware.readsTables else { throw Refusal(.EINVAL, hardware.modeRule) }
             let listing = hardware.hardware.listing(memory: engine.machine.memory.view)
             guard root == nil || root == listing.root else { throw Refusal(.EINVAL, .unitRegisterDiffers) }
             guard !listing.rootIsAbsent else {
-                throw Refusal(.EFAULT, hardware.kind == .amdVi ? .amdDeviceTable : .vtdRootTableAddress)
+                throw Refusal(.EFAULT, hardware.rootRule)
             }
             for page in listing.pages { engine.arena.adopt(page.address) }
             engine.unitTable[unit] = LiveEngine.UnitState(tags: LiveEngine.tagAllocator(hardware))

@@ -63,7 +63,7 @@ extension UnitHardware {
             unit.registers.rootTableAddress.mode == .scalable
                 ? VTDScalableTables(self, memory: memory) : VTDLegacyTables(self, memory: memory)
         case .amd: AMDDeviceTables(self, memory: memory)
-        case .smmu: preconditionFailure("no machine has such a unit")
+        case .smmu: SMMUStreamTables(self, memory: memory)
         }
     }
 
@@ -74,7 +74,7 @@ extension UnitHardware {
             unit.registers.extendedCapability.scalableMode
                 ? VTDScalableTables(self, memory: memory) : VTDLegacyTables(self, memory: memory)
         case .amd: AMDDeviceTables(self, memory: memory)
-        case .smmu: preconditionFailure("no machine has such a unit")
+        case .smmu: SMMUStreamTables(self, memory: memory)
         }
     }
 
@@ -83,7 +83,8 @@ extension UnitHardware {
         let wanted = stage.configuration
         guard
             let own = hardware.configuration(
-                format: wanted.format, topLevel: wanted.topLevel, signExtended: wanted.signExtended)
+                format: wanted.format, topLevel: wanted.topLevel, addressBits: wanted.addressBits,
+                signExtended: wanted.signExtended)
         else { return false }
         return wanted.addressBits <= own.addressBits && wanted.hostAddressWidth <= own.hostAddressWidth
             && (!wanted.supports2M || own.supports2M) && (!wanted.supports1G || own.supports1G)

@@ -66,8 +66,7 @@ public final class UnitHardware {
         } catch {
             throw .missingRegister(description.id, error.name)
         }
-        // Arm's structures are read, not made.
-        guard let found, found.kind != .armSMMUv3 else { throw .unsupportedUnit(description.id, description.kind) }
+        guard let found else { throw .unsupportedUnit(description.id, description.kind) }
         hardware = found
         id = description.id
         segment = description.segment

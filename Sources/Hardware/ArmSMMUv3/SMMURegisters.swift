@@ -76,6 +76,8 @@ public struct SMMURegisters: Sendable, Hashable {
     public var abortsWhenOff: Bool { globalBypass.map { $0 >> 20 & 1 != 0 } ?? false }
     /// IDR0.S2P; unknown: true.
     public var hasStage2: Bool { features.map { $0 & 1 != 0 } ?? true }
+    /// VMIDs have this many bits: 16 (IDR0.VMID16; unknown: 16) or 8.
+    public var vmidBits: Int { features.map { $0 >> 18 & 1 != 0 } ?? true ? 16 : 8 }
     /// IDR0.HTTU, 7:6: 0 neither flag, 1 access flag, 2 dirty state too; unknown: 2.
     public var flagUpdates: Int { features.map { Int($0 >> 6 & 3) } ?? 2 }
 

@@ -78,10 +78,10 @@ public struct SMMUUnitHardware: Sendable, Hashable {
         do throws(SMMUFaultReason) {
             guard entry.isValid else { throw .entryNotValid }
             switch entry.configCode {
-            case 0: return context(.passThrough([]), tag: 0)
+            case 0: return context(.passThrough([]), tag: UInt32(entry.vmid))
             case 1...3: throw .configReserved
             case 4 where pasid != nil, 6 where pasid != nil: throw .badSubstreamID
-            case 4: return context(.passThrough(.readWrite), tag: 0)
+            case 4: return context(.passThrough(.readWrite), tag: UInt32(entry.vmid))
             case 6: return context(.single(try stage2(entry)), tag: UInt32(entry.vmid))
             default: throw .notRead
             }
@@ -116,10 +116,10 @@ public struct SMMUUnitHardware: Sendable, Hashable {
     }
 
     private func configuration(
-        topLevel: Int, addressBits: Int?, outputBits: Int, accessedDirty: Bool, accessFlagFaults: Bool
+        topLevel: Int, addressBits: Int, outputBits: Int, accessedDirty: Bool, accessFlagFaults: Bool
     ) -> PageTableConfiguration? {
         PageTableConfiguration(
-            format: .armv8Stage2, topLevel: topLevel, addressBits: addressBits, hostAddressWidth: outputBits,
+            format: .armv8Stage2, topLevel: topLevel, addressBits: addressBits, hostAddressWidth: min(outputBits, 48),
             accessedDirty: accessedDirty, accessFlagFaults: accessFlagFaults)
     }
 
@@ -128,10 +128,15 @@ public struct SMMUUnitHardware: Sendable, Hashable {
     public func configuration(
         format: PageTableFormatKind, topLevel: Int, addressBits: Int?, signExtended: Bool
     ) -> PageTableConfiguration? {
-        guard format == .armv8Stage2, !signExtended, registers.hasStage2 else { return nil }
+        let inputs = registers.inputBits
+        let bits = addressBits ?? min(12 + 9 * (topLevel + 1), inputs.upperBound)
+        guard format == .armv8Stage2, !signExtended, registers.hasStage2, inputs.contains(bits),
+            bits > 12 + 9 * topLevel
+        else { return nil }
+        let setsFlags = updatesAccessedDirty && registers.flagUpdates > 0
         return configuration(
-            topLevel: topLevel, addressBits: addressBits, outputBits: registers.outputBits,
-            accessedDirty: updatesAccessedDirty, accessFlagFaults: !updatesAccessedDirty)
+            topLevel: topLevel, addressBits: bits, outputBits: registers.outputBits, accessedDirty: setsFlags,
+            accessFlagFaults: !setsFlags)
     }
 
     /// One transaction of StreamID `rid`. Nothing but access flags is written, and these only with ``updatesAccessedDirty``.
