@@ -33,7 +33,11 @@ let package = Package(
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .target(name: "SQLite", dependencies: ["CSQLite"]),
         .target(name: "Digest"),
-        .target(name: "Migrations", path: "Migrations", resources: [.embedInCode("0001_initial.sql")]),
+        .target(
+            name: "Migrations", path: "Migrations",
+            resources: [
+                .embedInCode("0001_initial.sql"), .embedInCode("0002_choices.sql"), .embedInCode("0002_whole.sql"),
+            ]),
         .target(
             name: "Schema", path: "Schema", exclude: ["COOKBOOK.md", "FORMAT.md", "LIFECYCLE.md"],
             resources: [.embedInCode("schema.sql")]),

@@ -1,7 +1,7 @@
 import Migrations
 import SQLite
 
-/// The objects that `sqlite_schema` of a file must list: those that all migrations create, and nothing else.
+/// The objects that `sqlite_schema` of a file must list: those of its version, and nothing else.
 struct KnownSchema: Sendable, Equatable {
     /// One row of `sqlite_schema` without its place in the file.
     struct Object: Hashable, Sendable {
@@ -14,8 +14,8 @@ struct KnownSchema: Sendable, Equatable {
     /// By name.
     let objects: [String: Object]
 
-    /// What a fresh database of the current version has. Found once per process: by reading the migrations where that is
-    /// enough, which is a good part of the time of a short command, else by running them.
+    /// What a fresh database of the current version has. Found once per process: by reading the schema's text where that
+    /// is enough, which is a good part of the time of a short command, else by running it.
     static let current: Result<KnownSchema, StoreError> = {
         if let read = KnownSchema(reading: Migrations.all) { return .success(read) }
         do throws(StoreError) { return .success(try KnownSchema(of: Migrations.all)) } catch { return .failure(error) }
@@ -23,8 +23,8 @@ struct KnownSchema: Sendable, Equatable {
 
     init(objects: [String: Object]) { self.objects = objects }
 
-    /// What a fresh database has after `migrations`, from the first one on.
-    init(of migrations: some Sequence<Migration>) throws(StoreError) {
+    /// What a fresh database has of the version that `migrations` end at, from the first one on.
+    init(of migrations: some BidirectionalCollection<Migration>) throws(StoreError) {
         let connection = try store { () throws(SQLiteError) in
             let connection = try Connection(path: ":memory:", flags: [.readWrite, .memory, .noMutex])
             try connection.execute("BEGIN")
@@ -36,12 +36,12 @@ struct KnownSchema: Sendable, Equatable {
         self.init(objects: objects)
     }
 
-    /// The same for migrations of nothing but `CREATE TABLE` and `CREATE VIEW`, whose text SQLite keeps as it is; `nil` for
+    /// The same for a schema of nothing but `CREATE TABLE` and `CREATE VIEW`, whose text SQLite keeps as it is; `nil` for
     /// others. None of the tables may have an index of its own.
     init?(reading migrations: some Sequence<Migration>) {
         var objects: [String: Object] = [:]
-        for migration in migrations {
-            for statement in migration.sql.utf8.split(separator: UInt8(ascii: ";")) {
+        for text in Migrations.schema(of: migrations) {
+            for statement in text.utf8.split(separator: UInt8(ascii: ";")) {
                 let sql = statement.drop { $0 <= UInt8(ascii: " ") }
                 if sql.isEmpty { continue }
                 let words = sql.split(maxSplits: 3) { $0 <= UInt8(ascii: " ") }.map { String(Substring($0)) }

@@ -4,7 +4,7 @@ import Testing
 
 /// `sql`: queries over a generation.
 @Suite struct SQLVerbTests {
-    static let store = Fixtures.stores + "version-1.domstore"
+    static let store = Fixtures.stores + "version-2.domstore"
     static let query = "SELECT 1 AS n, NULL AS missing, 'a,b' AS text, x'00ff' AS bytes, 0.5 AS half"
 
     static func sql(_ arguments: String...) throws -> Binary.Outcome { try Binary.run(["sql", store] + arguments) }

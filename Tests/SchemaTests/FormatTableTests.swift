@@ -21,6 +21,11 @@ struct FormatTableTests {
         case (_, "IN", _): return check[3...].filter { $0 != "," && $0 != ")" }.map(code).joined(separator: ", ")
         case (_, ">=", 3): return "\(check[2]) to 2^63 - 1"
         case (_, "=", 3): return code(check[2])
+        case (_, "=", _):
+            // A chain of `column = 'value'`, joined by OR.
+            let terms = check.split(separator: "OR").map(Array.init)
+            guard terms.allSatisfy({ $0.count == 3 && $0[..<2] == check[..<2] }) else { return nil }
+            return terms.map { code($0[2]) }.joined(separator: ", ")
         case ("length", _, 6...): return "\(check[5...].joined(separator: " ")) bytes"
         default: return nil
         }

@@ -46,7 +46,7 @@ enum SchemaShape {
         return connection
     }
 
-    /// A new database that every migration has been run in.
+    /// A new database of the current version, as a fresh file is made.
     static func migrated(path: String = ":memory:") throws -> Connection {
         let connection = try Connection(path: path, flags: [.readWrite, .create, .noMutex])
         try connection.execute("PRAGMA page_size = 4096; BEGIN IMMEDIATE")

@@ -52,16 +52,27 @@ import Testing
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private static func check(_ path: String) throws {
+    private static func check(_ path: String, _ expected: String) throws {
         let found = try run(path)
         #expect(found.status == 0 && found.errors == "", "\(found.errors)")
-        let expected = try lines(path)
         let (ours, theirs) = (expected.split(separator: "\n"), found.output.split(separator: "\n"))
         let first = zip(ours, theirs).first { $0 != $1 }.map { "\($0), the script: \($1)" }
         #expect(first == nil && ours.count == theirs.count, "\(first ?? "")")
     }
 
-    @Test func `the golden store is read by the page alone`() throws { try Self.check(GoldenStoreTests.path) }
+    @Test func `the golden store is read by the page alone`() throws {
+        try Self.check(GoldenStoreTests.path, Self.lines(GoldenStoreTests.path))
+    }
+
+    @Test func `version 1 is read by the page alone as what its migration reads like`() throws {
+        let folder = try Folder()
+        let outcome = try Migrator.migrate(GoldenStoreTests.path(of: 1), to: folder["a"])
+        let (old, new) = (try #require(outcome.oldSeal), try #require(outcome.newSeal))
+        let lines = try Self.lines(folder["a"])
+        #expect(lines.hasPrefix("seal 1:\(new.root)\n"))
+        try Self.check(
+            GoldenStoreTests.path(of: 1), lines.replacing("seal 1:\(new.root)\n", with: "seal 1:\(old.root)\n"))
+    }
 
     @Test(arguments: [1, 2, 3] as [UInt64])
     func `a random state is read by the page alone, and a changed byte is found by it`(seed: UInt64) throws {
@@ -71,7 +82,7 @@ import Testing
         _ = try writer.seal(
             SnapshotMaker(seed: seed).make(size: 60), nonce: seed == 2 ? nil : .init(high: 1, low: seed))
         try writer.release()
-        try Self.check(path)
+        try Self.check(path, Self.lines(path))
 
         // A record in the middle of a chunk of areas.
         var bytes = try Data(contentsOf: URL(filePath: path))

@@ -181,7 +181,7 @@ struct GenerationTests {
             } catch { return error }
         }
         #expect(try edited(68, 0) == .notOurs(applicationID: 0x006d_7374))
-        #expect(try edited(63, 9) == .tooNew(found: 9, supported: 1))
+        #expect(try edited(63, 9) == .tooNew(found: 9, supported: 2))
         #expect(try edited(0, 0)?.description.contains("SQLite format 3") == true)
     }
 }

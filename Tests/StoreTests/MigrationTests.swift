@@ -7,11 +7,11 @@ import Testing
 
 @testable import Store
 
-/// Migrations of files, by a version 2 that only these tests know: a column in a table, a table of records, a view.
+/// Migrations of files, by a version 3 that only these tests know: a column in a table, a table of records, a view.
 @Suite("Migrations of files")
 struct MigrationTests {
-    static let second = Migration(
-        version: 2,
+    static let third = Migration(
+        version: 3,
         sql: """
             CREATE TABLE session_2 (
                 id INTEGER PRIMARY KEY CHECK (id BETWEEN 0 AND 4294967295),
@@ -29,9 +29,9 @@ struct MigrationTests {
             ) STRICT;
             INSERT INTO host SELECT 1, count(*), x'0000000000000000' FROM unit;
             """, tables: ["host": 23])
-    static let both = Migrations.all + [second]
+    static let three = Migrations.all + [third]
 
-    private static func text(_ sql: String, _ path: String) throws -> [[SQLValue]] {
+    static func text(_ sql: String, _ path: String) throws -> [[SQLValue]] {
         let connection = try Connection(path: path, flags: [.readOnly])
         let statement = try connection.prepare(sql)
         var rows: [[SQLValue]] = []
@@ -39,54 +39,60 @@ struct MigrationTests {
         return rows
     }
 
-    /// A store of the second version by its own checks, of which the reader of the first version knows nothing.
-    private static func defects(_ path: String, _ migrations: [Migration] = Self.both) throws -> [StoreDefect] {
+    /// A store of the third version by its own checks, of which the reader of the second version knows nothing.
+    private static func defects(_ path: String, _ migrations: [Migration] = Self.three) throws -> [StoreDefect] {
         let connection = try Connection(path: path, flags: [.readOnly])
         _ = try KnownSchema(of: migrations).check(connection)
         return try VersionedStore(of: migrations[...], in: connection).defects(connection)
     }
 
+    /// The seal of a store of `version`.
+    private static func seal(_ path: String, _ version: UInt32) throws -> VersionedStore.Seal? {
+        let connection = try Connection(path: path, flags: [.readOnly])
+        return try VersionedStore(of: Migrations.all[..<Int(version)], in: connection).seal(connection)
+    }
+
     @Test(
-        "A sealed generation becomes one of the next version: schema, checksums, manifest, root; the original stays as it is"
-    )
-    func sealed() throws {
+        "A sealed generation becomes one of a later version: schema, checksums, manifest, root; the original stays as it is",
+        arguments: 1...Migrations.current)
+    func sealed(version: UInt32) throws {
         let folder = try Folder()
-        let original = try Data(contentsOf: URL(filePath: GoldenStoreTests.path))
-        let outcome = try Migrator.migrate(GoldenStoreTests.path, to: folder["2"], migrations: Self.both)
-        #expect((outcome.from, outcome.to, outcome.number, outcome.isCurrent) == (1, 2, 1, false))
-        #expect(try Data(contentsOf: URL(filePath: GoldenStoreTests.path)) == original)
-        #expect(folder.names == ["2"])
-        #expect(try FileManager.default.attributesOfItem(atPath: folder["2"])[.posixPermissions] as? Int == 0o444)
-        #expect(try Self.defects(folder["2"]) == [])
+        let golden = GoldenStoreTests.path(of: version)
+        let original = try Data(contentsOf: URL(filePath: golden))
+        let outcome = try Migrator.migrate(golden, to: folder["a"], migrations: Self.three)
+        #expect((outcome.from, outcome.to, outcome.number, outcome.isCurrent) == (version, 3, 1, false))
+        #expect(try Data(contentsOf: URL(filePath: golden)) == original)
+        #expect(folder.names == ["a"])
+        #expect(try FileManager.default.attributesOfItem(atPath: folder["a"])[.posixPermissions] as? Int == 0o444)
+        #expect(try Self.defects(folder["a"]) == [])
         #expect(
-            try Self.text("SELECT letters, name FROM session_view", folder["2"]) == [[.integer(8), .text("scenario")]])
-        #expect(try Self.text("SELECT units FROM host", folder["2"]) == [[.integer(2)]])
-        let reader = try GenerationReader(path: GoldenStoreTests.path)
+            try Self.text("SELECT letters, name FROM session_view", folder["a"]) == [[.integer(8), .text("scenario")]])
+        #expect(try Self.text("SELECT units FROM host", folder["a"]) == [[.integer(2)]])
+        let sealed = try #require(try Self.seal(golden, version))
         let (old, new) = (try #require(outcome.oldSeal), try #require(outcome.newSeal))
-        #expect(old == reader.seal?.receipt)
+        #expect(old == sealed.receipt)
         #expect(new.root != old.root && new.nonce == old.nonce && new.generation == 1)
-        let seal = try Self.text("SELECT lower(hex(root)), table_count, row_count FROM seal", folder["2"])
-        #expect(
-            seal == [[.text(new.root.description), .integer(21), .integer(Int64((reader.seal?.rowCount ?? 0) + 1))]])
+        let seal = try Self.text("SELECT lower(hex(root)), table_count, row_count FROM seal", folder["a"])
+        #expect(seal == [[.text(new.root.description), .integer(21), .integer(sealed.rowCount + 1)]])
         // Every row that the migration did not touch is the same, its checksum too.
         for table in RecordTable.manifested where table != .session {
             let sql = "SELECT * FROM \(table.name)"
-            #expect(try Self.text(sql, folder["2"]) == Self.text(sql, GoldenStoreTests.path), "\(table.name)")
+            #expect(try Self.text(sql, folder["a"]) == Self.text(sql, golden), "\(table.name)")
         }
-        // A program of the first version says what it is.
-        #expect(throws: StoreError.tooNew(found: 2, supported: 1)) {
-            _ = try GenerationReader(path: folder["2"]).header
+        // A program of the second version says what it is.
+        #expect(throws: StoreError.tooNew(found: 3, supported: 2)) {
+            _ = try GenerationReader(path: folder["a"]).header
         }
         // Once more: it is current.
-        let again = try Migrator.migrate(folder["2"], to: folder["3"], migrations: Self.both)
-        #expect(again.isCurrent && again.to == 2)
-        #expect(folder.names == ["2"])
+        let again = try Migrator.migrate(folder["a"], to: folder["b"], migrations: Self.three)
+        #expect(again.isCurrent && again.to == 3)
+        #expect(folder.names == ["a"])
     }
 
     @Test("A flipped byte of a migrated record is found: its sums were made, not skipped")
     func negative() throws {
         let folder = try Folder()
-        _ = try Migrator.migrate(GoldenStoreTests.path, to: folder["2"], migrations: Self.both)
+        _ = try Migrator.migrate(GoldenStoreTests.path, to: folder["2"], migrations: Self.three)
         for (change, rules) in [
             ("UPDATE session SET letters = 9", [RuleID.recordChecksum, .manifestDiffers, .rootDigestDiffers]),
             ("UPDATE host SET units = 9", [.recordChecksum, .manifestDiffers, .rootDigestDiffers]),
@@ -113,7 +119,7 @@ struct MigrationTests {
             try writer.append([GenerationTests.event(1)])
             try writer.release()
         }
-        let outcome = try Migrator.migrate(folder["1"], to: folder["2"], migrations: Self.both)
+        let outcome = try Migrator.migrate(folder["1"], to: folder["2"], migrations: Self.three)
         #expect(outcome.number == 4 && outcome.oldSeal == nil && outcome.newSeal == nil)
         #expect(try Self.defects(folder["2"]) == [])
         #expect(try Self.text("SELECT count(*) FROM seal", folder["2"]) == [[.integer(0)]])
@@ -131,9 +137,9 @@ struct MigrationTests {
             creating: folder["2"], number: 2, origin: .engine, parent: ParentGeneration(number: 1, root: seal.root))
         _ = try second.seal(SnapshotMaker(seed: 5).make(size: 3), nonce: nil)
         try second.release()
-        let parent = try Migrator.migrate(folder["1"], to: folder["1b"], migrations: Self.both)
+        let parent = try Migrator.migrate(folder["1"], to: folder["1b"], migrations: Self.three)
         let root = try #require(parent.newSeal).root
-        _ = try Migrator.migrate(folder["2"], to: folder["2b"], parents: [seal.root: root], migrations: Self.both)
+        _ = try Migrator.migrate(folder["2"], to: folder["2b"], parents: [seal.root: root], migrations: Self.three)
         #expect(
             try Self.text("SELECT lower(hex(parent_root)) FROM generation", folder["2b"]) == [[.text(root.description)]]
         )
@@ -155,7 +161,7 @@ struct MigrationTests {
         let place = try #require(bytes.firstRange(of: Data("e1000e".utf8))).lowerBound
         bytes[place] ^= 1
         try bytes.write(to: URL(filePath: folder["damaged"]))
-        func error(_ path: String, _ migrations: [Migration] = Self.both) throws -> StoreError? {
+        func error(_ path: String, _ migrations: [Migration] = Self.three) throws -> StoreError? {
             do throws(StoreError) {
                 _ = try Migrator.migrate(path, to: folder["out"], migrations: migrations)
                 return nil
@@ -168,7 +174,7 @@ struct MigrationTests {
             return
         }
         for sql in ["CREATE TABLE unit (a)", "UPDATE device SET driver = NULL", "DELETE FROM unit"] {
-            let bad = Migration(version: 2, sql: sql, tables: [:])
+            let bad = Migration(version: 3, sql: sql, tables: [:])
             guard case .verificationFailed = try error(GoldenStoreTests.path, Migrations.all + [bad]) else {
                 Issue.record("\(sql): \(String(describing: try error(GoldenStoreTests.path, Migrations.all + [bad])))")
                 continue
@@ -185,13 +191,13 @@ struct MigrationTests {
         let folder = try Folder()
         var bytes = try Data(contentsOf: URL(filePath: GoldenStoreTests.path))
         for (version, error) in [
-            (UInt8(9), StoreError.tooNew(found: 9, supported: 2)), (0, .tooOld(found: 0, supported: 1)),
+            (UInt8(9), StoreError.tooNew(found: 9, supported: 3)), (0, .tooOld(found: 0, supported: 1)),
         ] {
             bytes[63] = version
             try bytes.write(to: URL(filePath: folder["x"]))
-            #expect(throws: error) { _ = try Migrator.migrate(folder["x"], to: folder["out"], migrations: Self.both) }
+            #expect(throws: error) { _ = try Migrator.migrate(folder["x"], to: folder["out"], migrations: Self.three) }
         }
-        #expect(StoreError.tooNew(found: 9, supported: 2).description.contains("9 is newer than 2"))
+        #expect(StoreError.tooNew(found: 9, supported: 3).description.contains("9 is newer than 3"))
     }
 
     /// A copy of the golden store with one more feature, its sums made good.
@@ -211,14 +217,14 @@ struct MigrationTests {
     func requiredFeature() throws {
         let folder = try Folder()
         let path = try Self.withFeature(Feature(bit: 7, name: "riddles", isRequired: true), in: folder)
-        let error = StoreError.unknownFeature(bit: 7, name: "riddles", version: 1, supported: 1)
+        let error = StoreError.unknownFeature(bit: 7, name: "riddles", version: 2, supported: 2)
         #expect(throws: error) { _ = try GenerationReader(path: path).header }
-        #expect(throws: StoreError.unknownFeature(bit: 7, name: "riddles", version: 1, supported: 2)) {
-            _ = try Migrator.migrate(path, to: folder["out"], migrations: Self.both)
+        #expect(throws: StoreError.unknownFeature(bit: 7, name: "riddles", version: 2, supported: 3)) {
+            _ = try Migrator.migrate(path, to: folder["out"], migrations: Self.three)
         }
         #expect(
             error.description
-                == "format version 1 with the required feature 7 (riddles); this program reads version 1 with 0 (page-runs)"
+                == "format version 2 with the required feature 7 (riddles); this program reads version 2 with 0 (page-runs)"
         )
         // A known bit under another name is another feature.
         let other = try Folder()
@@ -230,7 +236,7 @@ struct MigrationTests {
             try VersionedStore(of: Migrations.all[...], in: connection).seal(again: connection)
             try connection.execute("COMMIT")
         }
-        #expect(throws: StoreError.unknownFeature(bit: 0, name: "page-runs-2", version: 1, supported: 1)) {
+        #expect(throws: StoreError.unknownFeature(bit: 0, name: "page-runs-2", version: 2, supported: 2)) {
             _ = try GenerationReader(path: other["a"]).header
         }
     }
@@ -244,7 +250,7 @@ struct MigrationTests {
         #expect(reader.defects() == [])
         #expect(reader.header.features == [.pageRuns, feature])
         #expect(try reader.snapshot() == GenerationReader(path: GoldenStoreTests.path).snapshot())
-        _ = try Migrator.migrate(path, to: folder["out"], migrations: Self.both)
+        _ = try Migrator.migrate(path, to: folder["out"], migrations: Self.three)
         #expect(
             try Self.text("SELECT name FROM feature ORDER BY bit", folder["out"]) == [
                 [.text("page-runs")], [.text("riddles")],
@@ -255,27 +261,16 @@ struct MigrationTests {
     func hotJournal() throws {
         let folder = try Folder()
         try CutOffTests.tear(SnapshotMaker(seed: 9).make(size: 30), in: folder, to: folder["cut"])
-        let outcome = try Migrator.migrate(folder["cut"], to: folder["out"], migrations: Self.both)
+        let outcome = try Migrator.migrate(folder["cut"], to: folder["out"], migrations: Self.three)
         #expect(outcome.newSeal == nil)
         #expect(try Self.defects(folder["out"]) == [])
-    }
-
-    private static let tracedFolder = ProcessInfo.processInfo.environment["DOMSTORE_TRACED_FOLDER"]
-
-    @Test("For SyncOrderTests, which run it by itself under strace", .enabled(if: tracedFolder != nil))
-    func traced() throws {
-        let folder = try #require(Self.tracedFolder)
-        let outcome = try Migrator.migrate(
-            GoldenStoreTests.path, to: folder + "/2.domstore", migrations: Self.both)
-        print("migrated to version \(outcome.to)")
-        fflush(nil)
     }
 
     @Test("The numbers of the first version's tables are those that go into checksums")
     func numbers() throws {
         let first = try #require(Migrations.all.first)
         #expect(first.tables == Dictionary(uniqueKeysWithValues: RecordTable.allCases.map { ($0.name, $0.rawValue) }))
-        let connection = try Connection(path: GoldenStoreTests.path, flags: [.readOnly])
+        let connection = try Connection(path: GoldenStoreTests.path(of: 1), flags: [.readOnly])
         for table in try VersionedTable.all(of: Migrations.all[..<1], in: connection) {
             let known = try #require(RecordTable(rawValue: table.number))
             #expect(table.columns == known.columns && table.isManifested == RecordTable.manifested.contains(known))

@@ -72,6 +72,8 @@ public enum Migrator {
         do throws(StoreError) {
             try run("BEGIN IMMEDIATE", work)
             try MigrationRunner.advance(work, later)
+            // Only now: what they write is the schema, too. It was that of its version.
+            try store { () throws(SQLiteError) in try work.set(.defensive, to: true) }
             for (before, after) in parents {
                 try run(
                     "UPDATE generation SET parent_root = x'\(after)' WHERE parent_root = x'\(before)'", work)
@@ -144,7 +146,6 @@ public enum Migrator {
         do {
             let connection = try Connection(path: ":memory:", flags: [.readWrite, .memory, .noMutex])
             try connection.deserialize(writable: memory, count: count)
-            try connection.set(.defensive, to: true)
             try connection.set(.trustedSchema, to: false)
             try connection.set(.triggers, to: false)
             connection.limit(.attachedDatabases, to: 0)

@@ -138,7 +138,7 @@ def main(path):
         header = file.read(100)
     need(header[:16] == b"SQLite format 3\0", "magic")
     version, = struct.unpack_from(">I", header, 60)
-    need(version == 1 and header[68:72] == b"dmst", "application or version")
+    need(version in (1, 2) and header[68:72] == b"dmst", "application or version")
     database = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
     rows, sums = {}, {}
     for number, name in enumerate(TABLES, 1):

@@ -117,7 +117,8 @@ struct NegativeControlTests {
             RecordTable.manifested.map { ManifestRow(table: $0, entry: manifest[$0]) })
         var seal = seal
         seal.root = manifest.root(
-            version: 1, generation: seal.generation, timeNanoseconds: seal.timeNanoseconds, nonce: seal.nonce)
+            version: FreshGeneration.version, generation: seal.generation, timeNanoseconds: seal.timeNanoseconds,
+            nonce: seal.nonce)
         seal.rowCount = manifest.rowCount
         try TableWriter(.seal, connection).write([SealRow(seal)])
     }

@@ -33,7 +33,7 @@ extension EditableStore {
         guard try seal.step() else { return 0 }
         var bytes = Array("domstore".utf8)
         func append(_ value: some FixedWidthInteger) { withUnsafeBytes(of: value.bigEndian) { bytes += $0 } }
-        append(UInt32(1))
+        append(UInt32(try connection.integer("PRAGMA user_version") ?? 0))
         append(UInt32(entries.count))
         append(seal.integer(0))
         append(seal.integer(1))

@@ -32,7 +32,7 @@ struct EditableStore: ~Copyable {
         static let golden: Base = {
             let path =
                 #filePath.split(separator: "/").dropLast(5).map { "/" + $0 }.joined()
-                + "/Tests/Fixtures/store/version-1.domstore"
+                + "/Tests/Fixtures/store/version-2.domstore"
             do { return try Base(ScratchStore.bytes(at: path)) } catch { preconditionFailure("\(path): \(error)") }
         }()
 
