@@ -4,8 +4,7 @@ import PageTables
 
 /// An SMMUv3's stream table of two levels, 64 entries in each array of the second (IHI 0070 3.3.1, 5.1, 5.2).
 ///
-/// A descriptor leads to an array once one of its streams has had an entry; a stream that nothing is known of is aborted. An
-/// array stays until a take-over finds it without an entry.
+/// A descriptor leads to an array while one of its streams has an entry; the others in it are aborted.
 struct SMMUStreamTables: LookupTables {
     private let unit: UnitHardware
     private let words: LookupMemory
@@ -86,7 +85,9 @@ struct SMMUStreamTables: LookupTables {
     func clear(_ device: MachineDevice, _ pasid: PASID?, arena: inout TableArena) -> PhysicalAddress? {
         guard let address = entryAddress(device, pasid) else { return nil }
         words.publish(SMMUStreamTableEntry.aborting.words, at: address)
-        return address
+        let registers = hardware.registers
+        let isGone = registers.isTwoLevel && dropIfUnused(Int(device.requester.rid) >> registers.split, arena: &arena)
+        return isGone ? nil : address
     }
 
     func deviceEntry(_ device: MachineDevice) -> DeviceEntry? {
@@ -122,22 +123,32 @@ struct SMMUStreamTables: LookupTables {
         let registers = hardware.registers
         guard registers.isTwoLevel else { return }
         for index in 0..<min(registers.descriptorCount, 1 << (16 - registers.split)) {
-            let place = hardware.descriptorAddress(index)
-            guard let word = words.memory.word(at: place), word != 0 else { continue }
-            let descriptor = SMMUStreamTableDescriptor(rawValue: word)
-            let count = descriptor.entryCount(split: registers.split)
-            let array = descriptor.array(split: registers.split)
-            let pages = (0..<max(count / 64, 1)).map { array.pageBase.advanced(UInt64($0) << 12) }
-            // One that is not all in memory leads nowhere; one of less than a page may share it.
-            guard count > 0, pages.allSatisfy({ words.memory.page(at: $0) != nil }) else {
-                words.withdraw(1, at: place)
-                continue
-            }
-            guard count >= 64, pages.allSatisfy(isUnused) else { continue }
-            words.withdraw(1, at: place)
-            let reached = Set(unit.hardware.listing(memory: words.memory).pages.map(\.address))
-            for page in pages where !reached.contains(page) { arena.free(page) }
+            dropIfUnused(index, arena: &arena)
         }
+    }
+
+    /// Takes out a descriptor that leads to no array in memory, or to one without an entry, which is freed.
+    ///
+    /// - Returns: whether there is none any more.
+    @discardableResult
+    private func dropIfUnused(_ index: Int, arena: inout TableArena) -> Bool {
+        let split = hardware.registers.split
+        let place = hardware.descriptorAddress(index)
+        guard let word = words.memory.word(at: place), word != 0 else { return true }
+        let descriptor = SMMUStreamTableDescriptor(rawValue: word)
+        let count = descriptor.entryCount(split: split)
+        let array = descriptor.array(split: split)
+        let pages = (0..<max(count / 64, 1)).map { array.pageBase.advanced(UInt64($0) << 12) }
+        guard count > 0, pages.allSatisfy({ words.memory.page(at: $0) != nil }) else {
+            words.withdraw(1, at: place)
+            return true
+        }
+        // One of less than a page may share it.
+        guard count >= 64, pages.allSatisfy(isUnused) else { return false }
+        words.withdraw(1, at: place)
+        let reached = Set(unit.hardware.listing(memory: words.memory).pages.map(\.address))
+        for page in pages where !reached.contains(page) { arena.free(page) }
+        return true
     }
 
     /// True when every entry of the page is zero, or aborts.

@@ -68,7 +68,7 @@ public struct SMMURegisters: Sendable, Hashable {
         return code == 8 || code == 10 ? code : 6
     }
     /// Descriptors of level 1; 1 where there is one level.
-    var descriptorCount: Int { isTwoLevel ? 1 << (streamBits - split) : 1 }
+    package var descriptorCount: Int { isTwoLevel ? 1 << (streamBits - split) : 1 }
 
     /// CR0.SMMUEN; unknown: on.
     public var translationEnabled: Bool { control.map { $0 & 1 != 0 } ?? true }

@@ -12,10 +12,10 @@ public struct SMMUStreamTableDescriptor: Sendable, Hashable {
     public var span: Int { Int(truncatingIfNeeded: Self.spanField.value(in: rawValue)) }
 
     /// The entries of its array; 0 when it has none, or a span that a table with `split` has not.
-    func entryCount(split: Int) -> Int { span == 0 || span > split + 1 ? 0 : 1 << (span - 1) }
+    package func entryCount(split: Int) -> Int { span == 0 || span > split + 1 ? 0 : 1 << (span - 1) }
 
     /// The array, aligned to its size: lower bits do not count.
-    func array(split: Int) -> PhysicalAddress {
+    package func array(split: Int) -> PhysicalAddress {
         let bytes = UInt64(max(entryCount(split: split), 1)) * SMMUStreamTableEntry.byteCount
         return PhysicalAddress(Self.pointerField.value(in: rawValue) & ~(bytes - 1))
     }

@@ -4,7 +4,7 @@ import PageTables
 /// From a StreamID to its stream table entry (IHI 0070 3.3.1).
 extension SMMUUnitHardware {
     /// Where the search for an entry ends.
-    enum Place {
+    package enum Place {
         case entry(SMMUStreamTableEntry, PhysicalAddress)
         /// The table has none for it; the descriptor that says so, where there is one.
         case noEntry(PhysicalAddress?)
@@ -12,7 +12,7 @@ extension SMMUUnitHardware {
     }
 
     /// The entry of `rid`.
-    func find(_ rid: UInt16, memory: MemoryView) -> Place {
+    package func find(_ rid: UInt16, memory: MemoryView) -> Place {
         guard UInt64(rid) >> UInt64(registers.streamBits) == 0 else { return .noEntry(nil) }
         guard registers.isTwoLevel else {
             return entry(UInt64(rid), of: registers.streamTable, memory: memory)
@@ -26,7 +26,7 @@ extension SMMUUnitHardware {
     }
 
     /// Where the descriptor of level 1 with that index is.
-    func descriptorAddress(_ index: Int) -> PhysicalAddress {
+    package func descriptorAddress(_ index: Int) -> PhysicalAddress {
         PhysicalAddress(registers.streamTable.rawValue &+ UInt64(index) &* 8)
     }
 
