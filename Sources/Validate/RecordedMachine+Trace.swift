@@ -124,10 +124,16 @@ extension TranslationTrace.Step {
             case .empty, .invalid: false
             }
         if isPresent, !entry.isUser { fields.append(.init("U/S", 0)) }
-        if isPresent, !entry.isExecutable { fields.append(.init("XD", 1)) }
+        if isPresent, !entry.isExecutable { fields.append(.init(format == .armv8Stage2 ? "XN" : "XD", 1)) }
         if entry.accessed { fields.append(.init("A", 1)) }
         if entry.dirty { fields.append(.init("D", 1)) }
-        if entry.snoop { fields.append(.init(format == .vtdSecondStage ? "SNP" : "FC", 1)) }
+        if entry.snoop {
+            switch format {
+            case .vtdSecondStage: fields.append(.init("SNP", 1))
+            case .amdV1, .x86_64: fields.append(.init("FC", 1))
+            case .armv8Stage2: fields.append(.init("MemAttr", 15))
+            }
+        }
         if entry.isEncrypted { fields.append(.init("C-bit", 1)) }
         let lints = entry.lints.subtracting(.nonZeroNotPresent).names
         if !lints.isEmpty { fields.append(.init("suspicious", lints.joined(separator: ","))) }

@@ -83,6 +83,11 @@ import Testing
             inGroups: ["00:05.0", "00:1f.0", "00:1f.2", "00:1f.3", "02:01.0", "02:02.0"],
             unclaimed: ["00:00.0", "00:01.0", "00:02.0", "00:08.0", "00:0a.0", "03:00.0", "40:00.0", "41:00.0"],
             alias: "02:00.0", roots: 5),
+        // The functions behind root ports share groups with them; 03:01.0 and 03:02.0 have no group.
+        Machine(
+            image: "smmuv3s2", preserved: ["00:03.0", "00:04.0", "00:06.0", "00:06.1", "00:09.0"],
+            inGroups: ["00:01.0", "00:02.0", "01:00.0", "02:00.0"],
+            unclaimed: ["00:00.0", "00:05.0", "00:0b.0", "00:1e.0", "03:01.0", "03:02.0"], roots: 4),
     ]
 
     private static let runs = Dictionary(

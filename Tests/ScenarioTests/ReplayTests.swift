@@ -112,7 +112,7 @@ struct ReplayTests {
         }
     }
 
-    @Test("The handover of a real kernel's image", arguments: ["vtd48", "vtdpasid", "amdv1"])
+    @Test("The handover of a real kernel's image", arguments: ["vtd48", "vtdpasid", "amdv1", "smmuv3s2"])
     func image(name: String) throws {
         func read() throws -> MachineImage {
             try MachineImage(

@@ -16,7 +16,7 @@ public struct DeviceEntry: Sendable, Hashable {
     public var requester: RequesterID
     /// Of the first word.
     public var address: PhysicalAddress
-    /// All words of the entry (VT-d legacy: 2, scalable: 4, AMD: 4).
+    /// All words of the entry (VT-d legacy: 2, scalable: 4, AMD: 4, SMMUv3: 8).
     public var words: [UInt64]
 }
 

@@ -6,7 +6,7 @@ import Import
 enum CoreTarget {
     static func run(_ input: UnsafeRawBufferPointer) {
         var reader = InputReader(input)
-        guard let kind = SmallMachine.Kind(rawValue: reader.byte() % 3), let machine = try? SmallMachine(kind) else {
+        guard let kind = SmallMachine.Kind(rawValue: reader.byte() % 4), let machine = try? SmallMachine(kind) else {
             return
         }
         var bytes = reader.remaining()

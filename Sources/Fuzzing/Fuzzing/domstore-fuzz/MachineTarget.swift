@@ -4,7 +4,7 @@ import PageTables
 enum MachineTarget {
     static func run(_ input: UnsafeRawBufferPointer) {
         var reader = InputReader(input)
-        guard let kind = SmallMachine.Kind(rawValue: reader.byte() % 3), var machine = try? SmallMachine(kind) else {
+        guard let kind = SmallMachine.Kind(rawValue: reader.byte() % 4), var machine = try? SmallMachine(kind) else {
             return
         }
         machine.patch(&reader)

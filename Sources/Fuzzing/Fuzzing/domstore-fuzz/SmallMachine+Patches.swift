@@ -24,7 +24,7 @@ extension SmallMachine {
         return style(choice).pointer(to: Int(choice & 15), level: Int(input.byte()))
     }
 
-    private func style(_ choice: UInt8) -> TableStyle { TableStyle(rawValue: choice >> 4 & 3) ?? .present }
+    private func style(_ choice: UInt8) -> TableStyle { TableStyle(rawValue: choice >> 4 & 7) ?? .present }
 
     private func leaf(_ input: inout InputReader) -> UInt64 {
         let choice = input.byte()

@@ -5,20 +5,21 @@ import PageTables
 
 /// A machine of sixteen pages with one unit: every kind of lookup structure and page table in as few words as it takes.
 ///
-/// | page | VT-d legacy | VT-d scalable | AMD-Vi |
-/// |---|---|---|---|
-/// | 0 | root table | root table | device table |
-/// | 1 | context table | context table | - |
-/// | 2 | - | PASID directory | GCR3 table of level 2 |
-/// | 3 | - | PASID table | GCR3 table of level 1 |
-/// | 4 to 7 | second stage, levels 3 to 0 | the same | v1 tables, levels 3 to 0 |
-/// | 8 to 11 | - | first stage, levels 3 to 0 | the same |
-/// | 12 to 15 | a guest's tables, or free | the same | the same |
+/// | page | VT-d legacy | VT-d scalable | AMD-Vi | SMMUv3 |
+/// |---|---|---|---|---|
+/// | 0 | root table | root table | device table | level 1 descriptors |
+/// | 1 | context table | context table | - | the same |
+/// | 2 | - | PASID directory | GCR3 table of level 2 | stream table entries |
+/// | 3 | - | PASID table | GCR3 table of level 1 | - |
+/// | 4 to 7 | second stage, levels 3 to 0 | the same | v1 tables, levels 3 to 0 | stage 2, levels 3 to 0 |
+/// | 8 to 11 | - | first stage, levels 3 to 0 | the same | - |
+/// | 12 to 15 | a guest's tables, or free | the same | the same | the same |
 struct SmallMachine {
     enum Kind: UInt8, CaseIterable {
         case legacy
         case scalable
         case amd
+        case smmu
     }
 
     static let base: UInt64 = 0x10_0000
@@ -41,6 +42,7 @@ struct SmallMachine {
         case .legacy: addLegacy()
         case .scalable: addScalable()
         case .amd: addAMD()
+        case .smmu: addSMMU()
         }
     }
 
@@ -66,8 +68,14 @@ struct SmallMachine {
 
     /// What a meta file would say.
     var metadata: ImageMetadata {
-        ImageMetadata(
-            kind: kind == .amd ? .amdVi : .intelVTd,
+        let iommu: IOMMUKind =
+            switch kind {
+            case .legacy, .scalable: .intelVTd
+            case .amd: .amdVi
+            case .smmu: .armSMMUv3
+            }
+        return ImageMetadata(
+            kind: iommu,
             registers: registers.map { .init(name: $0.name, value: $0.value) }, hostAddressWidth: 46)
     }
 
@@ -79,7 +87,12 @@ struct SmallMachine {
 
     /// Three levels of pointers, a large leaf, some small ones; in pages 4 to 7 and 8 to 11, a guest's from 12 on.
     private func addTables() {
-        let host: TableStyle = kind == .amd ? .amd : .secondStage
+        let host: TableStyle =
+            switch kind {
+            case .legacy, .scalable: .secondStage
+            case .amd: .amd
+            case .smmu: .armStage2
+            }
         for (first, style) in [(4, host), (8, .firstStage), (12, .firstStage)] {
             for step in 0..<3 { set(first + step, 0, style.pointer(to: first + step + 1, level: 3 - step)) }
             set(first + 2, 1, style.leaf(frame: 0x40000, level: 1))
@@ -130,6 +143,20 @@ struct SmallMachine {
         set(3, 1, AMDGCR3Entry(pointer: Self.page(12)).rawValue)
     }
 
+    private func addSMMU() {
+        set(0, 0, SMMUStreamTableDescriptor(array: Self.page(2), entriesLog2: 6).rawValue)
+        let shape = PageTableConfiguration(format: .armv8Stage2, topLevel: 3, addressBits: 44, hostAddressWidth: 44)!
+        let narrow = PageTableConfiguration(format: .armv8Stage2, topLevel: 2, hostAddressWidth: 44)!
+        let entries = [
+            SMMUStreamTableEntry(
+                stage2: .init(configuration: shape, root: Self.page(4)), vmid: 5, setsAccessFlag: false),
+            SMMUStreamTableEntry(
+                stage2: .init(configuration: narrow, root: Self.page(5)), vmid: 6, setsAccessFlag: false),
+            SMMUStreamTableEntry(bypassWith: 7), SMMUStreamTableEntry.aborting,
+        ]
+        for (rid, entry) in zip(Self.rids, entries) { set(2, Int(rid) * 8, entry?.words ?? []) }
+    }
+
     private static func registers(_ kind: Kind) -> [UnitRecordRegister] {
         switch kind {
         case .legacy, .scalable:
@@ -145,6 +172,11 @@ struct SmallMachine {
                 .init("devtab", AMDDeviceTableBase(table: page(0), pageCount: 1).rawValue),
                 .init("control", AMDControl(translationEnabled: true, guestAddressesGCR3: true).rawValue),
                 .init("efr", AMDExtendedFeatures(hostLevels: 6, guestLevels: 4).rawValue),
+            ]
+        case .smmu:
+            return [
+                .init("strtab_base_lo", page(0).rawValue), .init("strtab_base_hi", 0),
+                .init("strtab_base_cfg", 16 | 6 << 6 | 1 << 16), .init("idr0", 1 | 1 << 6), .init("idr5", 4),
             ]
         }
     }

@@ -5,6 +5,8 @@ enum TableStyle: UInt8, CaseIterable {
     case amd
     /// Present only: root entries, GCR3 entries, PASID directory entries.
     case present
+    /// Armv8 stage 2.
+    case armStage2
 
     /// A word of a table of `level` that points to page `number` of a ``SmallMachine``.
     func pointer(to number: Int, level: Int) -> UInt64 {
@@ -14,6 +16,7 @@ enum TableStyle: UInt8, CaseIterable {
         case .firstStage: page | 0x27
         case .amd: page | 1 | UInt64(level & 7) << 9 | 3 << 61
         case .present: page | 1
+        case .armStage2: page | 3
         }
     }
 
@@ -26,6 +29,7 @@ enum TableStyle: UInt8, CaseIterable {
         case .firstStage: page | 0x27 | large
         case .amd: page | 1 | 3 << 61
         case .present: page | 1 | large
+        case .armStage2: page | 3 << 6 | 1 << 10 | (level > 0 ? 1 : 3)
         }
     }
 }
