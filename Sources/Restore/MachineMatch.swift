@@ -13,8 +13,8 @@ enum MachineMatch {
             hardware.id == unit.id, hardware.kind == unit.kind
         else { return (Refusal(.ENODEV, .unitMissing), "no unit \(unit.id) at \(unit.registerBase)") }
         let now = hardware.description
-        // GSTS tells what is going on, not how the unit is set up.
-        let names = hardware.hardware.namedRegisters.map(\.name).filter { $0 != "gsts" }
+        // GSTS and CR0 tell what is going on, not how the unit is set up: that it translates is asked elsewhere.
+        let names = hardware.hardware.namedRegisters.map(\.name).filter { !["gsts", "cr0"].contains($0) }
         for name in names.sorted() where unit[register: name] != now[register: name] {
             func text(_ value: UInt64?) -> String { value.map { hex($0) } ?? "unknown" }
             return (
@@ -47,7 +47,8 @@ enum MachineMatch {
             guard let tables = place.tables else { continue }
             guard
                 let shape = machine.unit(place.unit)?.hardware.configuration(
-                    format: tables.format, topLevel: Int(tables.topLevel), signExtended: tables.signExtended)
+                    format: tables.format, topLevel: Int(tables.topLevel), addressBits: Int(tables.addressBits),
+                    signExtended: tables.signExtended)
             else {
                 unreadable.insert(place.domain)
                 continue

@@ -49,9 +49,23 @@ public enum GatheringLayer {
             memory.deallocate()
             return code
         }
+        let isDatabase = flags & SQLITE_OPEN_MAIN_DB != 0
+        let descriptor = isDatabase ? descriptor(of: behind, bytes, name) : -1
         UnsafeMutableRawPointer(file).assumingMemoryBound(to: GatheringFile.self)
-            .initialize(to: GatheringFile(GatheredWrites(behind, gathers: flags & SQLITE_OPEN_MAIN_DB != 0)))
+            .initialize(to: GatheringFile(GatheredWrites(behind, gathers: isDatabase, descriptor: descriptor)))
         return SQLITE_OK
+    }
+
+    /// The descriptor that the file of the default layer has; -1 unless it is known to be that of `name`.
+    private static func descriptor(
+        of file: UnsafeMutablePointer<sqlite3_file>, _ bytes: Int, _ name: UnsafePointer<CChar>?
+    ) -> Int32 {
+        let descriptor = domstore_sqlite3_unix_descriptor(file, Int32(bytes))
+        var (own, named) = (stat(), stat())
+        guard let name, descriptor >= 0, fstat(descriptor, &own) == 0, stat(name, &named) == 0,
+            own.st_dev == named.st_dev, own.st_ino == named.st_ino
+        else { return -1 }
+        return descriptor
     }
 }
 
@@ -126,13 +140,21 @@ private final class GatheredWrites {
     /// At most so many bytes at a time, in whole pages: SQLite's own layer writes less than 128 KiB in one call, and takes a
     /// multiple of that for a full disk.
     private static let capacity = 31 * 4096
+    /// Of the file, to tell the kernel of what is written; -1: not known.
+    private let descriptor: Int32
+    /// After so many bytes the kernel is told to write them to the disk: of a large transaction most is there by the time
+    /// of its sync.
+    private static let writeBack = 1 << 22
+    /// Written since, one write after the other without a gap; what stands apart is left to the sync.
+    private var told: Range<sqlite3_int64> = 0..<0
     private var buffer: UnsafeMutableRawPointer?
     private var start: sqlite3_int64 = 0
     private var count = 0
 
-    init(_ behind: UnsafeMutablePointer<sqlite3_file>, gathers: Bool) {
+    init(_ behind: UnsafeMutablePointer<sqlite3_file>, gathers: Bool, descriptor: Int32) {
         self.behind = behind
         self.gathers = gathers
+        self.descriptor = descriptor
     }
 
     deinit {
@@ -197,6 +219,17 @@ private final class GatheredWrites {
     func flush() -> Int32 {
         guard count > 0, let buffer else { return SQLITE_OK }
         defer { count = 0 }
-        return methods.xWrite(behind, buffer, Int32(count), start)
+        let code = methods.xWrite(behind, buffer, Int32(count), start)
+        if code == SQLITE_OK, descriptor >= 0 { tell(start..<end) }
+        return code
+    }
+
+    /// Begins to bring to the disk what was written in one row, once it is much. It may wait for room in the disk's queue, and
+    /// promises nothing: a sync does.
+    private func tell(_ written: Range<sqlite3_int64>) {
+        told = told.upperBound == written.lowerBound ? told.lowerBound..<written.upperBound : written
+        guard told.count >= Self.writeBack else { return }
+        _ = domstore_begin_writing(descriptor, told.lowerBound, sqlite3_int64(told.count))
+        told = told.upperBound..<told.upperBound
     }
 }

@@ -56,7 +56,9 @@ struct DMAWitness {
                 isGated = true
             }
             let path = context.path.withoutMarking
-            let runs = known[path] ?? Self.runs(path, machine).flatMap(Self.outsideInterruptWindow)
+            let hasWindow = unit.kind != .armSMMUv3
+            let all = known[path] ?? Self.runs(path, machine)
+            let runs = hasWindow ? all.flatMap(Self.outsideInterruptWindow) : all
             known[path] = runs
             devices.append(Device(key: key, runs: runs, isPassThrough: path.first == nil, isGated: isGated))
         }
@@ -191,7 +193,11 @@ struct DMAWitness {
     private func expectFault(
         _ device: Device, _ machine: Machine, _ iova: IOVA, _ access: Access, _ round: inout Round
     ) {
-        guard !IOMMUHardware.interruptWindow.contains(iova) else { return }
+        if IOMMUHardware.interruptWindow.contains(iova),
+            machine.device(device.requester).flatMap({ machine.unit($0.unit) })?.kind != .armSMMUv3
+        {
+            return
+        }
         round.probes += 1
         let outcome = ask(device, machine, iova, access)
         switch outcome {

@@ -150,7 +150,7 @@ extension RuleID {
                 self, .warning,
                 "A stream table entry asks for what this program reads: abort, bypass, or stage 2 with a 4 KiB granule, one "
                     + "root table and little-endian tables.",
-                source: "Schema/FORMAT.md, domain_unit", implied: [.attachmentEntryDiffers])
+                source: "Schema/FORMAT.md, Table 13: `domain_unit`", implied: [.attachmentEntryDiffers])
         case .lookupPageUnknown:
             Rule(
                 self, .error, "Every page of a lookup structure that the hardware reads is recorded.",

@@ -8,7 +8,7 @@ extension RuleID {
             Rule(
                 self, .error,
                 "A present table entry has zero in its reserved bits and names a supported size (VT-d fault Ch, "
-                    + "72h, 7Ah; Arm ignores RES0 bits: a warning).",
+                    + "72h, 7Ah); for Arm, a type of its level and an output address that fits (RES0 bits it ignores: a warning).",
                 source: "VT-d 3.6, 3.7, 9.7, 9.8; AMD 48882 2.2.3, 2.2.6; DDI 0487 D8.3", implied: [.areaNotMapped])
         case .tableInvalidLevel:
             Rule(

@@ -132,7 +132,7 @@ import Testing
         let truth = Dictionary(
             grouping: try Truth.runs(of: machine.image).filter { machine.preserved.contains($0.bdf) }, by: \.bdf)
         #expect(found == truth)
-        #expect(truth.count >= 4)
+        #expect(truth.count >= 3)
     }
 
     @Test(arguments: machines)
@@ -231,6 +231,10 @@ import Testing
         if let alias = machine.alias { expected["0000:" + alias] = machine.expected["0000:" + alias] }
         // Nothing translates for the AMD IOMMU itself: there is nothing to carry.
         if machine.image == "amdv1" { expected["0000:00:01.0"] = "refused EINVAL preserve-domain" }
+        // Nor for the functions of the Arm machine that have no group: their stream table entries abort.
+        for device in machine.image == "smmuv3s2" ? ["00:00.0", "03:01.0", "03:02.0"] : [] {
+            expected["0000:" + device] = "refused EINVAL preserve-domain"
+        }
         #expect(run.report.devices == expected)
         let truth = Dictionary(grouping: try Truth.runs(of: machine.image), by: \.bdf)
         var found = try run.mappingsOfMemory()

@@ -48,7 +48,7 @@ enum UnitFlavour: String, CaseIterable, Sendable, CustomTestStringConvertible {
             let registers = ["cr0", "strtab_base_cfg", "strtab_base_hi", "strtab_base_lo"]
             return UnitDescription(
                 id: id, kind: .armSMMUv3, registerBase: base,
-                registers: [.init("idr0", 1 | 1 << 6 | 2 << 2 | 1 << 18), .init("idr5", 5)]
+                registers: [.init("idr0", 1 | 1 << 6 | 2 << 2 | 1 << 18), .init("idr5", 0x15)]
                     + registers.map { .init($0, 0) }, accessedDirty: accessedDirty)
         }
         guard self != .vtdLegacy else { return TestMachine.unitDescription(id, accessedDirty: accessedDirty) }

@@ -31,7 +31,8 @@ enum FlavouredMachine {
                 let registers = ["cr0", "strtab_base_cfg", "strtab_base_hi", "strtab_base_lo"]
                 return UnitDescription(
                     id: UnitID(id), kind: .armSMMUv3, registerBase: base,
-                    registers: [.init("idr0", 1 | 2 << 2 | 1 << 18), .init("idr5", 5)] + registers.map { .init($0, 0) })
+                    registers: [.init("idr0", 1 | 2 << 2 | 1 << 18), .init("idr5", 0x15)]
+                        + registers.map { .init($0, 0) })
             }
             let ecap =
                 self == .legacy

@@ -83,7 +83,7 @@ extension PASIDMachine {
     func configuration(_ domain: UInt32) -> PageTableConfiguration {
         let (format, topLevel) = shape(domain)
         let signExtended = format == .x86_64 && !(vendor == .amd && domain == 3)
-        return hardware.configuration(format: format, topLevel: topLevel, signExtended: signExtended)!
+        return hardware.configuration(format: format, topLevel: topLevel, addressBits: nil, signExtended: signExtended)!
     }
 
     var hardware: IOMMUHardware {

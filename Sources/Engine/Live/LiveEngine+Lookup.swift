@@ -174,7 +174,8 @@ extension UnitHardware {
     func tableConfiguration(format: PageTableFormatKind, addressBits: Int?) -> PageTableConfiguration? {
         let shapes = PageTableConfiguration.topLevels(of: format).compactMap {
             // AMD's untagged requests, through PASID 0's tables, are not sign-extended: what they reach, all reach.
-            hardware.configuration(format: format, topLevel: $0, signExtended: format == .x86_64 && kind != .amdVi)
+            hardware.configuration(
+                format: format, topLevel: $0, addressBits: nil, signExtended: format == .x86_64 && kind != .amdVi)
         }
         guard format == .amdV1 else {
             guard let addressBits else { return shapes.last }

@@ -166,7 +166,7 @@ extension LiveEngine {
             guard let table = engine.domainTable[host.domain]?.table, hardware.hardware.supportsNesting,
                 table.configuration.format == hardware.defaultFormat, root.isAligned(toLog2: 12),
                 let shape = hardware.hardware.configuration(
-                    format: .x86_64, topLevel: topLevel, signExtended: hardware.kind != .amdVi)
+                    format: .x86_64, topLevel: topLevel, addressBits: nil, signExtended: hardware.kind != .amdVi)
             else { throw .EINVAL }
             let domain = DomainID(engine.newID())
             let id = HWPTID(engine.newID())

@@ -5,6 +5,9 @@ import PageTables
 /// An SMMUv3's stream table of two levels, 64 entries in each array of the second (IHI 0070 3.3.1, 5.1, 5.2).
 ///
 /// A descriptor leads to an array while one of its streams has an entry; the others in it are aborted.
+///
+/// Not modelled: the instant in which an entry is not valid. No store is as wide as an entry: a driver that gives a stream
+/// other tables under another VMID makes it invalid in between, and its transactions fault there.
 struct SMMUStreamTables: LookupTables {
     private let unit: UnitHardware
     private let words: LookupMemory

@@ -4,7 +4,7 @@ import IOMMUModel
 public struct UnitDescription: Sendable, Hashable {
     /// Unique in a machine.
     public var id: UnitID
-    /// A machine has models of ``IOMMUKind/intelVTd`` and ``IOMMUKind/amdVi``.
+    /// A machine has models of all kinds but ``IOMMUKind/riscv``.
     public var kind: IOMMUKind
     /// The PCI segment that the unit serves.
     public var segment: UInt32
@@ -13,7 +13,8 @@ public struct UnitDescription: Sendable, Hashable {
     /// Host address width in bits, 12 to 52.
     public var hostAddressWidth: UInt8
     /// Registers by lower-case name, sorted by name. VT-d uses `rtaddr`, `cap`, `ecap` and `gsts`, AMD `devtab`, `control`
-    /// and `efr`; others are only carried.
+    /// and `efr`, SMMUv3 `strtab_base_lo`, `strtab_base_hi`, `strtab_base_cfg`, `cr0`, `cr2`, `gbpa`, `idr0`, `idr1` and
+    /// `idr5`; others are only carried.
     public var registers: [Register]
     /// Position of SME's encryption bit in physical addresses (AMD: CPUID 8000_001F EBX[5:0]); `nil`: not in use.
     public var encryptionBit: UInt8?
@@ -21,7 +22,7 @@ public struct UnitDescription: Sendable, Hashable {
     ///
     /// VT-d's legacy context entry has no enable bit for that (SSADE is a PASID-table bit, VT-d 9.6): there it is an option
     /// of the simulated unit, so that "tables constant under the mask of hardware-updated bits" can be shown. Elsewhere
-    /// it says that the engine sets the enable bits (VT-d SSADE, AMD HAD).
+    /// it says that the engine sets the enable bits (VT-d SSADE, AMD HAD, SMMUv3 S2HA).
     public var accessedDirty: Bool
 
     /// One register of a unit.

@@ -22,7 +22,7 @@ public enum SMMUFaultReason: String, Error, Sendable, Hashable, CaseIterable {
     case translation
     /// The address is wider than the tables translate.
     case addressBeyondWidth
-    /// A descriptor's output address is above the output size.
+    /// A descriptor's output address is above the output size, or the input address above what the unit takes.
     case addressSize
     /// The access flag of a leaf is clear.
     case accessFlag
@@ -89,7 +89,7 @@ public enum SMMUFaultReason: String, Error, Sendable, Hashable, CaseIterable {
         case .globalAbort: "translation is off and everything is aborted"
         case .translation: "descriptor not valid"
         case .addressBeyondWidth: "address beyond the width of the tables"
-        case .addressSize: "output address above the output size"
+        case .addressSize: "address above the size that the unit has"
         case .accessFlag: "access flag clear"
         case .permission: "no permission"
         case .walkAbort: "the next descriptor cannot be read"

@@ -12,22 +12,29 @@ public struct SMMURegisters: Sendable, Hashable {
     public var globalBypass: UInt64?
     /// SMMU_IDR0, offset 0x00; `nil` when unknown: both stages, no hardware update of flags.
     public var features: UInt64?
-    /// SMMU_IDR5, offset 0x14: bits 2:0 are the output address size.
+    /// SMMU_IDR1, offset 0x04: bits 5:0 are the size of StreamIDs; `nil` when unknown: as large as the table's.
+    public var streamSizes: UInt64?
+    /// SMMU_IDR5, offset 0x14: bits 2:0 are the output address size, bit 4 the granule of 4 KiB.
     public var sizes: UInt64?
+    /// SMMU_CR2, offset 0x2c: bit 1 has unknown StreamIDs recorded; `nil` when unknown: they are.
+    public var eventControl: UInt64?
     private let width: Int
 
-    /// All as given; `hostAddressWidth` limits what SMMU_IDR5 says, and stands for it when it is unknown.
+    /// All as given; `hostAddressWidth`, taken as 32 to 52, limits what SMMU_IDR5 says, and stands for it when it is unknown.
     public init(
         streamTableBase: UInt64, streamTableConfig: UInt64, control: UInt64? = nil, globalBypass: UInt64? = nil,
-        features: UInt64? = nil, sizes: UInt64? = nil, hostAddressWidth: Int
+        features: UInt64? = nil, streamSizes: UInt64? = nil, sizes: UInt64? = nil, eventControl: UInt64? = nil,
+        hostAddressWidth: Int
     ) {
         self.streamTableBase = streamTableBase
         self.streamTableConfig = streamTableConfig
         self.control = control
         self.globalBypass = globalBypass
         self.features = features
+        self.streamSizes = streamSizes
         self.sizes = sizes
-        width = hostAddressWidth
+        self.eventControl = eventControl
+        width = min(max(hostAddressWidth, 32), 52)
     }
 
     /// The names under which the registers stand in a meta file and in a unit's record.
@@ -44,6 +51,10 @@ public struct SMMURegisters: Sendable, Hashable {
         public static let globalBypass = "gbpa"
         /// SMMU_IDR0.
         public static let features = "idr0"
+        /// SMMU_IDR1.
+        public static let streamSizes = "idr1"
+        /// SMMU_CR2.
+        public static let eventControl = "cr2"
         /// SMMU_IDR5.
         public static let sizes = "idr5"
     }
@@ -56,10 +67,10 @@ public struct SMMURegisters: Sendable, Hashable {
         return PhysicalAddress(address & ~(bytes - 1))
     }
 
-    /// LOG2SIZE: StreamIDs have this many bits, at most 32.
-    public var streamBits: Int { min(Int(streamTableConfig & 0x3f), 32) }
+    /// LOG2SIZE: StreamIDs have this many bits, at most 32 and what the unit has (IDR1.SIDSIZE).
+    public var streamBits: Int { min(Int(streamTableConfig & 0x3f), Int(streamSizes.map { $0 & 0x3f } ?? 32), 32) }
     /// FMT 1: a table of two levels. FMT 2 and 3 are reserved, and taken as linear.
-    public var isTwoLevel: Bool { streamTableConfig >> 16 & 3 == 1 && streamBits > split }
+    public var isTwoLevel: Bool { formatCode == 1 }
     /// FMT, 0 to 3.
     public var formatCode: Int { Int(streamTableConfig >> 16 & 3) }
     /// SPLIT: bits of a StreamID that index an array of level 2: 6, 8 or 10; other values are taken as 6.
@@ -67,13 +78,23 @@ public struct SMMURegisters: Sendable, Hashable {
         let code = Int(streamTableConfig >> 6 & 0x1f)
         return code == 8 || code == 10 ? code : 6
     }
-    /// Descriptors of level 1; 1 where there is one level.
-    package var descriptorCount: Int { isTwoLevel ? 1 << (streamBits - split) : 1 }
+    /// Descriptors of level 1; 1 where there is one level, or where the split has more bits than StreamIDs.
+    package var descriptorCount: Int { isTwoLevel ? 1 << max(streamBits - split, 0) : 1 }
 
     /// CR0.SMMUEN; unknown: on.
     public var translationEnabled: Bool { control.map { $0 & 1 != 0 } ?? true }
     /// GBPA.ABORT.
     public var abortsWhenOff: Bool { globalBypass.map { $0 >> 20 & 1 != 0 } ?? false }
+    /// CR2.RECINVSID; unknown: true.
+    public var recordsUnknownStreams: Bool { eventControl.map { $0 & 2 != 0 } ?? true }
+    /// IDR0.S1P; unknown: true.
+    public var hasStage1: Bool { features.map { $0 & 2 != 0 } ?? true }
+    /// IDR5.GRAN4K; unknown: true.
+    public var hasSmallGranule: Bool { sizes.map { $0 & 16 != 0 } ?? true }
+    /// IDR0.TTF, bit 0 of it: tables of AArch32; unknown: true.
+    public var hasAArch32: Bool { features.map { $0 & 4 != 0 } ?? true }
+    /// IDR0.TTF, bit 1 of it: tables of AArch64; unknown: true.
+    public var hasAArch64: Bool { features.map { $0 & 8 != 0 } ?? true }
     /// IDR0.S2P; unknown: true.
     public var hasStage2: Bool { features.map { $0 & 1 != 0 } ?? true }
     /// VMIDs have this many bits: 16 (IDR0.VMID16; unknown: 16) or 8.
@@ -84,12 +105,12 @@ public struct SMMURegisters: Sendable, Hashable {
     /// Output addresses have this many bits, 32 to 52 (IDR5.OAS).
     public var outputBits: Int { min(sizes.flatMap { Self.addressBits($0 & 7) } ?? width, width) }
 
-    /// Input addresses of stage 2 with a 4 KiB granule: 25 bits (no small translation tables) to the input address size, which
-    /// is the output's, or 40 bits where AArch32 tables are supported (IDR0.TTF), and 48 at most.
-    public var inputBits: ClosedRange<Int> {
-        let hasAArch32 = features.map { $0 & 4 != 0 } ?? false
-        return 25...min(max(outputBits, hasAArch32 ? 40 : 0), 48)
-    }
+    /// Input addresses of stage 2 have this many bits at most: as many as output ones, or 40 where there are tables of AArch32
+    /// (IHI 0070 3.4, IAS).
+    public var inputAddressBits: Int { max(outputBits, features != nil && hasAArch32 ? 40 : 0) }
+    /// Widths of the input addresses of stage 2 with a 4 KiB granule. Fewer than 25 bits need small translation tables
+    /// (IDR3.STT), which are not read.
+    public var inputBits: ClosedRange<Int> { 25...min(inputAddressBits, 48) }
 
     /// The sizes that OAS, IPS and S2PS name; `nil` for the reserved 7.
     static func addressBits(_ code: UInt64) -> Int? {

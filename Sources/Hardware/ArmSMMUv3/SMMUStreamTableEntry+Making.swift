@@ -21,8 +21,9 @@ extension SMMUStreamTableEntry {
     public init?(stage2 stage: TranslationStage, vmid: UInt16, setsAccessFlag: Bool) {
         let shape = stage.configuration
         guard shape.format == .armv8Stage2, stage.root.isAligned(toLog2: 12),
+            // The unit's own size is a limit beside it.
             let output = (0..<7 as Range<UInt64>).first(where: {
-                SMMURegisters.addressBits($0) == shape.hostAddressWidth
+                SMMURegisters.addressBits($0) ?? 0 >= shape.hostAddressWidth
             })
         else { return nil }
         let fields: [(BitField, UInt64)] = [

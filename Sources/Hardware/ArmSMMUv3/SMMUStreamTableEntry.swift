@@ -29,8 +29,10 @@ public struct SMMUStreamTableEntry: Sendable, Hashable {
     /// Config, 0 to 7: with bit 2 clear every transaction is aborted (1 to 3 are reserved, and the same); 4 bypass, 5 stage
     /// 1, 6 stage 2, 7 both.
     public var configCode: Int { Int(truncatingIfNeeded: Self.config.value(in: word0)) }
-    /// EATS: the device may ask for translations of its own.
-    public var allowsATS: Bool { Self.eats.value(in: word1) == 1 }
+    /// EATS, 0 to 3: with 1 the device may ask for translations of its own.
+    public var atsCode: UInt64 { Self.eats.value(in: word1) }
+    /// S2DS, S2SL0_2 or S2PIE: descriptors of another form (LPA2, permission indirection).
+    public var hasExtensions: Bool { word3 & 0xc != 0 || word2 >> 60 & 1 != 0 }
     /// S2VMID.
     public var vmid: UInt16 { UInt16(truncatingIfNeeded: word2) }
     /// 64 - S2T0SZ: input addresses of stage 2 have this many bits, 1 to 64.

@@ -82,7 +82,7 @@ struct SMMUStreamTableReader {
                     .smmuStreamTable, severity: .warning, at: place, rid: UInt16(first),
                     "reserved bits \(violations.map(\.description).joined(separator: ", ")) of the descriptor are set"))
         }
-        let count = descriptor.entryCount(split: registers.split)
+        let count = min(descriptor.entryCount(split: registers.split), 1 << min(registers.streamBits, 16))
         if count == 0 {
             listing.defects.append(
                 LookupDefect(
@@ -169,7 +169,8 @@ struct SMMUStreamTableReader {
             rule = .smmuSTENotRead
             message =
                 entry.configCode == 6
-                ? "S2TG \(entry.granuleCode), S2ENDI, S2HD or several root tables: not read by this version"
+                ? "S2TG \(entry.granuleCode), S2SL0 \(entry.startLevelCode) with \(entry.inputBits) bits, or another form of "
+                    + "tables: not read by this version"
                 : "Config \(entry.configCode) has a stage 1, which this version does not read"
         default:
             rule = .smmuSTEConfig

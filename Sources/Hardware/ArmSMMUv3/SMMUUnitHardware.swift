@@ -5,8 +5,8 @@ import PageTables
 /// memory. Holds no cache. A requester id is its StreamID.
 ///
 /// Read: linear and two-level stream tables, abort, bypass, and stage 2 with a 4 KiB granule and one root table. Not read,
-/// and told as ``SMMUFaultReason/notRead``: stage 1, other granules, big-endian tables, concatenated root tables, hardware
-/// update of the dirty state.
+/// and told as ``SMMUFaultReason/notRead``: stage 1, other granules, tables of AArch32, big-endian ones, concatenated root
+/// tables, small translation tables, LPA2 (S2DS), permission indirection (S2PIE), hardware update of the dirty state.
 public struct SMMUUnitHardware: Sendable, Hashable {
     /// What everything below is decided by; a change takes effect with the next call.
     public var registers: SMMURegisters
@@ -35,7 +35,8 @@ public struct SMMUUnitHardware: Sendable, Hashable {
                 streamTableBase: low & 0xffff_ffff | high << 32,
                 streamTableConfig: try needed(SMMURegisters.Name.streamTableConfig),
                 control: value(SMMURegisters.Name.control), globalBypass: value(SMMURegisters.Name.globalBypass),
-                features: value(SMMURegisters.Name.features), sizes: value(SMMURegisters.Name.sizes),
+                features: value(SMMURegisters.Name.features), streamSizes: value(SMMURegisters.Name.streamSizes),
+                sizes: value(SMMURegisters.Name.sizes), eventControl: value(SMMURegisters.Name.eventControl),
                 hostAddressWidth: hostAddressWidth),
             updatesAccessedDirty: updatesAccessedDirty)
     }
@@ -50,7 +51,8 @@ public struct SMMUUnitHardware: Sendable, Hashable {
         ]
         let others = [
             (SMMURegisters.Name.control, registers.control), (SMMURegisters.Name.globalBypass, registers.globalBypass),
-            (SMMURegisters.Name.features, registers.features), (SMMURegisters.Name.sizes, registers.sizes),
+            (SMMURegisters.Name.features, registers.features), (SMMURegisters.Name.streamSizes, registers.streamSizes),
+            (SMMURegisters.Name.sizes, registers.sizes), (SMMURegisters.Name.eventControl, registers.eventControl),
         ]
         return needed + others.compactMap { name, value in value.map { (name: name, value: $0) } }
     }
@@ -61,7 +63,8 @@ public struct SMMUUnitHardware: Sendable, Hashable {
     /// An entry that aborts on purpose is a pass-through context without rights.
     public func resolve(_ rid: UInt16, pasid: PASID?, memory: MemoryView) -> Resolution {
         switch find(rid, memory: memory) {
-        case .noEntry(let address): .fault(HardwareFault(.smmu(.badStreamID), at: address))
+        case .noEntry(let address):
+            .fault(HardwareFault(.smmu(.badStreamID), at: address, isRecorded: registers.recordsUnknownStreams))
         case .absent(let page): .absent(page: page)
         case .entry(let entry, let address): resolve(entry, at: address, pasid: pasid)
         }
@@ -73,7 +76,8 @@ public struct SMMUUnitHardware: Sendable, Hashable {
             .context(
                 RequestContext(
                     path: path, cacheTag: tag, entryAddress: address, deviceEntryAddress: address,
-                    recordsFaults: entry.recordsFaults, allowsDeviceTLB: entry.allowsATS))
+                    recordsFaults: entry.recordsFaults,
+                    allowsDeviceTLB: entry.atsCode == 1 && entry.configCode == 6))
         }
         do throws(SMMUFaultReason) {
             guard entry.isValid else { throw .entryNotValid }
@@ -83,7 +87,7 @@ public struct SMMUUnitHardware: Sendable, Hashable {
             case 4 where pasid != nil, 6 where pasid != nil: throw .badSubstreamID
             case 4: return context(.passThrough(.readWrite), tag: UInt32(entry.vmid))
             case 6: return context(.single(try stage2(entry)), tag: UInt32(entry.vmid))
-            default: throw .notRead
+            default: throw registers.hasStage1 ? .notRead : .configUnsupported
             }
         } catch {
             let word = error == .stage2Illegal || (error == .notRead && entry.configCode == 6) ? UInt64(16) : 0
@@ -97,11 +101,15 @@ public struct SMMUUnitHardware: Sendable, Hashable {
     private func stage2(_ entry: SMMUStreamTableEntry) throws(SMMUFaultReason) -> TranslationStage {
         guard registers.hasStage2 else { throw .configUnsupported }
         let update = entry.setsDirtyState ? 2 : entry.setsAccessFlag ? 1 : 0
-        guard entry.isAArch64, entry.granuleCode != 3, registers.flagUpdates >= update else { throw .stage2Illegal }
-        guard entry.granuleCode == 0, !entry.isBigEndian, !entry.setsDirtyState else { throw .notRead }
+        guard entry.isAArch64 ? registers.hasAArch64 : registers.hasAArch32, entry.granuleCode != 3,
+            registers.flagUpdates >= update, Int(entry.vmid) >> registers.vmidBits == 0, entry.atsCode != 2
+        else { throw .stage2Illegal }
+        guard entry.isAArch64, entry.granuleCode == 0, !entry.isBigEndian, !entry.setsDirtyState,
+            !entry.hasExtensions, entry.startLevelCode != 3, entry.inputBits >= registers.inputBits.lowerBound
+        else { throw .notRead }
         // The input ends in the root's own index bits, or takes at most 16 root tables.
         let top = entry.startLevelCode + 1
-        guard top <= 3, registers.inputBits.contains(entry.inputBits),
+        guard registers.hasSmallGranule, registers.inputBits.contains(entry.inputBits), canBegin(at: top),
             (13 + 9 * top...16 + 9 * (top + 1)).contains(entry.inputBits)
         else { throw .stage2Illegal }
         let output = min(entry.outputBits, registers.outputBits, 48)
@@ -114,6 +122,10 @@ public struct SMMUUnitHardware: Sendable, Hashable {
         else { throw .notRead }
         return TranslationStage(configuration: configuration, root: entry.root)
     }
+
+    /// The vendor's level 0 is there for 44 bits of output and more; fewer are reached by several tables of level 1 (DDI 0487
+    /// D8.2, start level).
+    private func canBegin(at top: Int) -> Bool { top < 3 || registers.outputBits >= 44 }
 
     private func configuration(
         topLevel: Int, addressBits: Int, outputBits: Int, accessedDirty: Bool, accessFlagFaults: Bool
@@ -131,7 +143,7 @@ public struct SMMUUnitHardware: Sendable, Hashable {
         let inputs = registers.inputBits
         let bits = addressBits ?? min(12 + 9 * (topLevel + 1), inputs.upperBound)
         guard format == .armv8Stage2, !signExtended, registers.hasStage2, inputs.contains(bits),
-            bits > 12 + 9 * topLevel
+            bits > 12 + 9 * topLevel, canBegin(at: topLevel)
         else { return nil }
         let setsFlags = updatesAccessedDirty && registers.flagUpdates > 0
         return configuration(
@@ -144,7 +156,7 @@ public struct SMMUUnitHardware: Sendable, Hashable {
         _ rid: UInt16, pasid: PASID?, iova: IOVA, access: Access, memory: MemoryView
     ) -> RequestOutcome {
         guard registers.translationEnabled else {
-            return registers.abortsWhenOff
+            return registers.abortsWhenOff || iova.rawValue >> UInt64(registers.outputBits) != 0
                 ? .fault(HardwareFault(.smmu(.globalAbort), at: nil, isRecorded: false))
                 : .untranslated(PhysicalAddress(iova.rawValue), context: nil)
         }
@@ -170,9 +182,12 @@ public struct SMMUUnitHardware: Sendable, Hashable {
             guard !protection.isEmpty else {
                 return .fault(HardwareFault(.smmu(.permission), at: context.entryAddress, isRecorded: false))
             }
+            guard iova.rawValue >> UInt64(registers.outputBits) == 0 else { return fault(.addressSize, at: nil) }
             return .untranslated(PhysicalAddress(iova.rawValue), context: context)
         case .nested: return fault(.notRead, at: context.entryAddress)
         case .single(let stage):
+            // More than any stage 2 takes: the address of the (absent) stage 1 has the wrong size.
+            guard iova.rawValue >> UInt64(registers.inputAddressBits) == 0 else { return fault(.addressSize, at: nil) }
             switch Walker.translate(stage, memory: memory, iova: iova, access: access) {
             case .translated(let translation): return .translated(translation, context: context)
             case .absent(let page, _): return .unknown(page: page)

@@ -139,7 +139,7 @@ extension IOMMUHardware {
     /// The shape of tables of `format` with their root at `topLevel`; `nil` when the unit lacks them. `addressBits` counts where
     /// levels do not say it (Armv8); `nil` stands for all that they reach.
     public func configuration(
-        format: PageTableFormatKind, topLevel: Int, addressBits: Int? = nil, signExtended: Bool
+        format: PageTableFormatKind, topLevel: Int, addressBits: Int?, signExtended: Bool
     ) -> PageTableConfiguration? {
         switch self {
         case .vtd(let unit): unit.configuration(format: format, topLevel: topLevel, signExtended: signExtended)

@@ -55,7 +55,8 @@ extension TableGround {
                 case .skippedLevelBits: REF_SKIPPED_BITS
                 case .vaOutOfRange: REF_OUT_OF_RANGE
                 case .nonCanonical: REF_NON_CANONICAL
-                case .permissionExec, .pointerOutsideMemory: preconditionFailure("no fault of a read or a write")
+                case .permissionExec, .pointerOutsideMemory, .invalidEncoding, .addressSize, .accessFlag:
+                    preconditionFailure("no fault of a read or a write of these formats")
                 }
             return Answer(status: status, level: level ?? -1, entryAddress: entry?.rawValue ?? 0)
         case .absent(let page, let level):

@@ -176,7 +176,8 @@ struct SmallMachine {
         case .smmu:
             return [
                 .init("strtab_base_lo", page(0).rawValue), .init("strtab_base_hi", 0),
-                .init("strtab_base_cfg", 16 | 6 << 6 | 1 << 16), .init("idr0", 1 | 1 << 6), .init("idr5", 4),
+                .init("strtab_base_cfg", 16 | 6 << 6 | 1 << 16), .init("idr0", 1 | 2 << 2 | 1 << 6),
+                .init("idr5", 0x14),
             ]
         }
     }
