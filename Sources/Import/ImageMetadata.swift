@@ -31,7 +31,7 @@ public struct ImageMetadata: Sendable, Hashable {
 
     /// One IOMMU unit.
     public struct Unit: Sendable, Hashable {
-        /// The importer reads ``IOMMUKind/intelVTd`` and ``IOMMUKind/amdVi``.
+        /// The importer reads all kinds but ``IOMMUKind/riscv``.
         public var kind: IOMMUKind
         /// Sorted by name; names lower-case.
         public var registers: [UnitRecord.Register]

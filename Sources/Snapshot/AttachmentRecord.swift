@@ -8,8 +8,8 @@ public struct AttachmentRecord: Sendable, Hashable {
     public var pasid: PASID?
     /// What the requests go through; the blocked domain where the freeze cleared the entry.
     public var domain: DomainID
-    /// The tag that the caches of the device's unit are keyed by (VT-d: DID; AMD: DomainID); `nil`: blocked, nothing is
-    /// cached. One domain may be attached under several tags.
+    /// The tag that the caches of the device's unit are keyed by (VT-d: DID; AMD: DomainID; SMMUv3: VMID); `nil`:
+    /// blocked, nothing is cached. One domain may be attached under several tags.
     public var cacheTag: UInt32?
     /// The PASID that is part of the cache key beside ``cacheTag``; `nil` when the tag alone is the key (second stage,
     /// AMD v1, pass-through). Untagged requests through first-stage tables have the PASID that they are looked up under.

@@ -17,7 +17,7 @@ public struct CacheSpace: Sendable, Hashable, Comparable, CustomStringConvertibl
     /// Spreads the pages of different spaces over a cache: added to a page's number.
     var salt: UInt64 { (bits &+ bits &>> 32) &* 977 }
 
-    /// VT-d: a DID; AMD: a DomainID.
+    /// VT-d: a DID; AMD: a DomainID; SMMUv3: a VMID.
     @inlinable public var tag: UInt32 { UInt32(truncatingIfNeeded: bits) }
 
     /// `nil` when the tag alone is the key.

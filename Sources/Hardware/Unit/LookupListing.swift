@@ -87,7 +87,8 @@ public struct LookupListing: Sendable, Hashable {
     public var defects: [LookupDefect] = []
     /// The pages in memory, each (address, kind) once, ascending.
     public var pages: [Page] = []
-    /// The root structure (VT-d: root table; AMD: first page of the device table).
+    /// The root structure (VT-d: root table; AMD: first page of the device table; SMMUv3: first page of the
+    /// stream table).
     public var root: PhysicalAddress
     /// True when memory does not hold ``root``: then nothing is listed, which does not mean that nothing is there.
     public var rootIsAbsent = false
