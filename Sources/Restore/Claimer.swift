@@ -74,6 +74,7 @@ public struct Claimer: ~Copyable {
                 file.kind == .physical ? .physical : .memfd, base: file.base, byteCount: file.byteCount,
                 sealed: file.isSealed, assumed: file.isAssumed)
         }
+        let areas = areaPlaces()
         for domain in Set(pending.compactMap { attached[$0]?.tables.recorded }).sorted() {
             guard let object = recorded.hwpts.first(where: { $0.domain == domain }),
                 let place = recorded.domainUnits.first(where: { $0.domain == domain }), let tables = place.tables
@@ -84,7 +85,8 @@ public struct Claimer: ~Copyable {
             let bits = Int(tables.addressBits) - (tables.signExtended && kind == .amdVi ? 1 : 0)
             let hwpt = try engine.createHWPT(
                 ioas: ioas, unit: place.unit, addressBits: bits, format: tables.format)
-            for area in recorded.areas where area.ioas == object.ioas {
+            for index in areas[object.ioas, default: []].joined() {
+                let area = recorded.areas[index]
                 guard let backing = files[area.backing] else { throw .ENOENT }
                 try engine.map(
                     ioas: ioas, iova: area.range.first, byteCount: area.range.lastOffset &+ 1, backing: backing,
@@ -106,6 +108,18 @@ public struct Claimer: ~Copyable {
                 parent: parent, unit: place.unit, root: tables.root, topLevel: Int(tables.topLevel))
         }
         return result
+    }
+
+    /// Where the areas of each address space stand in the record: in one row, unless it is out of order. O(areas).
+    private func areaPlaces() -> [IOASID: [Range<Int>]] {
+        let areas = recorded.areas
+        var places: [IOASID: [Range<Int>]] = [:]
+        var first = 0
+        for index in areas.indices where index + 1 == areas.count || areas[index + 1].ioas != areas[index].ioas {
+            places[areas[index].ioas, default: []].append(first..<index + 1)
+            first = index + 1
+        }
+        return places
     }
 
     /// Compares each inherited tree with the new one.
