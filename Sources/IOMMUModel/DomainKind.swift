@@ -36,6 +36,18 @@ public enum IOMMUKind: String, Sendable, Hashable, CaseIterable {
     case armSMMUv3 = "arm-smmuv3"
     /// RISC-V IOMMU.
     case riscv = "riscv"
+
+    /// Requests to x86's interrupt address range are interrupts and never walk: untagged ones on VT-d (VT-d 3.14), all on AMD
+    /// (AMD 48882 2.1.4.2). Elsewhere it is an address like others.
+    ///
+    /// - Parameter isTagged: of requests with a PASID.
+    public func usesInterruptWindow(isTagged: Bool) -> Bool {
+        switch self {
+        case .intelVTd: !isTagged
+        case .amdVi: true
+        case .armSMMUv3, .riscv: false
+        }
+    }
 }
 
 /// What a reserved region of a device or group asks for, as in Linux's `iommu_resv_type`.

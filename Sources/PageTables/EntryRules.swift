@@ -6,7 +6,7 @@ struct EntryRules: Sendable, Hashable {
     var addressMask: UInt64
     /// Bits that must be 0 in a table entry.
     var tableReserved: UInt64
-    /// Bits that must be 0 in a leaf, whatever its size.
+    /// Bits that must be 0 in a leaf, whatever its size; of Armv8's access flag: that must be 1.
     var leafReserved: UInt64
     /// Bit `k`: leaves of `2^k` bytes exist.
     var pageSizes: UInt64

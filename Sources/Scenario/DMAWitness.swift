@@ -56,7 +56,7 @@ struct DMAWitness {
                 isGated = true
             }
             let path = context.path.withoutMarking
-            let hasWindow = unit.kind != .armSMMUv3
+            let hasWindow = unit.kind.usesInterruptWindow(isTagged: false)
             let all = known[path] ?? Self.runs(path, machine)
             let runs = hasWindow ? all.flatMap(Self.outsideInterruptWindow) : all
             known[path] = runs
@@ -194,7 +194,8 @@ struct DMAWitness {
         _ device: Device, _ machine: Machine, _ iova: IOVA, _ access: Access, _ round: inout Round
     ) {
         if IOMMUHardware.interruptWindow.contains(iova),
-            machine.device(device.requester).flatMap({ machine.unit($0.unit) })?.kind != .armSMMUv3
+            machine.device(device.requester).flatMap({ machine.unit($0.unit) })?.kind
+                .usesInterruptWindow(isTagged: false) != false
         {
             return
         }

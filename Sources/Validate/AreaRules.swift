@@ -101,11 +101,8 @@ extension SnapshotIndex {
     /// VT-d, any on AMD.
     fileprivate func usesInterruptWindow(_ domain: DomainID) -> Bool {
         users(of: domain).contains { attachment in
-            switch devices[attachment.requester].flatMap({ units[$0.unit] })?.kind {
-            case .intelVTd: attachment.pasid == nil
-            case .amdVi: true
-            default: false
-            }
+            let kind = devices[attachment.requester].flatMap { units[$0.unit] }?.kind
+            return kind?.usesInterruptWindow(isTagged: attachment.pasid != nil) == true
         }
     }
 }

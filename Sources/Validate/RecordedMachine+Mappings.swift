@@ -164,11 +164,9 @@ extension RecordedUnit {
     /// `run` without the requests to the interrupt window, and for VT-d without the translations that end there, which
     /// it refuses.
     fileprivate func withoutInterrupts(_ run: TranslatedRun, isTagged: Bool) -> [TranslatedRun] {
-        // Arm's doorbell is a mapping like others.
-        guard record.kind != .armSMMUv3 else { return [run] }
         let window = IOMMUHardware.interruptWindow
         var parts = [run]
-        if !isTagged || record.kind == .amdVi { parts = parts.flatMap { $0.without(window) } }
+        if record.kind.usesInterruptWindow(isTagged: isTagged) { parts = parts.flatMap { $0.without(window) } }
         if record.kind == .intelVTd {
             parts = parts.flatMap { part -> [TranslatedRun] in
                 // The inputs that end in the window, if any.

@@ -33,6 +33,25 @@ import Testing
         try Data(contentsOf: URL(fileURLWithPath: path)).elementsEqual(bytes)
     }
 
+    /// What large writes are begun early by; where it is not found, they are not.
+    @Test func `the descriptor of a file of the default layer is found`() throws {
+        let folder = try Folder(inMemory: true)
+        let layer = try #require(sqlite3_vfs_find(nil))
+        let size = Int(layer.pointee.szOsFile)
+        let file = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+            .assumingMemoryBound(to: sqlite3_file.self)
+        defer { file.deallocate() }
+        let name = try #require(sqlite3_create_filename(folder["x"], "", "", 0, nil))
+        defer { sqlite3_free_filename(name) }
+        let flags = SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+        try #require(layer.pointee.xOpen(layer, name, file, flags, nil) == SQLITE_OK)
+        let descriptor = domstore_sqlite3_unix_descriptor(file, Int32(size))
+        let target = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(descriptor)")
+        #expect(target == folder["x"])
+        #expect(domstore_sqlite3_unix_descriptor(file, 24) == -1)
+        #expect(file.pointee.pMethods.pointee.xClose(file) == SQLITE_OK)
+    }
+
     @Test func `random writes, ends and reads are those of a plain file`() throws {
         let folder = try Folder(inMemory: true)
         var random = SplitMix64(seed: 0x6a7e)

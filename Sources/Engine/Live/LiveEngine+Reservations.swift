@@ -9,16 +9,14 @@ extension LiveEngine {
         var ranges = machine.reservedRegions(of: group).filter {
             $0.kind != .directRelaxable && $0.kind != .softwareMSI
         }.map(\.range)
-        if hasInterruptWindow(group), !ranges.contains(where: { $0.contains(IOMMUHardware.interruptWindow) }) {
+        let member = groupTable[group]?.members.first.flatMap { machine.device($0) }
+        let unit = member.flatMap { machine.unit($0.unit) }
+        if unit?.kind.usesInterruptWindow(isTagged: false) != false,
+            !ranges.contains(where: { $0.contains(IOMMUHardware.interruptWindow) })
+        {
             ranges.append(IOMMUHardware.interruptWindow)
         }
         return ranges.sorted()
-    }
-
-    /// Requests of the group to x86's interrupt window are interrupts.
-    private func hasInterruptWindow(_ group: GroupID) -> Bool {
-        let member = groupTable[group]?.members.first.flatMap { machine.device($0) }
-        return member.flatMap { machine.unit($0.unit) }?.kind != .armSMMUv3
     }
 
     /// Reserves the group's regions in `ioas`.

@@ -10,7 +10,7 @@ public struct SMMURegisters: Sendable, Hashable {
     public var control: UInt64?
     /// SMMU_GBPA, offset 0x44: what becomes of transactions while translation is off.
     public var globalBypass: UInt64?
-    /// SMMU_IDR0, offset 0x00; `nil` when unknown: both stages, no hardware update of flags.
+    /// SMMU_IDR0, offset 0x00; `nil` when unknown: all that it could announce.
     public var features: UInt64?
     /// SMMU_IDR1, offset 0x04: bits 5:0 are the size of StreamIDs; `nil` when unknown: as large as the table's.
     public var streamSizes: UInt64?

@@ -8,7 +8,7 @@ extension IOMMUHardware {
         _ rid: UInt16, pasid: PASID?, iova: IOVA, access: Access, memory: MemoryView
     ) -> RequestOutcome {
         let isInterrupt =
-            kind != .armSMMUv3 && (pasid == nil || kind == .amdVi) && Self.interruptWindow.contains(iova)
+            kind.usesInterruptWindow(isTagged: pasid != nil) && Self.interruptWindow.contains(iova)
         guard translationEnabled, !isInterrupt, case .context(let context) = resolve(rid, pasid: pasid, memory: memory)
         else {
             // Decided before any walk: there is nothing to write.

@@ -14,8 +14,8 @@ struct DiffVerb: ParsableCommand {
             images, given twice for A and B.
 
             One line for each difference: units and registers, memory, groups, devices, reserved regions, files, \
-            sessions, address spaces and areas, domains, HWPTs, attachments; entries of root, context, PASID, device \
-            and GCR3 tables by the fields that differ; words and pages of page tables; and by maximal runs what the \
+            sessions, address spaces and areas, domains, HWPTs, attachments; entries of root, context, PASID, device, \
+            GCR3 and stream tables by the fields that differ; words and pages of page tables; and by maximal runs what the \
             hardware makes of IOVAs: mapping-gone, mapping-new, mapping-changed. Domains are found by the requests \
             that go through them, with their HWPTs and address spaces, since ids mean something inside one state only: \
             where userspace has built the trees anew, as after a live update, one line says so for each domain, \
