@@ -66,7 +66,11 @@ public struct Claimer: ~Copyable {
     /// Builds a new IOAS with the recorded areas, and a new HWPT, for every inherited domain; in new frames.
     ///
     /// O(areas and the tables they need).
-    public mutating func rebuild(_ engine: inout LiveEngine) throws(Errno) -> Rebuilt {
+    ///
+    /// - Parameter built: called after each of them: a million areas are as many events, which somebody has to take.
+    public mutating func rebuild(
+        _ engine: inout LiveEngine, built: () -> Void = {}
+    ) throws(Errno) -> Rebuilt {
         var result = Rebuilt()
         var files: [BackingID: BackingID] = [:]
         for file in recorded.backings {
@@ -96,6 +100,7 @@ public struct Claimer: ~Copyable {
             rebuilt[domain] = hwpt
             result.spaces += 1
             result.tablePages += engine.hwpt(hwpt).map { engine.tablePages(of: $0.domain).count } ?? 0
+            built()
         }
         // The guests' tables are where they were; only the host's below them are new.
         for key in pending {

@@ -8,7 +8,8 @@ import PageTables
 /// every stage through the machine's own units.
 ///
 /// Every 4 KiB page of a mapping is asked, up to `pagesPerDevice` pages a device and 2^24 in all; beyond that evenly
-/// spaced pages and the two ends of every run. The bytes just outside each run are asked too.
+/// spaced pages and the two ends of every run, or, where there are too many runs for that, of evenly spaced ones, of the next
+/// device others. The bytes just outside each run that is asked are asked too.
 struct DMAWitness {
     /// More pages than this of one device are sampled.
     private let pagesPerDevice: UInt64
@@ -26,6 +27,15 @@ struct DMAWitness {
         var isGated: Bool
 
         var requester: RequesterID { key.requester }
+    }
+
+    /// One device's part of a round: what is asked of it, and how.
+    private struct Probing {
+        let device: Device
+        /// The runs that are asked, as places in the device's.
+        let runs: StrideTo<Int>
+        /// Where requests are refused before their entry is looked at: what the entry says. `nil`: as the machine answers.
+        let listed: (unit: IOMMUHardware, context: RequestContext)?
     }
 
     /// What one round of probes came to.
@@ -46,7 +56,8 @@ struct DMAWitness {
     /// Takes down what `machine` translates now, for every device that has an entry.
     init(_ machine: Machine, pagesPerDevice: UInt64) {
         let memory = machine.memory.view
-        var known: [TranslationPath: [TranslatedRun]] = [:]
+        // Thousands of requests may share one tree: its runs are in memory once.
+        var known: [Asked: [TranslatedRun]] = [:]
         for (key, context) in Self.contexts(machine).sorted(by: { $0.key < $1.key }) {
             guard let unit = machine.device(key.requester).flatMap({ machine.unit($0.unit) }) else { continue }
             let isGated: Bool
@@ -56,10 +67,9 @@ struct DMAWitness {
                 isGated = true
             }
             let path = context.path.withoutMarking
-            let hasWindow = unit.kind.usesInterruptWindow(isTagged: false)
-            let all = known[path] ?? Self.runs(path, machine)
-            let runs = hasWindow ? all.flatMap(Self.outsideInterruptWindow) : all
-            known[path] = runs
+            let asked = Asked(path: path, hasWindow: unit.kind.usesInterruptWindow(isTagged: false))
+            let runs = known[asked] ?? Self.runs(asked, machine)
+            known[asked] = runs
             devices.append(Device(key: key, runs: runs, isPassThrough: path.first == nil, isGated: isGated))
         }
         self.pagesPerDevice = max(1, min(pagesPerDevice, Self.pagesInAll / UInt64(max(1, devices.count))))
@@ -78,6 +88,18 @@ struct DMAWitness {
             }
         }
         return contexts
+    }
+
+    /// What requests are translated by, and whether those into the interrupt window are not.
+    private struct Asked: Hashable {
+        var path: TranslationPath
+        var hasWindow: Bool
+    }
+
+    private static func runs(_ asked: Asked, _ machine: Machine) -> [TranslatedRun] {
+        let all = runs(asked.path, machine)
+        return asked.hasWindow && all.contains { $0.range.overlaps(IOMMUHardware.interruptWindow) }
+            ? all.flatMap(outsideInterruptWindow) : all
     }
 
     private static func runs(_ path: TranslationPath, _ machine: Machine) -> [TranslatedRun] {
@@ -101,17 +123,18 @@ struct DMAWitness {
     func probe(_ machine: Machine, translating: Set<RequesterID>, preferred: Access) -> Round {
         var round = Round(preferred: preferred)
         let groups = Set(translating.compactMap { machine.device($0)?.group })
-        for device in devices {
+        for (index, device) in devices.enumerated() {
             if !translating.contains(device.requester), let place = machine.device(device.requester),
                 !place.hasFunction, groups.contains(place.group)
             {
                 continue
             }
+            let probing = probing(device, index, machine)
             if translating.contains(device.requester) {
-                askMapped(device, machine, &round)
-                if !device.isPassThrough { askHoles(device, machine, &round) }
+                askMapped(probing, machine, &round)
+                if !device.isPassThrough { askHoles(probing, machine, &round) }
             } else {
-                askBlocked(device, machine, &round)
+                askBlocked(probing, machine, &round)
             }
         }
         if let stale = machine.findStaleEntries().first {
@@ -133,10 +156,24 @@ struct DMAWitness {
         return round.count
     }
 
-    private func askMapped(_ device: Device, _ machine: Machine, _ round: inout Round) {
+    private func probing(_ device: Device, _ index: Int, _ machine: Machine) -> Probing {
+        // A run has two ends, and a byte beside each of them.
+        let stride = max(1, UInt64(device.runs.count) * 4 / pagesPerDevice)
+        let runs = Swift.stride(
+            from: index % max(1, min(Int(stride), device.runs.count)), to: device.runs.count, by: Int(stride))
+        guard device.isGated, let unit = machine.device(device.requester).flatMap({ machine.unit($0.unit) }),
+            case .context(var context) = unit.hardware.resolve(
+                device.requester.rid, pasid: device.key.pasid, memory: machine.memory.view, asListed: true)
+        else { return Probing(device: device, runs: runs, listed: nil) }
+        context.path = context.path.withoutMarking
+        return Probing(device: device, runs: runs, listed: (unit.hardware, context))
+    }
+
+    private func askMapped(_ probing: Probing, _ machine: Machine, _ round: inout Round) {
+        let device = probing.device
         let pages = device.runs.reduce(0) { $0 + ($1.range.lastOffset >> 12) + 1 }
         let stride = max(1, pages / pagesPerDevice)
-        for run in device.runs {
+        for run in probing.runs.lazy.map({ device.runs[$0] }) {
             let count = (run.range.lastOffset >> 12) + 1
             let other: Access = round.preferred == .read ? .write : .read
             let access = run.protection.contains(round.preferred.needs) ? round.preferred : other
@@ -144,55 +181,58 @@ struct DMAWitness {
             while true {
                 // Another byte of the page each time.
                 let offset = page << 12 | (page &* 0x9e5 & 0xfff)
-                expect(device, machine, run, offset, access, &round)
+                expect(probing, machine, run, offset, access, &round)
                 if page == count - 1 { break }
                 page = min(page + stride, count - 1)
             }
-            if run.protection == .readWrite { expect(device, machine, run, 0, other, &round) }
+            if run.protection == .readWrite { expect(probing, machine, run, 0, other, &round) }
             for refused in [Access.read, .write] where !run.protection.contains(refused.needs) {
-                expectFault(device, machine, run.range.first, refused, &round)
+                expectFault(probing, machine, run.range.first, refused, &round)
             }
         }
     }
 
-    private func askHoles(_ device: Device, _ machine: Machine, _ round: inout Round) {
-        for (index, run) in device.runs.enumerated() {
-            let before = index == 0 ? nil : device.runs[index - 1].range.last.rawValue &+ 1
-            let after = index + 1 == device.runs.count ? nil : device.runs[index + 1].range.first.rawValue
-            if run.range.first > IOVA(0), before != run.range.first.rawValue {
-                expectFault(device, machine, IOVA(run.range.first.rawValue - 1), .read, &round)
+    private func askHoles(_ probing: Probing, _ machine: Machine, _ round: inout Round) {
+        let runs = probing.device.runs
+        for index in probing.runs {
+            let range = runs[index].range
+            let before = index == 0 ? nil : runs[index - 1].range.last.rawValue &+ 1
+            let after = index + 1 == runs.count ? nil : runs[index + 1].range.first.rawValue
+            if range.first > IOVA(0), before != range.first.rawValue {
+                expectFault(probing, machine, IOVA(range.first.rawValue - 1), .read, &round)
             }
-            if run.range.last < IOVA(.max), after != run.range.last.rawValue + 1 {
-                expectFault(device, machine, IOVA(run.range.last.rawValue + 1), .read, &round)
+            if range.last < IOVA(.max), after != range.last.rawValue + 1 {
+                expectFault(probing, machine, IOVA(range.last.rawValue + 1), .read, &round)
             }
         }
     }
 
-    private func askBlocked(_ device: Device, _ machine: Machine, _ round: inout Round) {
-        for run in device.runs {
+    private func askBlocked(_ probing: Probing, _ machine: Machine, _ round: inout Round) {
+        for run in probing.runs.lazy.map({ probing.device.runs[$0] }) {
             let access: Access = run.protection.contains(.read) ? .read : .write
-            expectFault(device, machine, run.range.first, access, &round)
-            expectFault(device, machine, run.range.last, access, &round)
+            expectFault(probing, machine, run.range.first, access, &round)
+            expectFault(probing, machine, run.range.last, access, &round)
         }
-        if device.runs.isEmpty { expectFault(device, machine, IOVA(0x1000), .read, &round) }
+        if probing.device.runs.isEmpty { expectFault(probing, machine, IOVA(0x1000), .read, &round) }
     }
 
     private func expect(
-        _ device: Device, _ machine: Machine, _ run: TranslatedRun, _ offset: UInt64, _ access: Access,
+        _ probing: Probing, _ machine: Machine, _ run: TranslatedRun, _ offset: UInt64, _ access: Access,
         _ round: inout Round
     ) {
         let iova = IOVA(run.range.first.rawValue &+ offset)
         let wanted = PhysicalAddress(run.pa.rawValue &+ offset)
         round.probes += 1
-        let outcome = ask(device, machine, iova, access)
+        let outcome = ask(probing, machine, iova, access)
         guard outcome != .address(wanted) else { return }
         round.wrong += 1
-        round.first = round.first ?? "\(device.key) \(access) at \(iova): \(outcome), expected \(wanted)"
+        round.first = round.first ?? "\(probing.device.key) \(access) at \(iova): \(outcome), expected \(wanted)"
     }
 
     private func expectFault(
-        _ device: Device, _ machine: Machine, _ iova: IOVA, _ access: Access, _ round: inout Round
+        _ probing: Probing, _ machine: Machine, _ iova: IOVA, _ access: Access, _ round: inout Round
     ) {
+        let device = probing.device
         if IOMMUHardware.interruptWindow.contains(iova),
             machine.device(device.requester).flatMap({ machine.unit($0.unit) })?.kind
                 .usesInterruptWindow(isTagged: false) != false
@@ -200,28 +240,22 @@ struct DMAWitness {
             return
         }
         round.probes += 1
-        let outcome = ask(device, machine, iova, access)
+        let outcome = ask(probing, machine, iova, access)
         switch outcome {
-        case .fault, .notIssued: return
+        case .fault, .notIssued, .aborted: return
         default:
             round.wrong += 1
             round.first = round.first ?? "\(device.key) \(access) at \(iova): \(outcome), expected a fault"
         }
     }
 
-    private func ask(
-        _ device: Device, _ machine: Machine, _ iova: IOVA, _ access: Access
-    ) -> DMAOutcome {
+    private func ask(_ probing: Probing, _ machine: Machine, _ iova: IOVA, _ access: Access) -> DMAOutcome {
+        let device = probing.device
         guard device.isGated else {
             return machine.dma(device.requester, pasid: device.key.pasid, iova: iova, access: access)
         }
-        guard let unit = machine.device(device.requester).flatMap({ machine.unit($0.unit) }),
-            case .context(var context) = unit.hardware.resolve(
-                device.requester.rid, pasid: device.key.pasid, memory: machine.memory.view, asListed: true)
-        else { return .notIssued }
-        context.path = context.path.withoutMarking
-        return DMAOutcome(
-            unit.hardware.translate(context, iova: iova, access: access, memory: machine.memory.view))
+        guard let (unit, context) = probing.listed else { return .notIssued }
+        return DMAOutcome(unit.translate(context, iova: iova, access: access, memory: machine.memory.view))
     }
 
     /// Some pages at the ends of every RAM range: pass-through maps everything.

@@ -10,22 +10,25 @@ import Store
 extension HandoverRun {
     /// Hands over what a memory image holds: the image's state is the live state (lifecycle.md, "Imported machines").
     ///
-    /// - Parameter areas: what userspace declares to have mapped, or `nil`: areas are read off the tables.
+    /// - Parameters:
+    ///   - image: opened first of all, and let go as soon as the machine holds its pages.
+    ///   - areas: what userspace declares to have mapped, or `nil`: areas are read off the tables.
     public static func run(
-        _ image: MachineImage, areas: [AreaCSV.Row]? = nil, options: Options
+        _ image: @autoclosure () throws -> MachineImage, areas: [AreaCSV.Row]? = nil, options: Options
     ) throws -> HandoverReport {
+        var opened = Optional(try image())
         var run = HandoverRun(options)
         var clock = Clock()
         let outputs = try RunOutputs(options)
         let declared = areas.map { DeclaredAreas($0) }
-        let snapshot = try outputs.guarding {
+        let (snapshot, machine) = try outputs.guarding {
+            guard let image = opened.take() else { preconditionFailure("it was opened") }
             var snapshot = try Importer.importMachine(image, options: ImportOptions())
             try declared?.apply(to: &snapshot)
-            return snapshot
+            return (snapshot, try run.machine(of: image, snapshot))
         }
         let buffer = EventBuffer()
         let taken = try outputs.guarding {
-            let machine = try run.machine(of: image, snapshot)
             do {
                 var system = SystemRandomNumberGenerator()
                 return try RunningState.takeOver(

@@ -23,6 +23,8 @@ struct Recovery {
     /// What the new engine has told since it was asked last.
     let buffer = EventBuffer()
     private let lines = DeviceLines()
+    /// So many events of a rebuild go down in one transaction, and are in memory before it: about 1 KiB each.
+    private static let eventsAtOnce = 1 << 13
 
     /// - Returns: the engine that goes on.
     @discardableResult
@@ -117,7 +119,12 @@ struct Recovery {
             let adopted = try claimer.adopt(&restored.engine)
             try record(buffer.take())
             try tell(.adopt, [.init("domains", adopted)], probing: attached)
-            let rebuilt = try claimer.rebuild(&restored.engine)
+            var written = Result<Void, any Error>.success(())
+            let rebuilt = try claimer.rebuild(&restored.engine) {
+                guard buffer.events.count >= Self.eventsAtOnce, case .success = written else { return }
+                written = Result { try record(buffer.take()) }
+            }
+            try written.get()
             try record(buffer.take())
             try tell(
                 .rebuild,

@@ -26,11 +26,15 @@ public struct GenerationWriter: ~Copyable {
             creating: FilePath(path), number: number, origin: origin, parent: parent, durability: .everyCommit)
     }
 
+    /// After so many at once the pages of their table are not kept in memory: nothing reads them again.
+    private static let manyEvents = 1 << 12
+
     /// Appends events in one durable transaction. Nothing happens for an empty list.
     public borrowing func append(_ events: [Event]) throws(StoreError) {
         guard !isSealed else { throw .alreadySealed(number: number) }
         guard !events.isEmpty else { return }
         try file.transaction { (records) throws(StoreError) in try records.write(events: events) }
+        if events.count >= Self.manyEvents { file.releaseCache() }
     }
 
     /// Writes what changed since the last pass, while devices run, and `events`, in one durable transaction.

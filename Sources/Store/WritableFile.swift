@@ -100,6 +100,9 @@ final class WritableFile {
         return (records.changedRows, Int(clamping: records.manifest.rowCount))
     }
 
+    /// Gives the memory back that unchanged pages are cached in.
+    func releaseCache() { try? execute("PRAGMA shrink_memory") }
+
     private func execute(_ sql: String) throws(StoreError) {
         guard connection != nil else { throw .closed(number: number) }
         do { try connection!.execute(sql) } catch { throw StoreError(error) }

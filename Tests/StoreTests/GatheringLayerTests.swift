@@ -41,7 +41,9 @@ import Testing
         let file = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
             .assumingMemoryBound(to: sqlite3_file.self)
         defer { file.deallocate() }
-        let name = try #require(sqlite3_create_filename(folder["x"], "", "", 0, nil))
+        // Not within the macro: the bytes it passes to C are gone before C reads them.
+        let made = sqlite3_create_filename(folder["x"], "", "", 0, nil)
+        let name = try #require(made)
         defer { sqlite3_free_filename(name) }
         let flags = SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
         try #require(layer.pointee.xOpen(layer, name, file, flags, nil) == SQLITE_OK)

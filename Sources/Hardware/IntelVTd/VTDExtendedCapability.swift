@@ -44,6 +44,8 @@ public struct VTDExtendedCapability: Sendable, Hashable {
     public static let smpwcs = BitField("SMPWCS", bit: 48)
     /// RID_PASID is a field of the context entry, bit 49; without it untagged requests are looked up under PASID 0.
     public static let rps = BitField("RPS", bit: 49)
+    /// Abort-DMA mode, bit 52: RTADDR.TTM may be 3.
+    public static let adms = BitField("ADMS", bit: 52)
     /// RID_PRIV is a field of the context entry, bit 53.
     public static let rprivs = BitField("RPRIVS", bit: 53)
     /// Host permission tables, bit 55.
@@ -63,6 +65,9 @@ public struct VTDExtendedCapability: Sendable, Hashable {
     public var snoopControl: Bool { Self.sc.value(in: rawValue) != 0 }
     /// Scalable mode.
     public var scalableMode: Bool { Self.smts.value(in: rawValue) != 0 }
+
+    /// Abort-DMA mode.
+    public var abortsDMA: Bool { Self.adms.value(in: rawValue) != 0 }
 
     /// A register as an engine's simulated unit has it.
     public init(snoopControl: Bool, deviceTLB: Bool = false, passThrough: Bool = true) {

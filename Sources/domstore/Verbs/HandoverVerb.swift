@@ -118,9 +118,9 @@ struct HandoverVerb: ParsableCommand {
                     try ScenarioFile.read(try WholeFile.read(file), file: file), options: options)
             }
             let metadata = try ImageMetadata(file: meta)
-            let machine = try MachineImage(file: image, base: nil, metadata: metadata)
             let rows = try areas.map { try AreaCSV.read(file: $0) }
-            return try HandoverRun.run(machine, areas: rows, options: options)
+            return try HandoverRun.run(
+                try MachineImage(file: image, base: nil, metadata: metadata), areas: rows, options: options)
         } catch let error as ScenarioError {
             // Of an image run only the declared areas can contradict themselves.
             if let areas, case .inconsistent = error { throw Failure(error, about: areas) }
