@@ -152,7 +152,7 @@ public struct HandoverReport: Sendable {
     public static let aborted = "aborted"
     /// The verdict of a scenario whose planted bug was found: ``verdictReason`` says what was.
     public static let broken = "broken"
-    /// The verdict's name: `restored`, `degraded`, `reconstructed`, `cold-boot`, `stop`, ``aborted`` or ``broken``.
+    /// The verdict's name: `restored`, `degraded`, `reconstructed`, `cold-boot`, `stop`, `quarantined`, ``aborted`` or ``broken``.
     public var verdict: String = ""
     /// The rule that decided the verdict, when one did.
     public var verdictRule: RuleID?

@@ -158,9 +158,8 @@ struct DMAWitness {
 
     private func probing(_ device: Device, _ index: Int, _ machine: Machine) -> Probing {
         // A run has two ends, and a byte beside each of them.
-        let stride = max(1, UInt64(device.runs.count) * 4 / pagesPerDevice)
-        let runs = Swift.stride(
-            from: index % max(1, min(Int(stride), device.runs.count)), to: device.runs.count, by: Int(stride))
+        let step = max(1, (device.runs.count * 4 - 1) / Int(clamping: pagesPerDevice) + 1)
+        let runs = stride(from: index % max(1, min(step, device.runs.count)), to: device.runs.count, by: step)
         guard device.isGated, let unit = machine.device(device.requester).flatMap({ machine.unit($0.unit) }),
             case .context(var context) = unit.hardware.resolve(
                 device.requester.rid, pasid: device.key.pasid, memory: machine.memory.view, asListed: true)

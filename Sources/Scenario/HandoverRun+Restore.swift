@@ -19,7 +19,7 @@ extension HandoverRun {
         public var memory: String?
         /// The file that describes the machine; `nil`: ``HandoverRun/descriptionPath(of:)``.
         public var description: String?
-        /// What becomes of a generation that is damaged in part.
+        /// What becomes of a generation that is damaged.
         public var policy = Policy.stop
         /// Go on to the end and record it as the next generation of the store.
         public var record = false
@@ -41,6 +41,9 @@ extension HandoverRun {
         case stop
         /// Damaged rows of table pages, areas and events: devices that depend on one are quarantined, the others restored.
         case quarantine
+        /// As `stop`; and then every unit is made to refuse all DMA, if all of them can:
+        /// ``HandoverRun/quarantineAll(_:after:options:)``.
+        case quarantineAll = "quarantine-all"
     }
 
     /// Continues from what a crash left, or says what a restore would come to.
@@ -115,7 +118,7 @@ extension HandoverRun {
     }
 
     /// The machine of a memory file and its description.
-    private static func machine(memory path: String, _ request: RestoreRequest, shared: Bool) throws -> Machine {
+    static func machine(memory path: String, _ request: RestoreRequest, shared: Bool) throws -> Machine {
         let file = request.description ?? descriptionPath(of: path)
         let metadata = try ImageMetadata(file: file)
         let image = try MachineImage(

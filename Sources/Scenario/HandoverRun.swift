@@ -63,6 +63,7 @@ public struct HandoverRun {
         var next: [ScenarioMachineChange] = []
         var defect: EngineDefect?
         var again = false
+        var policy = Policy.stop
     }
 
     /// A change between seal and restore, for scenarios.
@@ -262,9 +263,12 @@ public struct HandoverRun {
         let checked: ManifestChecked
         do throws(RestoreRefusal) {
             checked = try ManifestChecked.check(
-                path: location.path(of: generation), memory: MemoryNonce(machine.nonce))
+                path: location.path(of: generation), memory: MemoryNonce(machine.nonce),
+                isPartial: script?.policy == .quarantine)
         } catch {
-            return report.refused(error)
+            report = report.refused(error)
+            if script?.policy == .quarantineAll, error.verdict == .stop { try quarantineAll(machine, witness) }
+            return report
         }
         let writer = try location.create(parent: ParentGeneration(number: generation, root: checked.seal.root))
         let path = location.path(of: writer.number)

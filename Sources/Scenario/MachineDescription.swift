@@ -162,6 +162,12 @@ struct MachineDescription: Codable {
             })
     }
 
+    /// Takes over what has changed in the units' registers; all else stays as it was read.
+    mutating func takeRegisters(of machine: Machine) {
+        let now = MachineDescription(of: machine, name: name, image: image)
+        (units, self.machine.units) = (now.units, now.machine.units)
+    }
+
     /// The JSON text, keys sorted.
     func json() throws -> [UInt8] {
         let encoder = JSONEncoder()

@@ -34,6 +34,8 @@ public struct ScenarioFile: Sendable, Decodable {
     var tamper: [ScenarioTamper]
     /// What is another machine's when the next kernel starts.
     var next: [ScenarioMachineChange]
+    /// What the next kernel does about a damaged record.
+    var policy: HandoverRun.Policy
     /// A second update follows, of what is left when userspace has done its steps.
     var again: Bool
     var expect: ScenarioExpectation?
@@ -42,7 +44,7 @@ public struct ScenarioFile: Sendable, Decodable {
     public var stepCount: Int { steps.count + (after?.count ?? 0) }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case schema, name, about, seed, machine, steps, damage, defect, jump, tamper, next, after, again, expect
+        case schema, name, about, seed, machine, steps, damage, defect, jump, tamper, next, policy, after, again, expect
     }
 
     /// Decodes the JSON form. Unknown keys, values out of their range and another schema version throw `DecodingError`.
@@ -65,6 +67,7 @@ public struct ScenarioFile: Sendable, Decodable {
         jump = try box.decodeIfPresent(JumpText.self, forKey: .jump)?.value ?? .kexec
         tamper = try box.decodeIfPresent([ScenarioTamper].self, forKey: .tamper) ?? []
         next = try box.decodeIfPresent([ScenarioMachineChange].self, forKey: .next) ?? []
+        policy = try box.decodeIfPresent(PolicyText.self, forKey: .policy)?.value ?? .stop
         again = try box.decodeIfPresent(Bool.self, forKey: .again) ?? false
         expect = try box.decodeIfPresent(ScenarioExpectation.self, forKey: .expect)
     }

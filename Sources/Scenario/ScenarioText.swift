@@ -135,6 +135,12 @@ struct JumpText: TextValue {
     static func parse(_ text: String) -> ScenarioJump? { ScenarioJump(rawValue: text) }
 }
 
+struct PolicyText: TextValue {
+    var value: HandoverRun.Policy
+    static var expected: String { HandoverRun.Policy.allCases.map(\.rawValue).joined(separator: ", ") }
+    static func parse(_ text: String) -> HandoverRun.Policy? { HandoverRun.Policy(rawValue: text) }
+}
+
 struct FormatText: TextValue {
     var value: PageTableFormatKind
     static var expected: String { PageTableFormatKind.allCases.map(\.rawValue).joined(separator: ", ") }

@@ -12,13 +12,15 @@ public enum RestoreVerdict: String, Sendable, Hashable, CaseIterable {
     case coldBoot = "cold-boot"
     /// Devices may still write into memory whose record cannot be trusted: the machine halts before any allocation.
     case stop
+    /// As `stop`, but every unit was made to refuse all DMA: nothing is restored, and memory can be allocated.
+    case quarantined
 
     /// What the kernel's restore path answers with; `nil` when it goes on.
     public var errno: Errno? {
         switch self {
         case .restored, .degraded, .reconstructed: nil
         case .coldBoot: .ENOENT
-        case .stop: .EINVAL
+        case .stop, .quarantined: .EINVAL
         }
     }
 

@@ -85,6 +85,65 @@ import Testing
         #expect(try Binary.run(["restore", path, "--policy", "hope"]).status == 64)
     }
 
+    /// Without and with ECAP.ADMS: by the root table, and by the registers beside the memory file.
+    @Test(arguments: ["0xc0", "0x100000000000c0"])
+    func `with --policy quarantine-all a stop ends with every unit aborting all DMA`(ecap: String) throws {
+        let made = try SmallHandover { text in
+            #expect(text.contains("\"ecap\": \"0xc0\""))
+            return text.replacingOccurrences(of: "\"ecap\": \"0xc0\"", with: "\"ecap\": \"\(ecap)\"")
+        }
+        _ = try made.run("--memory", made.memory, "--crash-at", "after-seal")
+        let file = made.store + "/1.domstore"
+        chmod(file, 0o644)
+        #expect(try Binary.run(program: "sqlite3", [file, "UPDATE device SET driver = 'other'"]).errors == "")
+        let arguments = [made.store, "--memory", made.memory, "--policy", "quarantine-all"]
+        func truth() throws -> String {
+            let store = made.folder["imported.domstore"]
+            unlink(store)
+            let meta = (made.memory as NSString).deletingPathExtension + ".json"
+            #expect(try Binary.run(["import", "--meta", meta, "--store", store]).status < 2)
+            return try Binary.run(["mappings", store, "--format", "csv"]).output
+        }
+        let before = try truth()
+        #expect(before.split(separator: "\n").count > 1)
+        // Said first: nothing is written.
+        let (said, told) = try Self.json(arguments)
+        #expect(said.status == 1 && told["verdict"] as? String == "quarantined", "\(said.errors)")
+        #expect(told["rule"] as? String == "record-checksum" && told["recorded"] as? String == nil)
+        #expect(try truth() == before)
+        let (done, object) = try Self.json(arguments + ["--record", made.store])
+        #expect(done.status == 1 && object["verdict"] as? String == "quarantined", "\(done.errors)")
+        let devices = try #require(object["devices"] as? [[String: Any]])
+        #expect(!devices.isEmpty && devices.allSatisfy { $0["state"] as? String == "quarantined" })
+        #expect(try truth().split(separator: "\n").count == 1)
+        // What the next engine reads says the same as what an import reads.
+        let text = try String(contentsOfFile: made.folder["memory.json"], encoding: .utf8)
+        let roots = text.matches(of: /"rtaddr" *: *"(.*?)"/).map { String($0.1) }
+        #expect(roots.count == 2 && Set(roots).count == 1)
+        // The nonce went with it, and no generation came.
+        #expect(try Binary.run(["generations", made.store, "--format", "csv"]).lines.count == 2)
+        let again = try Binary.run(["restore", made.store, "--memory", made.memory])
+        #expect(again.status == 1 && again.lines.last?.hasPrefix("verdict: ") == true)
+        #expect(try Binary.run(["restore", made.store, "--policy", "quarantine-all"]).status == 64)
+    }
+
+    @Test func `with --policy quarantine-all a header that cannot be read is no reason to go on writing`() throws {
+        let made = try SmallHandover()
+        _ = try made.run("--memory", made.memory, "--crash-at", "after-seal")
+        let file = made.store + "/1.domstore"
+        var bytes = try ScratchFolder.bytes(at: file)
+        bytes[18] ^= 0xff
+        let folder = try ScratchFolder()
+        try folder.write(bytes, to: "header.domstore")
+        let (run, object) = try Self.json(
+            [folder["header.domstore"], "--memory", made.memory, "--policy", "quarantine-all"])
+        #expect(run.status == 2)
+        #expect(object["verdict"] as? String == "quarantined" && object["rule"] as? String == "store-application")
+        // What can be restored is.
+        let (sound, restored) = try Self.json([made.store, "--memory", made.memory, "--policy", "quarantine-all"])
+        #expect(sound.status == 0 && restored["verdict"] as? String == "restored", "\(sound.errors)")
+    }
+
     @Test func `another seal than the expected one is a stop that says both`() throws {
         let made = try Self.crashed.get()
         let (run, object) = try Self.json([made.store, "--expect-seal", "1:0011223344556677"])

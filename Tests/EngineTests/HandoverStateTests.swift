@@ -43,7 +43,8 @@ import Testing
     /// refuses every claim (`LifecycleTests`).
     static let outsideEngine: Set<Exit> = [
         .init(.frozen, .seal), .init(.frozen, .sealFails), .init(.sealed, .jump), .init(.sealed, .jumpFails),
-        .init(.sealed, .powerLoss), .init(.jump, .start), .init(.jump, .recordRefused), .init(.jump, .powerLoss),
+        .init(.sealed, .powerLoss), .init(.jump, .start), .init(.jump, .recordRefused), .init(.jump, .allAborted),
+        .init(.jump, .powerLoss),
         .init(.adopting, .restored), .init(.adopting, .claim),
     ]
 
@@ -117,7 +118,8 @@ import Testing
         case .settle: try stage.engine.replace(Stage.device, with: try unwrapped(stage.own))
         case .finish: try stage.engine.finish(session)
         case .discard: try stage.engine.discard(Stage.device)
-        case .seal, .sealFails, .jump, .jumpFails, .powerLoss, .start, .recordRefused, .restored: return .fatal
+        case .seal, .sealFails, .jump, .jumpFails, .powerLoss, .start, .recordRefused, .allAborted, .restored:
+            return .fatal
         }
         #expect(stage.engine.checkInvariants() == [])
         return stage.engine.handoverState

@@ -89,6 +89,8 @@ struct TransitionScenarioTests {
         #expect(phases.filter(wanted.contains) == wanted)
         let fatal = try ScenarioRunTests.run("41-older-engine.json")
         #expect(fatal.verdict == RestoreVerdict.stop.rawValue && !fatal.phases.map(\.phase).contains(.restore))
+        let aborted = try ScenarioRunTests.run("41-quarantine-all.json")
+        #expect(aborted.verdict == RestoreVerdict.quarantined.rawValue)
         for file in ["01-crash-before-seal", "02-jump-fails", "02-power-loss"] {
             let report = try ScenarioRunTests.run("\(file).json")
             #expect(report.verdict == RestoreVerdict.coldBoot.rawValue, "\(file)")

@@ -77,6 +77,6 @@ import Testing
 
     @Test func `only restored and reconstructed are a success`() {
         #expect(RestoreVerdict.allCases.filter(\.isSuccess) == [.restored, .reconstructed])
-        #expect(RestoreVerdict.allCases.filter { $0.errno != nil } == [.coldBoot, .stop])
+        #expect(RestoreVerdict.allCases.filter { $0.errno != nil } == [.coldBoot, .stop, .quarantined])
     }
 }

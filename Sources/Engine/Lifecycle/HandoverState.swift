@@ -58,6 +58,8 @@ public enum HandoverEvent: String, Sendable, Hashable, CaseIterable {
     case start = "the next kernel starts"
     /// The record is not to be believed.
     case recordRefused = "the record is refused"
+    /// The record is not to be believed, and every unit is made to refuse all DMA.
+    case allAborted = "it is refused, and all DMA is aborted"
     /// Every device is restored, or quarantined.
     case restored = "all devices are attached"
     /// An agent claims a device.
@@ -93,7 +95,8 @@ extension HandoverState {
             .jump: .success(.jump), .jumpFails: .success(.ready), .powerLoss: .success(.idle),
         ],
         .jump: [
-            .start: .success(.adopting), .recordRefused: .success(.fatal), .powerLoss: .success(.idle),
+            .start: .success(.adopting), .recordRefused: .success(.fatal), .allAborted: .success(.idle),
+            .powerLoss: .success(.idle),
         ],
         .adopting: [.restored: .success(.attached), .claim: .failure(.EBUSY)],
         .attached: [

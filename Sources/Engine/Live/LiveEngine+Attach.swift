@@ -116,11 +116,8 @@ extension LiveEngine {
         try move(AttachmentKey(requester), to: identity ? identityDomain : blockedDomain)
     }
 
-    /// False for a group with a non-relaxable `direct` region: its DMA there must never stop (lifecycle.md, "not
-    /// blockable, not resettable").
-    public func isBlockable(_ group: GroupID) -> Bool {
-        !machine.reservedRegions(of: group).contains { $0.kind == .direct }
-    }
+    /// See ``Machine/isBlockable(_:)``.
+    public func isBlockable(_ group: GroupID) -> Bool { machine.isBlockable(group) }
 
     /// - Throws: `EBUSY` when a device of the group is preserved, inherited or quarantined.
     func requireMutable(_ group: Group) throws(Errno) {

@@ -373,6 +373,12 @@ struct AMDDeviceTables: LookupTables {
                 word0: entry.words[0], word1: entry.words[1], word2: entry.words[2], word3: entry.words[3]))
     }
 
+    var holdsRoot: Bool {
+        (0..<min(hardware.registers.deviceTableBase.entryCount, 1 << 16)).allSatisfy { entry(UInt16($0)) != nil }
+    }
+
+    func blockAll() { for entry in deviceEntries() { block(entry) } }
+
     func dropLeftovers(arena: inout TableArena) {}
 }
 

@@ -47,6 +47,12 @@ protocol LookupTables {
     /// Blocks all requests of the device of `entry`; its tables stay.
     func block(_ entry: DeviceEntry)
 
+    /// The table at the root register is in memory, all of it.
+    var holdsRoot: Bool { get }
+
+    /// Makes every entry of the table at the root register refuse, whatever it is; nothing below is read or freed.
+    func blockAll()
+
     /// Takes out of the structures what leads to no table in memory, and frees what holds no entry (after a take-over).
     func dropLeftovers(arena: inout TableArena)
 }

@@ -122,6 +122,11 @@ struct SMMUStreamTables: LookupTables {
 
     func block(_ entry: DeviceEntry) { words.publish(SMMUStreamTableEntry.aborting.words, at: entry.address) }
 
+    // An SMMUv3 is told to abort by its registers.
+    var holdsRoot: Bool { false }
+
+    func blockAll() {}
+
     func dropLeftovers(arena: inout TableArena) {
         let registers = hardware.registers
         guard registers.isTwoLevel else { return }

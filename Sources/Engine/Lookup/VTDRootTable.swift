@@ -92,6 +92,17 @@ struct VTDRootTable {
         return true
     }
 
+    /// It is in memory.
+    var isInMemory: Bool { words.memory.page(at: hardware.registers.rootTableAddress.rootTable) != nil }
+
+    /// Takes every entry out; the tables stay.
+    func clear() {
+        for rid in firstRIDs {
+            guard let slot = slot(rid), slot.words.contains(where: { $0 != 0 }) else { continue }
+            words.withdraw(slot.words.count, at: slot.address)
+        }
+    }
+
     /// Takes out what leads to no table in memory, and what leads to a table without an entry.
     func dropLeftovers(arena: inout TableArena) {
         for rid in firstRIDs {

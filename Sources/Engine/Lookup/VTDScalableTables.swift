@@ -192,5 +192,9 @@ struct VTDScalableTables: LookupTables {
 
     func block(_ entry: DeviceEntry) { words.withdraw(entry.words.count, at: entry.address) }
 
+    var holdsRoot: Bool { roots.isInMemory }
+
+    func blockAll() { roots.clear() }
+
     func dropLeftovers(arena: inout TableArena) { roots.dropLeftovers(arena: &arena) }
 }

@@ -22,10 +22,16 @@ struct RestoreVerb: ParsableCommand {
             rows of table pages, areas or events are damaged and none is missing, the devices that depend on one are \
             quarantined and named, and the others restored.
 
+            With --policy quarantine-all, where the verdict would be stop, every unit of the machine is made to abort all \
+            DMA, by its registers or in the table at its root register: nothing is restored, and no device can write into \
+            memory that is allocated anew. Where one unit cannot, or a device must not be blocked, it stays a stop. With \
+            --record the memory file and the registers beside it are written, no generation.
+
             With --key, the code beside the generation (FILE.hmac) must vouch for it, else: stop.
 
             Verdicts: restored, degraded (a device was quarantined), reconstructed, cold-boot (nothing was handed \
-            over, or the memory is gone), stop (the record cannot be trusted). Exit code 0 for restored and \
+            over, or the memory is gone), stop (the record cannot be trusted), quarantined (the same, and all DMA is \
+            aborted). Exit code 0 for restored and \
             reconstructed without findings, 2 when the file cannot be read as a generation, else 1.
             """)
 
@@ -46,7 +52,8 @@ struct RestoreVerb: ParsableCommand {
     var expectSeal: ExpectedSeal?
 
     @Option(
-        help: ArgumentHelp("What becomes of a generation that is damaged in part.", valueName: "policy"))
+        help: ArgumentHelp(
+            "What becomes of a damaged generation: stop, quarantine or quarantine-all.", valueName: "policy"))
     var policy = HandoverRun.Policy.stop
 
     @Option(
@@ -83,6 +90,9 @@ struct RestoreVerb: ParsableCommand {
         guard record.map({ Self.trimmed($0) == Self.trimmed(input.store) }) ?? true else {
             throw ValidationError("--record names the directory that is restored from, \(input.store).")
         }
+        guard policy != .quarantineAll || memory != nil else {
+            throw ValidationError("--policy quarantine-all needs --memory: the units are the surviving machine's.")
+        }
         guard meta == nil || memory != nil else { throw ValidationError("--meta goes with --memory.") }
     }
 
@@ -107,25 +117,32 @@ struct RestoreVerb: ParsableCommand {
         request.policy = policy
         request.found = { if let note = $0.journal.note { Talk.say("\($0.path): \(note)") } }
         if let key { request.authenticate = { try SealCode.verify($0, key: key) } }
-        let report: HandoverReport
+        var report: HandoverReport
+        var failure: Failure?
         do {
-            report = try HandoverRun.restore(request, options: options)
+            // Bytes that cannot be trusted are a verdict, too: devices may still write into the memory they speak of.
+            do {
+                report = try HandoverRun.restore(request, options: options)
+            } catch let error as SealCodeError where error.isRefusal {
+                failure = Failure(error)
+                report = HandoverReport(stoppedBy: nil, reason: json ? error.description : nil)
+            } catch let error as StoreError where error.isDamage {
+                let told = Failure(error, about: input.unreadable(error) ?? input.store)
+                failure = told
+                report = HandoverReport(stoppedBy: error, reason: json ? told.message : nil)
+            }
+            if policy == .quarantineAll {
+                report = try HandoverRun.quarantineAll(request, after: report, options: options)
+            }
         } catch let error as ScenarioError {
             throw Failure(error, about: memory ?? input.store)
         } catch let error as SealCodeError {
-            if error.isRefusal {
-                try output.end(HandoverReport(stoppedBy: nil, reason: json ? error.description : nil))
-            }
             throw Failure(error)
         } catch let error as StoreError {
-            let failure = Failure(error, about: input.unreadable(error) ?? input.store)
-            // Bytes that cannot be trusted are a verdict, too: devices may still write into the memory they speak of.
-            if error.isDamage {
-                try output.end(HandoverReport(stoppedBy: error, reason: json ? failure.message : nil))
-            }
-            throw failure
+            throw Failure(error, about: input.unreadable(error) ?? input.store)
         }
         try output.end(report)
+        if let failure { throw failure }
         // A reconstruction can have findings, too.
         let isGood =
             RestoreVerdict(rawValue: report.verdict)?.isSuccess == true && report.verdictRule == nil
