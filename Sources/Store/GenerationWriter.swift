@@ -71,7 +71,9 @@ public struct GenerationWriter: ~Copyable {
         _ snapshot: Snapshot, nonce: HandoverNonce?, events: [Event] = [], beforeCommit: () -> Void = {}
     ) throws(StoreError) -> SealReceipt {
         precondition(!isPrecopied, "after a pre-copy only the changes are sealed")
-        return try seal(nonce, events, beforeCommit) { (records) throws(StoreError) in try records.write(snapshot) }
+        return try file.withoutForeignKeys { () throws(StoreError) in
+            try seal(nonce, events, beforeCommit) { (records) throws(StoreError) in try records.write(snapshot) }
+        }
     }
 
     private mutating func seal(

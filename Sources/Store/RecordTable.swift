@@ -116,10 +116,19 @@ package enum RecordTable: UInt32, CaseIterable, Sendable {
         }
     }
 
-    var insertSQL: String {
+    /// Adds so many rows, parameters in the order of the columns, checksum last, row by row.
+    func insertSQL(rows: Int = 1) -> String {
         let names = (columns + ["checksum"]).joined(separator: ", ")
-        let places = (columns + ["checksum"]).map { _ in "?" }.joined(separator: ", ")
-        return "INSERT INTO \(name) (\(names)) VALUES (\(places))"
+        let places = "(" + (columns + ["checksum"]).map { _ in "?" }.joined(separator: ", ") + ")"
+        return "INSERT INTO \(name) (\(names)) VALUES " + repeatElement(places, count: rows).joined(separator: ", ")
+    }
+
+    /// A host can have thousands of its rows, and they are small.
+    var hasManyRows: Bool {
+        switch self {
+        case .device, .group, .ioas, .domain, .domainUnit, .hwpt, .attachment, .event: true
+        default: false
+        }
     }
 
     /// False for what is written once and stays: what the file is, events, manifest, seal.
@@ -135,7 +144,7 @@ package enum RecordTable: UInt32, CaseIterable, Sendable {
     /// As ``insertSQL``; a row with the same primary key is changed.
     var replaceSQL: String {
         let changes = (columns.dropFirst(primaryKeyColumnCount) + ["checksum"]).map { "\($0) = excluded.\($0)" }
-        return insertSQL + " ON CONFLICT (\(primaryKey.joined(separator: ", "))) DO UPDATE SET "
+        return insertSQL() + " ON CONFLICT (\(primaryKey.joined(separator: ", "))) DO UPDATE SET "
             + changes.joined(separator: ", ")
     }
 

@@ -28,11 +28,19 @@ final class TableWriter {
     private(set) var changedRows = 0
 
     private let insert: Statement
+    /// Inserts ``rowsAtOnce`` rows; `nil` for tables that never have so many.
+    private let insertMany: Statement?
+    static let rowsAtOnce = 16
     /// `nil` when rows are only added.
     private let rows: RowStatements?
     private var mode = Mode.insert
     private var digest = RowDigest()
+    /// Columns of the row that have their value.
     private var index = 0
+    /// The row's place among those that ``insertMany`` writes; `nil`: it is written by itself.
+    private var place: Int?
+    /// Parameters of the rows before it in the same statement.
+    private var parametersBefore = 0
     /// Where 8-byte blobs lie until the row is written: one word per parameter.
     private let words: UnsafeMutablePointer<UInt64>
 
@@ -40,18 +48,38 @@ final class TableWriter {
     init(_ table: RecordTable, _ connection: borrowing Connection, isLive: Bool = false) throws(StoreError) {
         self.table = table
         do {
-            insert = try connection.prepare(table.insertSQL, persistent: true)
+            insert = try connection.prepare(table.insertSQL(), persistent: true)
+            insertMany =
+                table.hasManyRows
+                ? try connection.prepare(table.insertSQL(rows: Self.rowsAtOnce), persistent: true) : nil
             rows = isLive && table.isChangeable ? try RowStatements(table, connection) : nil
         } catch { throw StoreError(error) }
-        words = .allocate(capacity: table.columns.count + 2)
-        words.initialize(repeating: 0, count: table.columns.count + 2)
+        let parameters = (table.columns.count + 1) * (table.hasManyRows ? Self.rowsAtOnce : 1)
+        words = .allocate(capacity: parameters)
+        words.initialize(repeating: 0, count: parameters)
     }
 
     deinit { words.deallocate() }
 
-    func begin(_ mode: Mode = .insert) {
+    /// Writes one row per record, which all have keys of their own.
+    func write(_ records: [some StoredRecord], _ mode: Mode = .insert) throws(StoreError) {
+        // What is not there needs no looking for.
+        let mode = mode == .replace && entry.rowCount == 0 ? .insert : mode
+        var grouped = 0
+        if mode == .insert, insertMany != nil { grouped = records.count / Self.rowsAtOnce * Self.rowsAtOnce }
+        for (number, record) in records.enumerated() {
+            begin(mode, at: number < grouped ? number % Self.rowsAtOnce : nil)
+            try record.write(to: self)
+            try finish()
+        }
+    }
+
+    /// - Parameter place: the row's among the ``rowsAtOnce`` that go down together, once the last one is finished.
+    func begin(_ mode: Mode = .insert, at place: Int? = nil) {
         precondition(mode == .insert || rows != nil, "rows of this table are only added")
         self.mode = mode
+        self.place = place
+        parametersBefore = (place ?? 0) * (table.columns.count + 1)
         index = 0
         digest.begin(table: table.rawValue)
     }
@@ -59,6 +87,7 @@ final class TableWriter {
     /// Binds one value to the statements that need it.
     private func bind(_ body: (borrowing Statement, Int) throws(SQLiteError) -> Void) throws(StoreError) {
         do {
+            if place != nil { return try body(insertMany!, parametersBefore + index) }
             guard mode != .insert, let rows else { return try body(insert, index) }
             if index <= table.primaryKeyColumnCount {
                 try body(rows.lookup, index)
@@ -113,15 +142,16 @@ final class TableWriter {
 
     /// 8 bytes, big-endian.
     func word(_ value: UInt64) throws(StoreError) {
-        words[index] = value.bigEndian
-        try blob(UnsafeRawBufferPointer(start: words + index, count: 8))
+        let word = words + parametersBefore + index
+        word.pointee = value.bigEndian
+        try blob(UnsafeRawBufferPointer(start: word, count: 8))
     }
 
     func word(_ value: UInt64?) throws(StoreError) {
         if let value { try word(value) } else { try null() }
     }
 
-    /// `bytes` stay where they are and unchanged until ``finish()``.
+    /// `bytes` stay where they are and unchanged until ``finish()``, of rows that go down together until the last one's.
     func blob(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
         index += 1
         digest.append(blob: bytes)
@@ -140,9 +170,17 @@ final class TableWriter {
         if mode == .remove { return try finishRemoval() }
         precondition(index == table.columns.count, "a row has a value for each column")
         let checksum = digest.finish()
-        words[index] = checksum.bigEndian
-        let bytes = UnsafeRawBufferPointer(start: words + index, count: 8)
+        let word = words + parametersBefore + index
+        word.pointee = checksum.bigEndian
+        let bytes = UnsafeRawBufferPointer(start: word, count: 8)
         do {
+            if let place {
+                try insertMany!.bind(parametersBefore + index + 1, staticBlob: bytes)
+                if place == Self.rowsAtOnce - 1 { try insertMany!.run() }
+                entry.add(checksum)
+                changedRows += 1
+                return
+            }
             guard mode == .replace, let rows else {
                 try insert.bind(index + 1, staticBlob: bytes)
                 try insert.run()

@@ -51,7 +51,8 @@ final class WritableFile {
                     try connection.execute("PRAGMA journal_mode = OFF")
                     try connection.execute("PRAGMA synchronous = OFF")
                 }
-                try connection.execute("PRAGMA foreign_keys = ON")
+                // A whole snapshot is asked for its references by its writer.
+                try connection.execute("PRAGMA foreign_keys = \(durability == .everyCommit ? "ON" : "OFF")")
                 try connection.execute("PRAGMA cache_size = -262144")
                 try connection.execute("BEGIN IMMEDIATE")
                 return connection
@@ -98,6 +99,14 @@ final class WritableFile {
     var rows: (changed: Int, all: Int) {
         guard let records else { return (0, 0) }
         return (records.changedRows, Int(clamping: records.manifest.rowCount))
+    }
+
+    /// Runs `body` while SQLite does not look references up: for a transaction that writes a whole snapshot, which its writer
+    /// asks.
+    func withoutForeignKeys<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+        try execute("PRAGMA foreign_keys = OFF")
+        defer { try? execute("PRAGMA foreign_keys = ON") }
+        return try body()
     }
 
     /// Gives the memory back that unchanged pages are cached in.

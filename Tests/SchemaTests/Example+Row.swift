@@ -72,7 +72,7 @@ enum ExampleRows {
     static func insert(
         _ values: [SQLValue], into table: RecordTable, _ connection: borrowing Connection
     ) throws {
-        let statement = try connection.prepare(table.insertSQL)
+        let statement = try connection.prepare(table.insertSQL())
         for (index, value) in values.enumerated() { try statement.bind(index + 1, value) }
         try statement.run()
     }

@@ -39,7 +39,7 @@ struct SchemaTests {
         try MigrationRunner.run(on: connection, Migrations.all[..<Int(version)])
         var found: Set<String> = []
         for table in RecordTable.allCases {
-            for sql in [table.insertSQL, table.replaceSQL] {
+            for sql in [table.insertSQL(), table.insertSQL(rows: TableWriter.rowsAtOnce), table.replaceSQL] {
                 let program = try connection.prepare("EXPLAIN " + sql)
                 while try program.step() {
                     if program.text(1) == "OpenEphemeral" { found.insert(table.name) }

@@ -7,17 +7,6 @@ protocol StoredRecord {
     init(from row: RowReader) throws(RowDefect)
 }
 
-extension TableWriter {
-    /// Writes one row per record.
-    func write(_ records: [some StoredRecord], _ mode: Mode = .insert) throws(StoreError) {
-        for record in records {
-            begin(mode)
-            try record.write(to: self)
-            try finish()
-        }
-    }
-}
-
 /// What no other row of a table has: its primary key.
 protocol StoredKey {
     static var table: RecordTable { get }
