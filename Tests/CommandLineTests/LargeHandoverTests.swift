@@ -10,12 +10,6 @@ struct LargeHandoverTests {
     private static let bytesPerDomain = 12 << 30
     private static let base = 1 << 40
 
-    /// What was handed over, and the most memory that the process ever had.
-    private struct Handover {
-        var report: HandoverReportText
-        var peakBytes: UInt64
-    }
-
     @Test("Every device is replaced; at its most the process has 1.5 times the memory of its tables")
     func memory() throws {
         let folder = try ScratchFolder()
@@ -24,37 +18,17 @@ struct LargeHandoverTests {
         #expect(report.verdict == "restored")
         #expect(report.devices.count == Self.devices + Self.pasids)
         #expect(report.devices.values.allSatisfy { $0 == "replaced - -" })
-        func count(_ phase: String, _ name: String) throws -> UInt64 {
-            try #require(report.phases.first { $0.name == phase }?.counts[name])
-        }
-        let info = try Binary.run(["info", "\(folder.path)/out", "--generation", "1", "--json"])
-        let facts = try #require(try JSONSerialization.jsonObject(with: Data(info.output.utf8)) as? [String: Any])
-        let lookupPages = try #require(facts["lookup_pages"] as? Int)
-        // Old and new trees stand beside each other until the replace.
-        let pages = try count("seal", "table_pages") + count("rebuild", "new_table_pages") + UInt64(lookupPages)
-        let ratio = Double(handover.peakBytes) / Double(pages << 12)
+        let ratio = try handover.ratio(generation: "\(folder.path)/out")
         #expect(ratio <= 1.5)
-        print("profile L: \(pages) table pages, \(handover.peakBytes >> 20) MiB at most, \(ratio) times the tables")
+        print("profile L: \(handover.peakBytes >> 20) MiB at most, \(ratio) times the tables")
         let wrong = report.phases.filter { ($0.counts["dma_probes"] ?? 0) < 1 << 24 }
         #expect(wrong.map(\.name) == ["start"])
     }
 
-    /// Under a small process that asks the kernel for the peak: a child's begins with that of the process it was made by.
-    private static func handOver(in folder: ScratchFolder) throws -> Handover {
+    private static func handOver(in folder: ScratchFolder) throws -> MeasuredHandover {
         let path = "\(folder.path)/large.json"
         try JSONSerialization.data(withJSONObject: scenario()).write(to: URL(fileURLWithPath: path))
-        let program = """
-            import resource, subprocess, sys
-            code = subprocess.run(sys.argv[1:]).returncode
-            print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024, file=sys.stderr)
-            sys.exit(code)
-            """
-        let outcome = try Binary.run(
-            program: "python3",
-            ["-c", program, Binary.path, "handover", path, "--store", "\(folder.path)/out", "--json"])
-        #expect(outcome.status == 0)
-        let peak = try #require(outcome.errors.split(separator: "\n").last.flatMap { UInt64($0) })
-        return Handover(report: try HandoverReportText(outcome.output), peakBytes: peak)
+        return try MeasuredHandover([path, "--store", "\(folder.path)/out"])
     }
 
     private static func scenario() -> [String: Any] {
@@ -121,4 +95,39 @@ struct LargeHandoverTests {
     }
 
     private static func hex(_ value: Int) -> String { "0x" + String(value, radix: 16) }
+}
+
+/// What was handed over, and the most memory that the process ever had.
+struct MeasuredHandover {
+    let report: HandoverReportText
+    let peakBytes: UInt64
+
+    /// Under a small process that asks the kernel for the peak: a child's begins with that of the process it was made by.
+    init(_ arguments: [String]) throws {
+        let program = """
+            import resource, subprocess, sys
+            code = subprocess.run(sys.argv[1:]).returncode
+            print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024, file=sys.stderr)
+            sys.exit(code)
+            """
+        let outcome = try Binary.run(
+            program: "python3", ["-c", program, Binary.path, "handover"] + arguments + ["--json"])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        peakBytes = try #require(outcome.errors.split(separator: "\n").last.flatMap { UInt64($0) })
+        report = try HandoverReportText(outcome.output)
+    }
+
+    /// The peak by the bytes of all tables: old and new trees stand beside each other until the replace.
+    ///
+    /// - Parameter store: where it was recorded, as generation 1.
+    func ratio(generation store: String) throws -> Double {
+        func count(_ phase: String, _ name: String) throws -> UInt64 {
+            try #require(report.phases.first { $0.name == phase }?.counts[name])
+        }
+        let info = try Binary.run(["info", store, "--generation", "1", "--json"])
+        let facts = try #require(try JSONSerialization.jsonObject(with: Data(info.output.utf8)) as? [String: Any])
+        let lookupPages = try #require(facts["lookup_pages"] as? Int)
+        let pages = try count("seal", "table_pages") + count("rebuild", "new_table_pages") + UInt64(lookupPages)
+        return Double(peakBytes) / Double(pages << 12)
+    }
 }
