@@ -49,6 +49,30 @@ struct GenerationTests {
         #expect(mode == 0o444)
     }
 
+    /// SQLite is not asked while a whole state is written.
+    @Test("A record that refers to one that is not there is never written, whole or later")
+    func references() throws {
+        let folder = try Folder()
+        let good = SnapshotMaker(seed: 7).make(size: 40)
+        var bad = good
+        let used = try #require(good.attachments.last?.domain)
+        bad.domains.removeAll { $0.id == used }
+        bad.domainUnits.removeAll { $0.domain == used }
+        bad.hwpts.removeAll { $0.domain == used }
+        bad.tablePages.removeAll { $0.domain == used }
+        let refused = StoreError.unrepresentable(
+            table: "snapshot", key: "", what: "a record refers to one that is not there")
+        var writer = try GenerationWriter(creating: folder["1"], number: 1, origin: .engine)
+        #expect(throws: refused) { try writer.seal(bad, nonce: Self.nonce) }
+        #expect(throws: refused) { try FreshGeneration.write(bad, to: folder["2"]) }
+        // And SQLite is asked again afterwards.
+        let changes = SnapshotChanges(from: Snapshot(origin: .engine), to: bad)
+        #expect(throws: StoreError.self) { try writer.precopy(changes) }
+        try writer.precopy(SnapshotChanges(from: Snapshot(origin: .engine), to: good))
+        try writer.release()
+        #expect(folder.names == ["1"])
+    }
+
     @Test("An import is one whole file under its name, and nothing else")
     func fresh() throws {
         let folder = try Folder()
