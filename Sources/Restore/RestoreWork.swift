@@ -35,6 +35,8 @@ struct RestoreWork: ~Copyable {
     private var devices: [HandoverReport.Device] = []
     private var domains: [AttachmentKey: Restorer.AttachedDomain] = [:]
     private var foundReplaced: [AttachmentKey] = []
+    /// See ``Restorer/Restored/unrecordedTables``.
+    private var unrecordedTables: [PhysicalRange] = []
     /// What differs in memory, in words.
     private var differences: [RequesterID: String] = [:]
 
@@ -109,6 +111,7 @@ struct RestoreWork: ~Copyable {
         guard !losses.domains.isEmpty else { return }
         let (frames, unreadable) = MachineMatch.tableFrames(recorded, machine)
         books.hold(frames: frames)
+        unrecordedTables = frames
         for domain in unreadable { refused[domain] = Refusal(.EINVAL, .tableBudgetExceeded) }
     }
 
@@ -403,6 +406,7 @@ struct RestoreWork: ~Copyable {
         let devices = devices
         let domains = domains
         let foundReplaced = foundReplaced
+        let unrecordedTables = unrecordedTables
         let engine: LiveEngine
         do throws(Errno) {
             engine = try books.start()
@@ -410,7 +414,8 @@ struct RestoreWork: ~Copyable {
             throw Refusal(error)
         }
         return Restorer.Restored(
-            engine: engine, sessions: sessions, devices: devices, domains: domains, foundReplaced: foundReplaced)
+            engine: engine, sessions: sessions, devices: devices, domains: domains, foundReplaced: foundReplaced,
+            unrecordedTables: unrecordedTables)
     }
 
     private func token(of domain: DomainID) -> UInt64? { index.tokens[domain] }

@@ -29,7 +29,7 @@ extension Restorer.Restored {
     public mutating func audit(
         _ recorded: Snapshot, progress: (_ done: Int, _ count: Int) -> Void = { _, _ in }
     ) -> Audited {
-        let audit = Audit(recorded)
+        let audit = Audit(recorded, unrecordedTables: unrecordedTables.map(\.first))
         let memory = engine.machine.memory
         var result = Audited()
         var attached = Set(devices.filter { $0.state == .restored }.map(\.requester))

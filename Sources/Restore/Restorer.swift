@@ -25,6 +25,8 @@ public enum Restorer {
         public let domains: [AttachmentKey: AttachedDomain]
         /// Requests found on the tables that a dead engine had built for them.
         public let foundReplaced: [AttachmentKey]
+        /// Of a record that is damaged in part: table pages, 4 KiB each, that no row of it has, as the trees in memory say.
+        public let unrecordedTables: [PhysicalRange]
     }
 
     /// The domain of a restored device's requests.

@@ -14,7 +14,7 @@ public struct Audit: Sendable {
     /// Units by id, without lookup structures: for registers only.
     private let units: [UnitID: RecordedUnit]
     private let tablePages: [DomainID: PageSet]
-    /// Every recorded table and lookup page: no mapping may let a device reach one.
+    /// Every table and lookup page, recorded or not: no mapping may let a device reach one.
     private let frames: TableFrames
     /// Of domains whose recorded tables are in part another one's: a page of both, and that one.
     private let shared: [DomainID: (page: PhysicalAddress, other: DomainID)]
@@ -24,7 +24,12 @@ public struct Audit: Sendable {
     public var budget: ScanBudget
 
     /// Indexes a normalised copy of `snapshot`. O(n log n). A `limit` below 1 counts as 1.
-    public init(_ snapshot: Snapshot, limit: Int = 1000, budget: ScanBudget = ScanBudget()) {
+    ///
+    /// - Parameter unrecordedTables: table pages that are in no row of it, 4 KiB aligned: no mapping may reach them either.
+    public init(
+        _ snapshot: Snapshot, limit: Int = 1000, budget: ScanBudget = ScanBudget(),
+        unrecordedTables: [PhysicalAddress] = []
+    ) {
         var sorted = snapshot
         sorted.normalize()
         index = SnapshotIndex(sorted)
@@ -35,7 +40,8 @@ public struct Audit: Sendable {
         tablePages = Dictionary(
             sorted.tablePages.map { ($0.domain, $0.pages) }, uniquingKeysWith: { first, _ in first })
         let owned = Self.owned(sorted)
-        frames = TableFrames(owned.map(\.page))
+        let recorded = owned.map(\.page)
+        frames = TableFrames(unrecordedTables.isEmpty ? recorded : (recorded + unrecordedTables).sorted())
         shared = Self.shared(owned)
         self.limit = max(1, limit)
         self.budget = budget

@@ -26,6 +26,11 @@ import Testing
         let mappings = try Binary.run(["mappings", folder["2.domstore"], "--format", "csv"])
         #expect(
             try Array(mappings.output.utf8) == ScratchFolder.bytes(at: Fixtures.stores + "version-1.mappings.csv"))
+        let again = try Binary.run(["migrate", Self.old, "--to", folder["2.domstore"]])
+        #expect(again.status == 2)
+        #expect(
+            again.errors
+                == "domstore: \(folder["2.domstore"]): found a file; expected none, for nothing is replaced\n")
     }
 
     @Test func `a file of the newest version is said to be current, and nothing is written`() throws {

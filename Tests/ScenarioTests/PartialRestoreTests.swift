@@ -22,11 +22,15 @@ struct PartialRestoreTests {
         let folder: String
         var path: String { folder + "/1.domstore" }
 
-        init(_ flavours: [FlavouredMachine.Flavour]) throws {
+        /// `corrupting`: changes tables before anything is recorded.
+        init(
+            _ flavours: [FlavouredMachine.Flavour], corrupting: (Machine, Snapshot) throws -> Void = { _, _ in }
+        ) throws {
             folder = FileManager.default.temporaryDirectory.path + "/partial-\(UUID().uuidString)"
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             machine = try FlavouredMachine.make(flavours)
             var frozen = try FlavouredMachine.frozen(flavours, on: machine)
+            try corrupting(machine, frozen.snapshot())
             sealed = frozen.snapshot()
             guard let nonce = HandoverNonce(bytes: frozen.drawNonce()) else { throw Errno.EINVAL }
             let events = (1...3).map { Event(sequence: $0, timeNanoseconds: 0, kind: .operation, name: "map") }
@@ -141,6 +145,37 @@ struct PartialRestoreTests {
         let lost = ground.users(DomainID(UInt32(other.owner)))
         let audited = try Self.restore(ground, lost: lost)
         #expect(audited == ground.users(DomainID(UInt32(row.owner))).subtracting(lost))
+    }
+
+    @Test("A leaf into a table whose row is damaged is found as one into any other")
+    func leafIntoTable() throws {
+        var reached: PhysicalAddress?
+        var (lost, writer) = (DomainID(0), DomainID(0))
+        let ground = try Ground([.secondStage]) { machine, snapshot in
+            let first = try #require(snapshot.tablePages.first)
+            let other = try #require(snapshot.tablePages.last)
+            (lost, writer) = (first.domain, other.domain)
+            let target = try #require(first.pages.entries.last { $0.level == 0 }).address
+            let leaf = try #require(other.pages.entries.first { $0.level == 0 }).address
+            let words = try #require(machine.memory.page(at: leaf))
+            let slot = try #require((0..<512).first { words[$0] & 3 != 0 })
+            words[slot] = words[slot] & 0xfff | target.rawValue
+            reached = target
+        }
+        defer { ground.remove() }
+        #expect(lost != writer)
+        try ground.damage("UPDATE table_chunk SET runs = zeroblob(length(runs)) WHERE domain = \(lost.rawValue)")
+        let checked = try ground.check(isPartial: true)
+        var restored = try Restorer.restore(
+            checked.snapshot, machine: ground.machine, losses: checked.losses, configuration: .init()
+        ) { _ in }
+        let quarantined = restored.audit(checked.snapshot).quarantined
+        #expect(Set(quarantined.map(\.requester)) == ground.users(writer).subtracting(ground.users(lost)))
+        #expect(!quarantined.isEmpty)
+        let page = try #require(reached)
+        for line in quarantined {
+            #expect(line.rule == .tableLeafIntoTable && line.reason.contains("\(page)"), "\(line.reason)")
+        }
     }
 
     @Test("A row of areas that says it is another address space's: neither is trusted", arguments: flavours)

@@ -44,6 +44,9 @@ struct MigrateVerb: ParsableCommand {
                 }
             } catch {
                 try stream.finish()
+                if case .alreadyExists(let file) = error {
+                    throw Failure(.badInput, "\(file): found a file; expected none, for nothing is replaced")
+                }
                 throw Failure(error, about: path)
             }
             if let old = outcome.oldSeal, let new = outcome.newSeal { parents[old.root] = new.root }
