@@ -139,7 +139,7 @@ public struct HandoverReport: Sendable {
     /// The stages of the last blackout that ended with a restore: from the freeze on until every device is restored nothing
     /// can be changed; DMA goes on. Of a restore by itself its own part; none when nothing was restored.
     public var blackout: ArraySlice<Phase> {
-        guard let end = phases.lastIndex(where: { $0.phase == .restore }) else { return [] }
+        guard verdict != "quarantined", let end = phases.lastIndex(where: { $0.phase == .restore }) else { return [] }
         let start = phases[..<end].lastIndex { $0.phase == .freeze || $0.phase == .restore }
         guard let start, phases[start].phase == .freeze else { return phases[end...end] }
         return phases[start...end]

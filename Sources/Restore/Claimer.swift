@@ -67,9 +67,9 @@ public struct Claimer: ~Copyable {
     ///
     /// O(areas and the tables they need).
     ///
-    /// - Parameter built: called after each of them: a million areas are as many events, which somebody has to take.
+    /// - Parameter mapped: called after each area: a million of them are as many events, which somebody has to take.
     public mutating func rebuild(
-        _ engine: inout LiveEngine, built: () -> Void = {}
+        _ engine: inout LiveEngine, mapped: () -> Void = {}
     ) throws(Errno) -> Rebuilt {
         var result = Rebuilt()
         var files: [BackingID: BackingID] = [:]
@@ -96,11 +96,11 @@ public struct Claimer: ~Copyable {
                     ioas: ioas, iova: area.range.first, byteCount: area.range.lastOffset &+ 1, backing: backing,
                     offset: area.offset, protection: area.protection)
                 result.areas += 1
+                mapped()
             }
             rebuilt[domain] = hwpt
             result.spaces += 1
             result.tablePages += engine.hwpt(hwpt).map { engine.tablePages(of: $0.domain).count } ?? 0
-            built()
         }
         // The guests' tables are where they were; only the host's below them are new.
         for key in pending {

@@ -9,7 +9,7 @@ import PageTables
 ///
 /// Every 4 KiB page of a mapping is asked, up to `pagesPerDevice` pages a device and 2^24 in all; beyond that evenly
 /// spaced pages and the two ends of every run, or, where there are too many runs for that, of evenly spaced ones, of the next
-/// device others. The bytes just outside each run that is asked are asked too.
+/// device and in the next stage others. The bytes just outside each run that is asked are asked too.
 struct DMAWitness {
     /// More pages than this of one device are sampled.
     private let pagesPerDevice: UInt64
@@ -34,6 +34,8 @@ struct DMAWitness {
         let device: Device
         /// The runs that are asked, as places in the device's.
         let runs: StrideTo<Int>
+        /// Of all its runs.
+        let pages: UInt64
         /// Where requests are refused before their entry is looked at: what the entry says. `nil`: as the machine answers.
         let listed: (unit: IOMMUHardware, context: RequestContext)?
     }
@@ -120,7 +122,10 @@ struct DMAWitness {
     ///
     /// - Parameter preferred: the access to ask where both are allowed. Reads before the handover and writes after it make
     ///   the hardware set dirty bits while nobody may change a table.
-    func probe(_ machine: Machine, translating: Set<RequesterID>, preferred: Access) -> Round {
+    /// - Parameter stage: which of the runs are asked, where there are too many.
+    func probe(
+        _ machine: Machine, translating: Set<RequesterID>, preferred: Access, stage: Int = 0
+    ) -> Round {
         var round = Round(preferred: preferred)
         let groups = Set(translating.compactMap { machine.device($0)?.group })
         for (index, device) in devices.enumerated() {
@@ -129,7 +134,7 @@ struct DMAWitness {
             {
                 continue
             }
-            let probing = probing(device, index, machine)
+            let probing = probing(device, index + stage, machine)
             if translating.contains(device.requester) {
                 askMapped(probing, machine, &round)
                 if !device.isPassThrough { askHoles(probing, machine, &round) }
@@ -151,27 +156,29 @@ struct DMAWitness {
         _ machine: Machine, translating: Set<RequesterID>, in phase: HandoverPhase
     ) throws(ScenarioError) -> HandoverReport.Count {
         let isBefore = [.start, .preserve, .preCopy, .freeze, .seal].contains(phase)
-        let round = probe(machine, translating: translating, preferred: isBefore ? .read : .write)
+        let round = probe(
+            machine, translating: translating, preferred: isBefore ? .read : .write,
+            stage: HandoverPhase.allCases.firstIndex(of: phase) ?? 0)
         guard round.wrong == 0 else { throw .broken(what: "\(phase.rawValue): \(round)") }
         return round.count
     }
 
     private func probing(_ device: Device, _ index: Int, _ machine: Machine) -> Probing {
+        let pages = device.runs.reduce(0) { $0 + ($1.range.lastOffset >> 12) + 1 }
         // A run has two ends, and a byte beside each of them.
-        let step = max(1, (device.runs.count * 4 - 1) / Int(clamping: pagesPerDevice) + 1)
+        let step = pages <= pagesPerDevice ? 1 : (device.runs.count * 4 - 1) / Int(clamping: pagesPerDevice) + 1
         let runs = stride(from: index % max(1, min(step, device.runs.count)), to: device.runs.count, by: step)
         guard device.isGated, let unit = machine.device(device.requester).flatMap({ machine.unit($0.unit) }),
             case .context(var context) = unit.hardware.resolve(
                 device.requester.rid, pasid: device.key.pasid, memory: machine.memory.view, asListed: true)
-        else { return Probing(device: device, runs: runs, listed: nil) }
+        else { return Probing(device: device, runs: runs, pages: pages, listed: nil) }
         context.path = context.path.withoutMarking
-        return Probing(device: device, runs: runs, listed: (unit.hardware, context))
+        return Probing(device: device, runs: runs, pages: pages, listed: (unit.hardware, context))
     }
 
     private func askMapped(_ probing: Probing, _ machine: Machine, _ round: inout Round) {
         let device = probing.device
-        let pages = device.runs.reduce(0) { $0 + ($1.range.lastOffset >> 12) + 1 }
-        let stride = max(1, pages / pagesPerDevice)
+        let stride = max(1, probing.pages / pagesPerDevice)
         for run in probing.runs.lazy.map({ device.runs[$0] }) {
             let count = (run.range.lastOffset >> 12) + 1
             let other: Access = round.preferred == .read ? .write : .read

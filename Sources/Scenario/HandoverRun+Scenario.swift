@@ -57,7 +57,7 @@ extension HandoverRun {
             script.tamper = { try Tampering(names).apply(scenario.tamper, machine: $0, called: "tamper", path: $1, $2) }
         }
         (script.next, script.defect, script.again) = (scenario.next, scenario.defect, scenario.again)
-        script.policy = scenario.policy
+        script.quarantinesAll = scenario.policy == .quarantineAll
         var report: HandoverReport
         do {
             report = try run.handOver(

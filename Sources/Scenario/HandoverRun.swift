@@ -63,7 +63,8 @@ public struct HandoverRun {
         var next: [ScenarioMachineChange] = []
         var defect: EngineDefect?
         var again = false
-        var policy = Policy.stop
+        /// Where nothing can be restored, every unit aborts all DMA.
+        var quarantinesAll = false
     }
 
     /// A change between seal and restore, for scenarios.
@@ -263,11 +264,12 @@ public struct HandoverRun {
         let checked: ManifestChecked
         do throws(RestoreRefusal) {
             checked = try ManifestChecked.check(
-                path: location.path(of: generation), memory: MemoryNonce(machine.nonce),
-                isPartial: script?.policy == .quarantine)
+                path: location.path(of: generation), memory: MemoryNonce(machine.nonce))
         } catch {
             report = report.refused(error)
-            if script?.policy == .quarantineAll, error.verdict == .stop { try quarantineAll(machine, witness) }
+            if script?.quarantinesAll == true, error.verdict == .stop, try quarantineAll(machine, witness) {
+                machine.setNonce(nil)
+            }
             return report
         }
         let writer = try location.create(parent: ParentGeneration(number: generation, root: checked.seal.root))

@@ -162,7 +162,7 @@ struct MachineDescription: Codable {
             })
     }
 
-    /// Takes over what has changed in the units' registers; all else stays as it was read.
+    /// Takes over what has changed in the units' registers; all else that is read stays.
     mutating func takeRegisters(of machine: Machine) {
         let now = MachineDescription(of: machine, name: name, image: image)
         (units, self.machine.units) = (now.units, now.machine.units)

@@ -137,8 +137,10 @@ struct JumpText: TextValue {
 
 struct PolicyText: TextValue {
     var value: HandoverRun.Policy
-    static var expected: String { HandoverRun.Policy.allCases.map(\.rawValue).joined(separator: ", ") }
-    static func parse(_ text: String) -> HandoverRun.Policy? { HandoverRun.Policy(rawValue: text) }
+    /// No scenario has a generation that is damaged in part: what it tampers with has good checksums.
+    private static let all: [HandoverRun.Policy] = [.stop, .quarantineAll]
+    static var expected: String { all.map(\.rawValue).joined(separator: " or ") }
+    static func parse(_ text: String) -> HandoverRun.Policy? { all.first { $0.rawValue == text } }
 }
 
 struct FormatText: TextValue {

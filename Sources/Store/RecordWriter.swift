@@ -81,7 +81,7 @@ final class RecordWriter {
         for event in events { newestTime = max(newestTime, event.timeNanoseconds) }
     }
 
-    /// Every record of `snapshot`, into tables that hold none of them.
+    /// Every record of `snapshot`, which is normalised, into tables that hold none of them.
     ///
     /// What they refer to is asked here, in a fraction of SQLite's time: `foreign_keys` may be off.
     func write(_ snapshot: Snapshot) throws(StoreError) {
@@ -104,7 +104,8 @@ final class RecordWriter {
         for area in snapshot.areas where area.ioas != owners.last { owners.append(area.ioas) }
         let registers = snapshot.units.reduce(0) { $0 + $1.registers.count }
         guard snapshot.referencesResolve(registerRows: UInt64(registers), areaOwners: owners) else {
-            throw .unrepresentable(table: "snapshot", key: "", what: "a record refers to one that is not there")
+            throw .unrepresentable(
+                table: "snapshot", key: "references", what: "a record refers to one that is not there")
         }
     }
 

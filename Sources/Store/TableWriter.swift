@@ -63,10 +63,13 @@ final class TableWriter {
 
     /// Writes one row per record, which all have keys of their own.
     func write(_ records: [some StoredRecord], _ mode: Mode = .insert) throws(StoreError) {
-        // What is not there needs no looking for.
-        let mode = mode == .replace && entry.rowCount == 0 ? .insert : mode
+        var mode = mode
         var grouped = 0
-        if mode == .insert, insertMany != nil { grouped = records.count / Self.rowsAtOnce * Self.rowsAtOnce }
+        if insertMany != nil {
+            // What is not there needs no looking for.
+            if mode == .replace, entry.rowCount == 0 { mode = .insert }
+            if mode == .insert { grouped = records.count / Self.rowsAtOnce * Self.rowsAtOnce }
+        }
         for (number, record) in records.enumerated() {
             begin(mode, at: number < grouped ? number % Self.rowsAtOnce : nil)
             try record.write(to: self)

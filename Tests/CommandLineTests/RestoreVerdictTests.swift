@@ -94,6 +94,7 @@ import Testing
         }
         _ = try made.run("--memory", made.memory, "--crash-at", "after-seal")
         let file = made.store + "/1.domstore"
+        try made.folder.write(try ScratchFolder.bytes(at: file), to: "sound.domstore")
         chmod(file, 0o644)
         #expect(try Binary.run(program: "sqlite3", [file, "UPDATE device SET driver = 'other'"]).errors == "")
         let arguments = [made.store, "--memory", made.memory, "--policy", "quarantine-all"]
@@ -111,6 +112,10 @@ import Testing
         #expect(said.status == 1 && told["verdict"] as? String == "quarantined", "\(said.errors)")
         #expect(told["rule"] as? String == "record-checksum" && told["recorded"] as? String == nil)
         #expect(try truth() == before)
+        #expect(said.output.contains("nothing is written") && told["blackout_seconds"] as? Double == nil)
+        // Whoever dies on the way can do it again: the nonce goes last.
+        let died = try Binary.run(["restore"] + arguments + ["--record", made.store, "--crash-at", "in-restore"])
+        #expect(died.status == 137)
         let (done, object) = try Self.json(arguments + ["--record", made.store])
         #expect(done.status == 1 && object["verdict"] as? String == "quarantined", "\(done.errors)")
         let devices = try #require(object["devices"] as? [[String: Any]])
@@ -122,8 +127,8 @@ import Testing
         #expect(roots.count == 2 && Set(roots).count == 1)
         // The nonce went with it, and no generation came.
         #expect(try Binary.run(["generations", made.store, "--format", "csv"]).lines.count == 2)
-        let again = try Binary.run(["restore", made.store, "--memory", made.memory])
-        #expect(again.status == 1 && again.lines.last?.hasPrefix("verdict: ") == true)
+        let again = try Binary.run(["restore", made.folder["sound.domstore"], "--memory", made.memory])
+        #expect(again.lines.last == "verdict: cold-boot (generation 1) by rule nonce-absent")
         #expect(try Binary.run(["restore", made.store, "--policy", "quarantine-all"]).status == 64)
     }
 
@@ -139,6 +144,14 @@ import Testing
             [folder["header.domstore"], "--memory", made.memory, "--policy", "quarantine-all"])
         #expect(run.status == 2)
         #expect(object["verdict"] as? String == "quarantined" && object["rule"] as? String == "store-application")
+        // Without the machine it stays a stop, which is said all the same.
+        let (lost, stop) = try Self.json(
+            [
+                folder["header.domstore"], "--memory", made.memory, "--meta", folder["none.json"], "--policy",
+                "quarantine-all",
+            ])
+        #expect(lost.status == 2 && stop["verdict"] as? String == "stop")
+        #expect((stop["reason"] as? String)?.contains("not all DMA can be stopped: \(folder["none.json"])") == true)
         // What can be restored is.
         let (sound, restored) = try Self.json([made.store, "--memory", made.memory, "--policy", "quarantine-all"])
         #expect(sound.status == 0 && restored["verdict"] as? String == "restored", "\(sound.errors)")

@@ -141,5 +141,22 @@ import Testing
         #expect(throws: AbortObstacle(unit: TestMachine.unit, reason: .rootNotInMemory)) {
             try machine.abortAll()
         }
+        // Nor one whose table is in segments, of which the other base registers are not known.
+        let split = try running(.amdV1)
+        guard case .amd(var segmented) = split.units[0].hardware else { preconditionFailure("an AMD unit") }
+        let control = try #require(segmented.registers.control)
+        segmented.registers.control = AMDControl(rawValue: control.rawValue | AMDControl.devTblSegEn.encoded(1))
+        split.units[0].hardware = .amd(segmented)
+        #expect(throws: AbortObstacle(unit: TestMachine.unit, reason: .rootNotInMemory)) { try split.abortAll() }
+    }
+
+    @Test func `a VT-d unit in a mode that lets nothing through is left as it is`() throws {
+        let machine = try running(.vtdLegacy)
+        var root = machine.units[0].registers.rootTableAddress
+        root.rawValue |= VTDRootTableAddress.ttm.encoded(2)
+        machine.units[0].registers.rootTableAddress = root
+        #expect(try machine.abortAll().map(\.how) == [.registers])
+        #expect(machine.units[0].registers.rootTableAddress == root)
+        for device in devices { #expect(isRefused(device, 0x1000, machine)) }
     }
 }

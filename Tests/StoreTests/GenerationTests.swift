@@ -61,7 +61,7 @@ struct GenerationTests {
         bad.hwpts.removeAll { $0.domain == used }
         bad.tablePages.removeAll { $0.domain == used }
         let refused = StoreError.unrepresentable(
-            table: "snapshot", key: "", what: "a record refers to one that is not there")
+            table: "snapshot", key: "references", what: "a record refers to one that is not there")
         var writer = try GenerationWriter(creating: folder["1"], number: 1, origin: .engine)
         #expect(throws: refused) { try writer.seal(bad, nonce: Self.nonce) }
         #expect(throws: refused) { try FreshGeneration.write(bad, to: folder["2"]) }

@@ -374,7 +374,9 @@ struct AMDDeviceTables: LookupTables {
     }
 
     var holdsRoot: Bool {
-        (0..<min(hardware.registers.deviceTableBase.entryCount, 1 << 16)).allSatisfy { entry(UInt16($0)) != nil }
+        // Segments have base registers of their own, which are not modelled.
+        guard hardware.registers.control?.deviceTableSegmentsLog2 ?? 0 == 0 else { return false }
+        return (0..<min(hardware.registers.deviceTableBase.entryCount, 1 << 16)).allSatisfy { entry(UInt16($0)) != nil }
     }
 
     func blockAll() { for entry in deviceEntries() { block(entry) } }

@@ -122,10 +122,9 @@ struct SMMUStreamTables: LookupTables {
 
     func block(_ entry: DeviceEntry) { words.publish(SMMUStreamTableEntry.aborting.words, at: entry.address) }
 
-    // An SMMUv3 is told to abort by its registers.
     var holdsRoot: Bool { false }
 
-    func blockAll() {}
+    func blockAll() { preconditionFailure("an SMMUv3 is told to abort by its registers") }
 
     func dropLeftovers(arena: inout TableArena) {
         let registers = hardware.registers

@@ -3,11 +3,11 @@ import IOMMUModel
 import PageTables
 
 /// How one unit was made to refuse all DMA, or would be.
-public enum UnitAbort: String, Sendable, Hashable {
+public enum UnitAbort: Sendable, Hashable {
     /// By its own registers, whatever memory holds (``IOMMUHardware/abortingAll``).
     case registers
     /// By the table that its root register names: every entry of it was made to refuse.
-    case rootTable = "root-table"
+    case rootTable
 }
 
 /// Why not all DMA of a machine can be stopped.
@@ -16,7 +16,7 @@ public struct AbortObstacle: Error, Sendable, Hashable, CustomStringConvertible 
     public enum Reason: Sendable, Hashable {
         /// The unit has no state in which it aborts everything, and it translates nothing now.
         case notTranslating
-        /// Nor is the table at its root register in memory, all of it.
+        /// Nor is the table at its root register in memory, all of it; or it is one of several (AMD's segments).
         case rootNotInMemory
         /// DMA of this device into a `direct` region must not stop (lifecycle.md, "not blockable").
         case notBlockable(RequesterID)
@@ -31,7 +31,7 @@ public struct AbortObstacle: Error, Sendable, Hashable, CustomStringConvertible 
         switch reason {
         case .notTranslating: "unit \(unit) translates nothing and has no state that aborts all DMA"
         case .rootNotInMemory:
-            "unit \(unit) has no state that aborts all DMA, and the table at its root register is not all in memory"
+            "unit \(unit) has no state that aborts all DMA, and its root table is not all in memory at one register"
         case .notBlockable(let device): "unit \(unit) serves \(device), which must not be blocked"
         }
     }
@@ -43,7 +43,8 @@ extension Machine {
     ///
     /// A unit that cannot be told to abort (AMD-Vi; VT-d without ECAP.ADMS) has every entry of the table at its root register
     /// changed in place, VT-d's to not present, AMD's to valid without rights: the unit reads it, so no one else's it is.
-    /// O(entries of these tables).
+    /// What a unit lets pass without looking at any table stays so: AMD's exclusion range, which is not modelled.
+    /// O(devices x units + entries of these tables).
     ///
     /// - Returns: how, by unit.
     /// - Throws: what stands in the way.
@@ -53,7 +54,9 @@ extension Machine {
             if let device = devices.first(where: { $0.unit == unit.id && !isBlockable($0.group) }) {
                 throw AbortObstacle(unit: unit.id, reason: .notBlockable(device.requester))
             }
-            if unit.hardware.abortingAll != nil {
+            // In VT-d's other modes, abort-DMA and the reserved one, nothing is let through.
+            let refusesAll = unit.hardware.translationEnabled && !unit.hardware.readsTables
+            if refusesAll || unit.hardware.abortingAll != nil {
                 found.append((unit, .registers))
                 continue
             }
