@@ -30,7 +30,7 @@ extension HandoverRun {
             return run.report
         }
         let description = request.description ?? descriptionPath(of: memory)
-        let written = request.record ? "written: \(memory), \(description)" : "nothing is written"
+        let written = request.record ? "writes \(memory) and \(description)" : "nothing is written"
         guard try run.quarantineAll(machine, nil, notes: [written]) else { return run.report }
         options.crash(.inRestore)
         if request.record { try describeAgain(machine, in: description) }
@@ -56,7 +56,7 @@ extension HandoverRun {
         let quarantined = report.devices.count { $0.state == .quarantined }
         try tell(
             .restore, &clock,
-            [.init("units abort all DMA", units.count), .init("quarantined", quarantined)],
+            [.init("units aborting all DMA", units.count), .init("quarantined", quarantined)],
             notes: units.map {
                 switch $0.how {
                 case .registers: "unit \($0.unit): by its registers"
