@@ -64,7 +64,7 @@ let package = Package(
                 "Diff", "Evidence", "Import", "Conformance", "Restore", "Scenario", "Schema",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        .testTarget(name: "PageTablesTests", dependencies: ["PageTables", "IOMMUModel"]),
+        .testTarget(name: "PageTablesTests", dependencies: ["CVector", "PageTables", "IOMMUModel"]),
         .testTarget(name: "IOMMUModelTests", dependencies: ["IOMMUModel"]),
         .testTarget(name: "HardwareTests", dependencies: ["Hardware", "PageTables", "IOMMUModel"]),
         .testTarget(name: "ImportTests", dependencies: ["Import", "Hardware", "PageTables", "Snapshot", "IOMMUModel"]),

@@ -1,3 +1,5 @@
+import CVector
+
 /// Where in one table the words do not go on from one to the next, found for all words at once.
 ///
 /// For tables of many short runs. Each end of a run is a branch that nobody foresees, and behind it the processor waits for
@@ -6,15 +8,26 @@ struct EntryBreaks: ~Copyable {
     /// The words that do not continue the one before them, ascending, then 512. Room for what is written ahead.
     private let places: UnsafeMutablePointer<UInt16>
     private static var capacity: Int { 512 + 8 }
+    /// A bit for each of those words.
+    private let bits: UnsafeMutablePointer<UInt64>
+    /// The processor takes four words at once.
+    private let isWide: Bool
 
-    init() {
+    /// `isWide` only where the processor is; for tests, it may be as if it were not.
+    init(isWide: Bool = domstore_is_wide()) {
         places = .allocate(capacity: Self.capacity)
         places.initialize(repeating: 512, count: Self.capacity)
+        bits = .allocate(capacity: 8)
+        bits.initialize(repeating: 0, count: 8)
+        self.isWide = isWide
     }
 
-    deinit { places.deallocate() }
+    deinit {
+        places.deallocate()
+        bits.deallocate()
+    }
 
-    /// The words that do not continue the one before them, word 0 first, then 512.
+    /// The words that do not continue the one before them, word 0 first, then 512. Of ``find(in:mask:size:)``.
     @inline(__always)
     subscript(number: Int) -> Int { Int(places[number]) }
 
@@ -22,12 +35,46 @@ struct EntryBreaks: ~Copyable {
     /// of the mask, at its end or into a hole such as the C-bit, counts as going on: that is the caller's to find.)
     @inline(never)
     mutating func find(in table: UnsafePointer<UInt64>, mask: UInt64, size: UInt64) {
-        var count = append(Self.breaks64(table, isFirst: true, mask: mask, size: size), first: 0, at: 0)
-        for group in 1..<8 {
-            let bits = Self.breaks64(table + group &* 64, isFirst: false, mask: mask, size: size)
-            count = append(bits, first: group &* 64, at: count)
-        }
+        note(in: table, mask: mask, size: size)
+        var count = 0
+        for group in 0..<8 { count = append(bits[group], first: group &* 64, at: count) }
         places[count] = 512
+    }
+
+    /// As ``find(in:mask:size:)``, for who knows where the words need not go on, says so by ``expect(_:)``, and asks
+    /// whether it ``hasMore``.
+    @inline(__always)
+    func note(in table: UnsafePointer<UInt64>, mask: UInt64, size: UInt64) {
+        if isWide {
+            domstore_breaks(table, mask, size, bits)
+        } else {
+            noteByPairs(in: table, mask: mask, size: size)
+        }
+    }
+
+    @inline(never)
+    private func noteByPairs(in table: UnsafePointer<UInt64>, mask: UInt64, size: UInt64) {
+        bits[0] = Self.breaks64(table, isFirst: true, mask: mask, size: size)
+        for group in 1..<8 {
+            bits[group] = Self.breaks64(table + group &* 64, isFirst: false, mask: mask, size: size)
+        }
+    }
+
+    /// Word `index`, 0 to 511, need not continue the one before it.
+    @inline(__always)
+    func expect(_ index: Int) { bits[index &>> 6 & 7] &= ~(1 &<< UInt64(truncatingIfNeeded: index)) }
+
+    /// As ``expect(_:)``, for each of them.
+    @inline(__always)
+    func expect(_ places: Range<Int>) {
+        for index in places { expect(index) }
+    }
+
+    /// Another word does not.
+    var hasMore: Bool {
+        var rest: UInt64 = 0
+        for group in 0..<8 { rest |= bits[group] }
+        return rest != 0
     }
 
     /// Of 64 words.

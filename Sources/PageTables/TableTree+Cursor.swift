@@ -48,20 +48,19 @@ struct RunMerger<Pieces: PieceSource> {
     init(_ pieces: Pieces, splittingPageSizes: Bool) {
         self.pieces = pieces
         self.splittingPageSizes = splittingPageSizes
+        isPending = self.pieces.next(&piece)
     }
 
+    @inline(__always)
     mutating func next() -> (run: TranslatedRun, pageSizeLog2: Int)? {
-        guard isPending || pieces.next(&piece) else { return nil }
+        guard isPending else { return nil }
         let (first, pa, rights, pageSizeLog2) = (piece.first, piece.pa, piece.rights, piece.pageSizeLog2)
         var last = piece.last
-        isPending = false
-        while pieces.next(&piece) {
-            guard piece.rights == rights, piece.first == last &+ 1, piece.pa == pa &+ (piece.first &- first),
+        while true {
+            isPending = pieces.next(&piece)
+            guard isPending, piece.rights == rights, piece.first == last &+ 1, piece.pa == pa &+ (piece.first &- first),
                 !splittingPageSizes || piece.pageSizeLog2 == pageSizeLog2
-            else {
-                isPending = true
-                break
-            }
+            else { break }
             last = piece.last
         }
         let range = IOVARange(first: IOVA(first), last: IOVA(last))!

@@ -39,6 +39,12 @@ extension TableTree {
 
         @inline(__always)
         var isTable: Bool { word & Self.tableBit != 0 }
+        /// Made by ``leaves(_:index:count:rights:)``.
+        @inline(__always)
+        var isLeavesOfSlots: Bool { word & (Self.tableBit | Self.sizedBit) == 0 }
+        /// Of such: what the first leaf maps to.
+        @inline(__always)
+        var address: UInt64 { word & Self.addressField }
         @inline(__always)
         var index: UInt64 { word & 0x1ff }
         /// Slots; each leaf that is sized has several.

@@ -65,7 +65,31 @@ extension TableTree {
         }
 
         /// Writes the next piece to `piece`; false at the end, and when the budget is spent.
+        @inline(__always)
         mutating func next(_ piece: inout Piece) -> Bool {
+            // Most are of the same table, and neither sized nor clipped.
+            if current.item < current.end, left > 0 {
+                let item = items[current.item]
+                let first = current.base &+ item.index &<< current.shift
+                let last = first &+ (item.count &<< current.shift &- 1)
+                let granted = EntryRights.deviceProtection(current.rights & item.rights)
+                if item.isLeavesOfSlots, last <= lastLinear, granted != 0 {
+                    current.item &+= 1
+                    left &-= 1
+                    piece.first = iova(first)
+                    piece.last = iova(last)
+                    piece.pa = item.address
+                    piece.pageSizeLog2 = Int(truncatingIfNeeded: current.shift)
+                    piece.rights = granted
+                    return true
+                }
+            }
+            return nextOther(&piece)
+        }
+
+        /// As ``next(_:)``, whatever comes.
+        @inline(never)
+        private mutating func nextOther(_ piece: inout Piece) -> Bool {
             defer { withExtendedLifetime(tree) {} }
             while true {
                 guard current.item < current.end else {

@@ -21,8 +21,7 @@ extension TreeScanner where Notes: ~Copyable {
         let size: UInt64 = 1 &<< shift
         let mask = ~notes.ignored
         // Where the words do not go on is found for all of them at once: see ``EntryBreaks``.
-        let isInParts = expected.count > 4
-        if isInParts { breaks.find(in: words, mask: mask, size: size) }
+        breaks.note(in: words, mask: mask, size: size)
         let pages = rules.addressMask & ~0 &<< shift
         // All but the address of the last leaf that nothing was wrong with.
         var model: (bits: UInt64, rights: UInt8) = (pages, 0)
@@ -30,19 +29,20 @@ extension TreeScanner where Notes: ~Copyable {
         var isMixed = shift > 21
         var used = 0
         // The last item: what continues it is part of it, though the record has it apart (a page that was used).
-        var open: (address: UInt64, index: Int, count: Int, rights: UInt8) = (0, -1, 0, 0)
-        var nextBreak = 0
+        var open: (address: UInt64, index: Int, rights: UInt8) = (0, 0, 0)
+        // Where the leaf would lie that continues it, and what it would map.
+        var next: (address: UInt64, index: Int) = (0, -1)
         var index = 0
         var difference: UInt64 = 0
         for run in expected {
             guard run.count <= 512 &- index else { return .different }
             let end = index &+ run.count
             let goesOn = run.stride == size || run.count == 1
-            if isInParts, goesOn {
-                while breaks[nextBreak] <= index { nextBreak &+= 1 }
-                guard breaks[nextBreak] >= end else { return .different }
+            if goesOn {
+                breaks.expect(index)
                 difference |= words[index] ^ run.first
             } else {
+                breaks.expect(index..<end)
                 var word = run.first
                 for place in index..<end {
                     difference |= words[place] ^ word
@@ -57,20 +57,18 @@ extension TreeScanner where Notes: ~Copyable {
                 let last = run.first & pages &+ UInt64(truncatingIfNeeded: run.count &- 1) &<< shift
                 isMixed = isMixed || last & ~pages != 0 || !goesOn
                 let address = run.first & pages
-                if open.index &+ open.count == index, open.rights == model.rights,
-                    address == open.address &+ UInt64(truncatingIfNeeded: open.count) &<< shift
-                {
-                    open.count &+= run.count
+                if address == next.address, index == next.index, open.rights == model.rights {
                     used &-= 1
                 } else {
-                    open = (address, index, run.count, model.rights)
+                    open = (address, index, model.rights)
                 }
-                place[used] = .leaves(open.address, index: open.index, count: open.count, rights: open.rights)
+                next = (last &+ size, end)
+                place[used] = .leaves(open.address, index: open.index, count: end &- open.index, rights: open.rights)
                 used &+= 1
             }
             index = end
         }
-        guard index == 512, difference & mask == 0 else { return .different }
+        guard index == 512, difference & mask == 0, !breaks.hasMore else { return .different }
         return isMixed ? .mixed : .leaves(used)
     }
 

@@ -44,14 +44,13 @@ struct AreaAudit {
     mutating func found(_ run: TranslatedRun) {
         runCount &+= 1
         mappedBytes &+= run.range.lastOffset &+ 1
-        // What is as it should be.
-        if !merge.meets(run.range, physical: run.pa, protection: run.protection) { differs(run) }
+        if let rest = merge.meet(run.range, physical: run.pa, protection: run.protection) { differs(run, from: rest) }
     }
 
-    /// Of a run that is not one expected run.
-    private mutating func differs(_ run: TranslatedRun) {
+    /// Of a run that is not, from `rest` on, what is expected.
+    private mutating func differs(_ run: TranslatedRun, from rest: IOVA) {
         var differences: [RunDifference] = []
-        merge.found(run.range, physical: run.pa, protection: run.protection) { differences.append($0) }
+        merge.found(run.range, physical: run.pa, protection: run.protection, from: rest) { differences.append($0) }
         for difference in differences { report(difference) }
     }
 

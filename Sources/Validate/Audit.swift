@@ -198,15 +198,16 @@ public struct Audit: Sendable {
                     .tablePageUnknown, severity: .error, address: page.page,
                     "table page \(page.page) (level \(page.level)) is not recorded"))
         }
-        var runs = tree.runCursor()
-        while let (run, _) = runs.next() {
+        let end = tree.forEachRun { run in
             audit.found(run)
-            guard let page = frames.lowest(run.pa.rawValue, run.pa.rawValue &+ run.range.lastOffset),
+            if let page = frames.lowest(run.pa.rawValue, run.pa.rawValue &+ run.range.lastOffset),
                 report.findings.count < limit
-            else { continue }
-            report.findings.append(reached(page, by: run, target, memory))
+            {
+                report.findings.append(reached(page, by: run, target, memory))
+            }
+            return true
         }
-        if !tree.isComplete || runs.budgetExceededAt != nil {
+        if !tree.isComplete || end != .complete {
             report.findings.append(
                 target.finding(.tableBudgetExceeded, "the tables in memory are too large to be read to their end"))
         }

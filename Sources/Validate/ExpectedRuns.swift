@@ -8,8 +8,9 @@ struct ExpectedRuns: IteratorProtocol {
     private var areas: ArraySlice<AreaRecord>.Iterator
     private let backings: [BackingID: BackingRecord]
     private let format: PageTableFormatKind
-    /// Of the area before: neighbours mostly share a backing.
-    private var backing: BackingRecord?
+    /// Of the area before, and where it begins: neighbours mostly share a backing.
+    private var backing: BackingID?
+    private var base: PhysicalAddress?
     /// The last address told.
     private var last: IOVA?
 
@@ -25,8 +26,11 @@ struct ExpectedRuns: IteratorProtocol {
     @inline(__always)
     mutating func next() -> ExpectedRun? {
         while let area = areas.next() {
-            if backing?.id != area.backing { backing = backings[area.backing] }
-            guard let start = backing?.base.offset(by: area.offset), !area.protection.isEmpty else { continue }
+            if backing != area.backing {
+                backing = area.backing
+                base = backings[area.backing]?.base
+            }
+            guard let start = base?.offset(by: area.offset), !area.protection.isEmpty else { continue }
             let protection = format.granted(area.protection)
             guard let last, area.range.first <= last else {
                 self.last = area.range.last

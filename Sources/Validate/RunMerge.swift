@@ -45,21 +45,39 @@ package struct RunMerge<Expected: IteratorProtocol<ExpectedRun>> {
         rest = self.expected.next()
     }
 
-    /// True when the next found run is one expected run, met whole; then nothing is left to be said of either.
+    /// Takes the expected runs that the next found one begins with, each met whole: nothing is to be said of them. Answers
+    /// where what they leave of it begins; `nil` when they leave nothing.
     @inline(__always)
-    mutating func meets(_ range: IOVARange, physical: PhysicalAddress, protection: Protection) -> Bool {
-        guard let run = rest, run.range == range, run.physical == physical, run.protection == protection else {
-            return false
+    mutating func meet(_ range: IOVARange, physical: PhysicalAddress, protection: Protection) -> IOVA? {
+        let last = range.last.rawValue
+        // What each address is mapped away by.
+        let offset = physical.rawValue &- range.first.rawValue
+        var position = range.first.rawValue
+        while let run = rest, run.range.first.rawValue == position, run.range.last.rawValue <= last,
+            run.physical.rawValue &- position == offset, run.protection == protection
+        {
+            rest = expected.next()
+            if run.range.last.rawValue == last { return nil }
+            position = run.range.last.rawValue &+ 1
         }
-        rest = expected.next()
-        return true
+        return IOVA(position)
     }
 
     /// The next found run; must begin above the one before.
     package mutating func found(
         _ range: IOVARange, physical: PhysicalAddress, protection: Protection, report: (RunDifference) -> Void
     ) {
-        var position = range.first.rawValue
+        if let rest = meet(range, physical: physical, protection: protection) {
+            found(range, physical: physical, protection: protection, from: rest, report: report)
+        }
+    }
+
+    /// As ``found(_:physical:protection:report:)``, of which all before `from` is answered for.
+    mutating func found(
+        _ range: IOVARange, physical: PhysicalAddress, protection: Protection, from: IOVA,
+        report: (RunDifference) -> Void
+    ) {
+        var position = from.rawValue
         let last = range.last.rawValue
         while true {
             let here = PhysicalAddress(physical.rawValue &+ (position &- range.first.rawValue))

@@ -1,3 +1,4 @@
+import CVector
 import Testing
 
 @testable import PageTables
@@ -40,10 +41,12 @@ import Testing
         }
     }
 
-    @Test func `the breaks of a table are the words that do not continue the one before`() {
+    /// By four words at once, where this processor can, and by two.
+    @Test(arguments: Set([false, domstore_is_wide()]))
+    func `the breaks of a table are the words that do not continue the one before`(isWide: Bool) {
         var random = SplitMix(seed: 11)
         let noise: UInt64 = 1 << 5 | 1 << 9
-        var breaks = EntryBreaks()
+        var breaks = EntryBreaks(isWide: isWide)
         for round in 0..<200 {
             // Some without a single run.
             let words =
@@ -52,6 +55,16 @@ import Testing
             breaks.find(in: words, mask: ~noise, size: 4096)
             let naive = (0..<512).filter { $0 == 0 || words[$0] & ~noise != words[$0 - 1] & ~noise &+ 4096 }
             for (number, place) in (naive + [512]).enumerated() { #expect(breaks[number] == place) }
+            // All but one are expected, then that one too.
+            let other = naive[Int(random.next() % UInt64(naive.count))]
+            breaks.note(in: words, mask: ~noise, size: 4096)
+            breaks.expect(0..<other)
+            breaks.expect(other + 1..<512)
+            let hasOther = breaks.hasMore
+            #expect(hasOther, "round \(round), word \(other)")
+            breaks.expect(other)
+            let hasMore = breaks.hasMore
+            #expect(!hasMore, "round \(round)")
         }
     }
 }
