@@ -30,8 +30,10 @@ extension GenerationReader {
         var state = readState()
         let isComplete =
             state.failure == nil && state.defects.isEmpty
-            && state.snapshot.referencesResolve(
-                registerRows: state.manifest[.unitRegister].rowCount, areaOwners: state.areaOwners)
+            // Registers of no unit are in no record.
+            && state.snapshot.units.reduce(0) { $0 + $1.registers.count }
+                == Int(clamping: state.manifest[.unitRegister].rowCount)
+            && state.snapshot.unresolvedReference(areaOwners: state.areaOwners) == nil
         do throws(StoreError) {
             if let failure = state.failure { throw failure }
             try checkOwnTables(&state.manifest, &state.defects)

@@ -102,11 +102,9 @@ final class RecordWriter {
     private func requireReferences(of snapshot: Snapshot) throws(StoreError) {
         var owners: [IOASID] = []
         for area in snapshot.areas where area.ioas != owners.last { owners.append(area.ioas) }
-        let registers = snapshot.units.reduce(0) { $0 + $1.registers.count }
-        guard snapshot.referencesResolve(registerRows: UInt64(registers), areaOwners: owners) else {
-            throw .unrepresentable(
-                table: "snapshot", key: "references", what: "a record refers to one that is not there")
-        }
+        guard let found = snapshot.unresolvedReference(areaOwners: owners) else { return }
+        throw .unrepresentable(
+            table: found.table.name, key: found.key, what: "it refers to \(found.missing), which is not there")
     }
 
     /// Records that are a row each, parents before children.

@@ -1,31 +1,53 @@
 import IOMMUModel
 import Snapshot
 
+/// A foreign key that names no row.
+struct UnresolvedReference: Equatable {
+    /// Of the record that refers to one.
+    var table: RecordTable
+    /// Of that record.
+    var key: String
+    /// The table that it refers to, and the key that is not there.
+    var missing: String
+}
+
 extension Snapshot {
-    /// True when every foreign key of the rows that this normalised snapshot was read from resolves: what SQLite's own check
-    /// says of them, in a fraction of its time. `registerRows`: how many registers there were, those of no unit included;
-    /// `areaOwners`: the address spaces that have areas.
+    /// The first foreign key that does not resolve of the rows that this normalised snapshot was read from, the registers'
+    /// apart; `nil` when all do. What SQLite's own check says of them, in a fraction of its time. `areaOwners`: the address
+    /// spaces that have areas.
     ///
     /// O(records log records), where they do not come in the order of what they refer to.
-    func referencesResolve(registerRows: UInt64, areaOwners: [IOASID]) -> Bool {
+    func unresolvedReference(areaOwners: [IOASID]) -> UnresolvedReference? {
         func number(_ requester: RequesterID) -> UInt64 { UInt64(requester.segment) << 16 | UInt64(requester.rid) }
         var units = AscendingKeys(units) { UInt64($0.id.rawValue) }
         var groups = AscendingKeys(groups) { UInt64($0.id.rawValue) }
         var domains = AscendingKeys(domains) { UInt64($0.id.rawValue) }
         var spaces = AscendingKeys(ioases) { UInt64($0.id.rawValue) }
         var devices = AscendingKeys(devices) { number($0.requester) }
-        func has(_ id: UnitID) -> Bool { units.contains(UInt64(id.rawValue)) }
-        func has(_ id: GroupID) -> Bool { groups.contains(UInt64(id.rawValue)) }
-        func has(_ id: DomainID) -> Bool { domains.contains(UInt64(id.rawValue)) }
-        func has(_ id: IOASID) -> Bool { spaces.contains(UInt64(id.rawValue)) }
-        return self.units.reduce(0) { $0 + $1.registers.count } == Int(clamping: registerRows)
-            && self.devices.allSatisfy { has($0.unit) && has($0.group) }
-            && reservedRegions.allSatisfy { has($0.group) }
-            && self.domains.allSatisfy { $0.parent.map(has) ?? true }
-            && domainUnits.allSatisfy { has($0.domain) && has($0.unit) }
-            && hwpts.allSatisfy { has($0.ioas) && has($0.domain) }
-            && attachments.allSatisfy { has($0.domain) && devices.contains(number($0.requester)) }
-            && lookupPages.allSatisfy { has($0.unit) } && tablePages.allSatisfy { has($0.domain) }
-            && areaOwners.allSatisfy(has)
+        // Each answers what is missing.
+        func unit(_ id: UnitID) -> String? { units.contains(UInt64(id.rawValue)) ? nil : "unit \(id)" }
+        func group(_ id: GroupID) -> String? { groups.contains(UInt64(id.rawValue)) ? nil : "iommu_group \(id)" }
+        func domain(_ id: DomainID) -> String? { domains.contains(UInt64(id.rawValue)) ? nil : "domain \(id)" }
+        func space(_ id: IOASID) -> String? { spaces.contains(UInt64(id.rawValue)) ? nil : "ioas \(id)" }
+        func device(_ id: RequesterID) -> String? { devices.contains(number(id)) ? nil : "device \(id)" }
+        func first<R>(
+            _ records: [R], _ table: RecordTable, _ key: (R) -> String, missing: (R) -> String?
+        ) -> UnresolvedReference? {
+            for record in records {
+                if let missing = missing(record) { return .init(table: table, key: key(record), missing: missing) }
+            }
+            return nil
+        }
+        return first(self.devices, .device, \.requester.description) { unit($0.unit) ?? group($0.group) }
+            ?? first(reservedRegions, .reservedRegion, \.range.description) { group($0.group) }
+            ?? first(self.domains, .domain, \.id.description) { $0.parent.flatMap(domain) }
+            ?? first(domainUnits, .domainUnit, { "\($0.domain), \($0.unit)" }) { domain($0.domain) ?? unit($0.unit) }
+            ?? first(hwpts, .hwpt, \.id.description) { space($0.ioas) ?? domain($0.domain) }
+            ?? first(attachments, .attachment, { "\($0.requester)\($0.pasid.map { " PASID \($0)" } ?? "")" }) {
+                device($0.requester) ?? domain($0.domain)
+            }
+            ?? first(lookupPages, .lookupChunk, \.unit.description) { unit($0.unit) }
+            ?? first(tablePages, .tableChunk, \.domain.description) { domain($0.domain) }
+            ?? first(areaOwners, .areaChunk, \.description, missing: space)
     }
 }

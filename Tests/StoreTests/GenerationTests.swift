@@ -60,8 +60,11 @@ struct GenerationTests {
         bad.domainUnits.removeAll { $0.domain == used }
         bad.hwpts.removeAll { $0.domain == used }
         bad.tablePages.removeAll { $0.domain == used }
+        let orphan = try #require(bad.attachments.first { $0.domain == used })
+        let tag = orphan.pasid.map { " PASID \($0)" } ?? ""
         let refused = StoreError.unrepresentable(
-            table: "snapshot", key: "references", what: "a record refers to one that is not there")
+            table: "attachment", key: "\(orphan.requester)\(tag)",
+            what: "it refers to domain \(used), which is not there")
         var writer = try GenerationWriter(creating: folder["1"], number: 1, origin: .engine)
         #expect(throws: refused) { try writer.seal(bad, nonce: Self.nonce) }
         #expect(throws: refused) { try FreshGeneration.write(bad, to: folder["2"]) }

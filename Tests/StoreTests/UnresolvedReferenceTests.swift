@@ -1,0 +1,60 @@
+import IOMMUModel
+import Snapshot
+import Testing
+
+@testable import Store
+
+/// Which foreign key of a whole state names no row.
+struct UnresolvedReferenceTests {
+    private static let good = SnapshotMaker(seed: 7).make(size: 40)
+
+    /// What is broken in the last of its records, and what is told of it.
+    struct Break: CustomTestStringConvertible, Sendable {
+        var table: RecordTable
+        var missing: String
+        var edit: @Sendable (inout Snapshot) -> Void
+        var testDescription: String { "\(table.name) without \(missing)" }
+    }
+
+    static let breaks = [
+        Break(table: .device, missing: "unit 99") { $0.devices[$0.devices.count - 1].unit = UnitID(99) },
+        Break(table: .device, missing: "iommu_group 99") { $0.devices[$0.devices.count - 1].group = GroupID(99) },
+        Break(table: .reservedRegion, missing: "iommu_group 99") {
+            $0.reservedRegions[$0.reservedRegions.count - 1].group = GroupID(99)
+        },
+        Break(table: .domain, missing: "domain 99999") { $0.domains[$0.domains.count - 1].parent = DomainID(99_999) },
+        Break(table: .domainUnit, missing: "domain 99999") {
+            $0.domainUnits[$0.domainUnits.count - 1].domain = DomainID(99_999)
+        },
+        Break(table: .domainUnit, missing: "unit 99") { $0.domainUnits[$0.domainUnits.count - 1].unit = UnitID(99) },
+        Break(table: .hwpt, missing: "ioas 99999") { $0.hwpts[$0.hwpts.count - 1].ioas = IOASID(99_999) },
+        Break(table: .hwpt, missing: "domain 99999") { $0.hwpts[$0.hwpts.count - 1].domain = DomainID(99_999) },
+        Break(table: .attachment, missing: "device 00ff:ff:1f.7") {
+            $0.attachments[$0.attachments.count - 1].requester = RequesterID(segment: 0xff, rid: 0xffff)
+        },
+        Break(table: .attachment, missing: "domain 99999") {
+            $0.attachments[$0.attachments.count - 1].domain = DomainID(99_999)
+        },
+        Break(table: .lookupChunk, missing: "unit 99") { $0.lookupPages[$0.lookupPages.count - 1].unit = UnitID(99) },
+        Break(table: .tableChunk, missing: "domain 99999") {
+            $0.tablePages[$0.tablePages.count - 1].domain = DomainID(99_999)
+        },
+        Break(table: .areaChunk, missing: "ioas 99999") { $0.areas[$0.areas.count - 1].ioas = IOASID(99_999) },
+    ]
+
+    private static func found(_ snapshot: Snapshot) -> UnresolvedReference? {
+        snapshot.unresolvedReference(areaOwners: snapshot.areas.map(\.ioas))
+    }
+
+    @Test("A state whose references resolve has none")
+    func resolved() { #expect(Self.found(Self.good) == nil) }
+
+    @Test("It is told with its record and what is missing", arguments: breaks)
+    func each(_ broken: Break) throws {
+        var snapshot = Self.good
+        broken.edit(&snapshot)
+        snapshot.normalize()
+        let found = try #require(Self.found(snapshot))
+        #expect(found.table == broken.table && found.missing == broken.missing && !found.key.isEmpty)
+    }
+}
