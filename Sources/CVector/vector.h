@@ -1,8 +1,8 @@
 #ifndef DOMSTORE_CVECTOR_VECTOR_H
 #define DOMSTORE_CVECTOR_VECTOR_H
 
-/* Instructions that Swift's SIMD types have no operation for: packing, a bit per lane, and such as not every processor of
-   the architecture has. */
+/* Instructions that Swift has no operation for: packing, a bit per lane, to ask for memory ahead, and AVX2, which not every
+   x86-64 processor has. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,6 +14,11 @@ typedef unsigned int domstore_halves __attribute__((vector_size(16)));
 static inline __attribute__((always_inline)) domstore_halves domstore_fold(domstore_words a, domstore_words b) {
     domstore_halves x = (domstore_halves)a, y = (domstore_halves)b;
     return __builtin_shufflevector(x, y, 0, 2, 4, 6) | __builtin_shufflevector(x, y, 1, 3, 5, 7);
+}
+
+/* Asks for the 4,096 bytes at `page`, by lines of 64. */
+static inline __attribute__((always_inline)) void domstore_fetch_page(const void *page) {
+    for (unsigned line = 0; line < 64; line++) __builtin_prefetch((const char *)page + line * 64);
 }
 
 #ifdef __SSE2__

@@ -13,7 +13,7 @@ struct EntryBreaks: ~Copyable {
     /// The processor takes four words at once.
     private let isWide: Bool
 
-    /// `isWide` only where the processor is; for tests, it may be as if it were not.
+    /// `isWide` is true at most where the processor is; a test asks for the other way by false.
     init(isWide: Bool = domstore_is_wide()) {
         places = .allocate(capacity: Self.capacity)
         places.initialize(repeating: 512, count: Self.capacity)
@@ -42,7 +42,7 @@ struct EntryBreaks: ~Copyable {
     }
 
     /// As ``find(in:mask:size:)``, for who knows where the words need not go on, says so by ``expect(_:)``, and asks
-    /// whether it ``hasMore``.
+    /// whether it ``hasMore``. The subscript tells of another table then.
     @inline(__always)
     func note(in table: UnsafePointer<UInt64>, mask: UInt64, size: UInt64) {
         if isWide {
@@ -64,10 +64,14 @@ struct EntryBreaks: ~Copyable {
     @inline(__always)
     func expect(_ index: Int) { bits[index &>> 6 & 7] &= ~(1 &<< UInt64(truncatingIfNeeded: index)) }
 
-    /// As ``expect(_:)``, for each of them.
-    @inline(__always)
+    /// As ``expect(_:)``, for each of them, at least one.
     func expect(_ places: Range<Int>) {
-        for index in places { expect(index) }
+        let (first, last) = (places.lowerBound, places.upperBound &- 1)
+        for group in first &>> 6...last &>> 6 {
+            let from = group == first &>> 6 ? UInt64.max &<< UInt64(truncatingIfNeeded: first) : .max
+            let to = group == last &>> 6 ? UInt64.max &>> UInt64(truncatingIfNeeded: 63 &- last & 63) : .max
+            bits[group & 7] &= ~(from & to)
+        }
     }
 
     /// Another word does not.

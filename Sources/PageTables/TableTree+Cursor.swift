@@ -17,11 +17,13 @@ extension TableTree {
         /// Set once ``ScanBudget/runs`` is spent: nothing from this input address on is told.
         public var budgetExceededAt: IOVA? { merger.pieces.budgetExceededAt }
 
-        /// What of ``ScanBudget/runs`` is spent: pieces visited, also those that became part of a run or gave none.
+        /// What of ``ScanBudget/runs`` is spent: pieces visited, also those that became part of a run or gave none, and the
+        /// one that the next run begins with.
         public var visited: Int { merger.pieces.visited }
 
         /// The next maximal run and the page size of its first leaf; with `splittingPageSizes` a run ends where the size
         /// changes. `nil` at the end, and when the budget is spent.
+        @inline(__always)
         public mutating func next() -> (run: TranslatedRun, pageSizeLog2: Int)? { merger.next() }
     }
 }

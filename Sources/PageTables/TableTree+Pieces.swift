@@ -67,7 +67,7 @@ extension TableTree {
         /// Writes the next piece to `piece`; false at the end, and when the budget is spent.
         @inline(__always)
         mutating func next(_ piece: inout Piece) -> Bool {
-            // Most are of the same table, and neither sized nor clipped.
+            // Most are of the same table, and nothing else is to be asked: neither sized nor clipped, and the budget lasts.
             if current.item < current.end, left > 0 {
                 let item = items[current.item]
                 let first = current.base &+ item.index &<< current.shift

@@ -46,11 +46,11 @@ extension TableTree {
     /// again is told again, as the hardware would translate. Linear in the pieces told, bounded by ``ScanBudget/runs``.
     @discardableResult
     public func forEachRun(_ body: (TranslatedRun) -> Bool) -> EnumerationEnd {
-        var runs = RunMerger(PieceCursor(self), splittingPageSizes: false)
-        while let (run, _) = runs.next() {
+        var cursor = runCursor()
+        while let (run, _) = cursor.next() {
             guard body(run) else { return .stopped }
         }
-        return runs.pieces.budgetExceededAt.map { .budgetExceeded(at: $0) } ?? .complete
+        return cursor.budgetExceededAt.map { .budgetExceeded(at: $0) } ?? .complete
     }
 
     /// Calls `body` with every leaf entry, ascending by input address, until it answers false; bounded as

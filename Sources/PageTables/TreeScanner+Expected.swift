@@ -11,17 +11,19 @@ extension TreeScanner where Notes: ~Copyable {
         case leaves(Int)
     }
 
-    /// Holds the 512 words of a table, whose slots span `2^shift` bytes, against the expected ones, but for the bits that the
+    /// Holds the 512 words of the table `number`, whose slots span `2^shift` bytes, against the expected ones, but for the bits that the
     /// hardware updates, and writes what the expected ones map as items to `place`.
     @inline(__always)
     mutating func readExpected(
-        _ words: UnsafePointer<UInt64>, _ expected: UnsafeBufferPointer<RecordedWords>, level: Int, shift: UInt64,
-        to place: UnsafeMutablePointer<TableTree.Item>
+        _ words: UnsafePointer<UInt64>, _ expected: UnsafeBufferPointer<RecordedWords>, of number: Int, level: Int,
+        shift: UInt64, to place: UnsafeMutablePointer<TableTree.Item>
     ) -> Expected {
         let size: UInt64 = 1 &<< shift
         let mask = ~notes.ignored
         // Where the words do not go on is found for all of them at once: see ``EntryBreaks``.
         breaks.note(in: words, mask: mask, size: size)
+        // Many runs keep the processor busy, while memory has nothing to do.
+        if expected.count > 4 { fetchPage(number &+ 1) }
         let pages = rules.addressMask & ~0 &<< shift
         // All but the address of the last leaf that nothing was wrong with.
         var model: (bits: UInt64, rights: UInt8) = (pages, 0)
@@ -35,7 +37,7 @@ extension TreeScanner where Notes: ~Copyable {
         var index = 0
         var difference: UInt64 = 0
         for run in expected {
-            guard run.count <= 512 &- index else { return .different }
+            guard run.count > 0, run.count <= 512 &- index else { return .different }
             let end = index &+ run.count
             let goesOn = run.stride == size || run.count == 1
             if goesOn {

@@ -1,3 +1,4 @@
+import CVector
 import IOMMUModel
 
 /// One scan, specialised per format.
@@ -97,7 +98,7 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
         let expected = notes.expected(page: record.page, level: level)
         var isAsExpected = false
         if !expected.isEmpty {
-            switch readExpected(words, expected, level: level, shift: shift, to: place) {
+            switch readExpected(words, expected, of: number, level: level, shift: shift, to: place) {
             case .leaves(let used) where end == 512:
                 add(used, to: number)
                 visit(
@@ -176,6 +177,13 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
         visit(
             ScannedTable(
                 page: record.page, level: level, words: words, ends: notes.ends, isAsExpected: isAsExpected))
+    }
+
+    /// Asks for the page of record `number`, if there is one: no processor foresees it from those before.
+    @inline(__always)
+    func fetchPage(_ number: Int) {
+        guard number < records.count, memory.isPrimary(records[number].page) else { return }
+        domstore_fetch_page(memory.primaryWords(ofPage: records[number].page))
     }
 
     /// The `used` items that were written ahead are those of record `number`.

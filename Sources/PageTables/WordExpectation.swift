@@ -9,6 +9,8 @@ struct WordExpectation: WordNotes, ~Copyable {
     init(
         ignoring mask: UInt64, _ expected: @escaping (PhysicalAddress, Int, UnsafeMutablePointer<RecordedWords>) -> Int
     ) {
+        // A word is held against the one before it: a bit that is not to count must not carry into one that is.
+        precondition(mask < 1 << 12)
         ignored = mask
         self.expected = expected
         words = .allocate(capacity: 512)

@@ -85,18 +85,18 @@ package struct RunMerge<Expected: IteratorProtocol<ExpectedRun>> {
                 report(.unexpected(Self.range(position, last), physical: here, protection: protection))
                 return
             }
-            let from = run.range.first.rawValue
-            if from < position {
+            let next = run.range.first.rawValue
+            if next < position {
                 let end = min(run.range.last.rawValue, position &- 1)
-                report(.missing(Self.range(from, end), run))
+                report(.missing(Self.range(next, end), run))
                 advance(run, past: end)
                 continue
             }
-            if from > position {
-                let end = min(last, from &- 1)
+            if next > position {
+                let end = min(last, next &- 1)
                 report(.unexpected(Self.range(position, end), physical: here, protection: protection))
                 if end == last { return }
-                position = from
+                position = next
                 continue
             }
             let end = min(run.range.last.rawValue, last)

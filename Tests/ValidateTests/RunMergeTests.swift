@@ -87,10 +87,16 @@ import Testing
         let run = ExpectedRun(
             range: IOVARange(first: IOVA(.max - 0xfff), last: IOVA(.max))!, physical: PhysicalAddress(0x1000),
             protection: .read)
-        var merge = RunMerge(expected: [run])
-        var differences: [RunDifference] = []
-        merge.found(run.range, physical: run.physical, protection: .read) { differences.append($0) }
-        merge.finish { differences.append($0) }
-        #expect(differences.isEmpty)
+        let before = ExpectedRun(
+            range: IOVARange(first: IOVA(.max - 0x1fff), last: IOVA(.max - 0x1000))!, physical: PhysicalAddress(0),
+            protection: .read)
+        for expected in [[run], [before, run]] {
+            var merge = RunMerge(expected: expected)
+            var differences: [RunDifference] = []
+            let range = IOVARange(first: expected[0].range.first, last: IOVA(.max))!
+            merge.found(range, physical: expected[0].physical, protection: .read) { differences.append($0) }
+            merge.finish { differences.append($0) }
+            #expect(differences.isEmpty)
+        }
     }
 }
