@@ -15,9 +15,9 @@ struct RestoreWork: ~Copyable {
     private let losses: RecordLosses
     /// The devices that depend on it, each with the damaged row.
     private let lost: [RequesterID: StoreDefect]
-    private let evidence: ReplaceEvidence
-    private var books: RestoringEngine
-    private let index: RecordIndex
+    let evidence: ReplaceEvidence
+    var books: RestoringEngine
+    let index: RecordIndex
 
     /// Of memory as it is now: nothing is written to it before the first quarantine.
     private let unchanged: Meanwhile<Set<UnitID>>
@@ -26,21 +26,21 @@ struct RestoreWork: ~Copyable {
     private let newcomers: [RequesterID: RequesterID]
     /// What the engine that was sealed knew of its devices; empty for an imported machine.
     private let widths: [RequesterID: DeviceTraits]
-    private var sessions: RestoredSessions
+    var sessions: RestoredSessions
     private var adopted: [DomainID: DomainID] = [:]
     private var refused: [DomainID: Refusal] = [:]
     /// Domains that a dead engine had built: those with host tables by these, nested ones by their recorded domain.
-    private var found: [TableKey: DomainID] = [:]
-    private var foundNested: [DomainID: DomainID] = [:]
+    var found: [TableKey: DomainID] = [:]
+    var foundNested: [DomainID: DomainID] = [:]
     private var devices: [HandoverReport.Device] = []
     private var domains: [AttachmentKey: Restorer.AttachedDomain] = [:]
-    private var foundReplaced: [AttachmentKey] = []
+    var foundReplaced: [AttachmentKey] = []
     /// See ``Restorer/Restored/unrecordedTables``.
     private var unrecordedTables: [PhysicalRange] = []
     /// What differs in memory, in words.
     private var differences: [RequesterID: String] = [:]
 
-    private struct TableKey: Hashable {
+    struct TableKey: Hashable {
         var format: PageTableFormatKind
         var root: PhysicalAddress
     }
@@ -292,7 +292,7 @@ struct RestoreWork: ~Copyable {
 
     /// The domain of the host's tables below the nested one `domain` of the record; `engine` where it is not the recorded
     /// one.
-    private func host(of domain: DomainID, engine: DomainID?) -> Restorer.AttachedDomain.Host? {
+    func host(of domain: DomainID, engine: DomainID?) -> Restorer.AttachedDomain.Host? {
         guard let parent = index.domains[domain]?.parent,
             let known = engine ?? adopted[parent]
         else { return nil }
@@ -301,67 +301,7 @@ struct RestoreWork: ~Copyable {
             token: token(of: parent).map { engine == nil ? $0 : $0 | Self.rebuiltTokenBit })
     }
 
-    /// What a dead engine had announced for the requests of `key`, when their entry in memory already leads there.
-    private func announced(_ key: AttachmentKey) -> (context: RequestContext, target: ReplaceEvidence.Target)? {
-        guard evidence.speaks(of: key), let context = books.engine.resolved(key), let stage = context.path.host,
-            let target = evidence.target(of: key, root: stage.root, tag: context.cacheTag)
-        else { return nil }
-        return (context, target)
-    }
-
-    /// True when a dead engine had switched some of the device's requests to new tables.
-    private func isBeingReplaced(_ attachments: ArraySlice<AttachmentRecord>) -> Bool {
-        attachments.contains { announced(AttachmentKey($0.requester, $0.pasid)) != nil }
-    }
-
-    /// The domain that a dead engine had announced for the requests, when their entry in memory points to it; `nil`:
-    /// damage.
-    private mutating func rebuiltDomain(
-        _ attachment: AttachmentRecord, on unit: UnitID
-    ) throws(Refusal) -> Restorer.AttachedDomain? {
-        let key = AttachmentKey(attachment.requester, attachment.pasid)
-        guard let (context, target) = announced(key), let stage = context.path.host else { return nil }
-        let token = token(of: attachment.domain).map { $0 | Self.rebuiltTokenBit }
-        let isNested = index.domains[attachment.domain]?.kind == .nested
-        let hostToken = isNested ? host(of: attachment.domain, engine: DomainID(0))?.token : token
-        let table = TableKey(format: stage.configuration.format, root: stage.root)
-        let tag = Domain.CacheTag(unit: unit, cacheTag: context.cacheTag)
-        try? books.reserveTag(unit: unit, tag: context.cacheTag)
-        if let known = found[table] {
-            // The same tables behind another unit, or under the tag of another entry.
-            if !isNested { try books.addTag(tag, to: known) }
-        } else {
-            found[table] = try books.adoptDomain(
-                kind: .paging, geometry: target.geometry, on: unit,
-                cacheTags: isNested ? [] : [tag], token: hostToken, session: sessions.of(key.requester))
-            // Only after a crash: these pages are in no record, so the tree itself says which frames are taken.
-            let pages = books.engine.tablePages(of: found[table]!)
-            books.hold(frames: pages.compactMap { PhysicalRange(first: $0.address, bytes: 4096) })
-        }
-        var domain = found[table]!
-        if let known = foundNested[attachment.domain] {
-            try books.addTag(tag, to: known)
-            domain = known
-        } else if isNested, case .nested(let first, _) = context.path {
-            domain = try books.adoptDomain(
-                kind: .nested,
-                geometry: .init(
-                    format: first.configuration.format, root: first.root,
-                    topLevel: UInt8(first.configuration.topLevel), addressBits: UInt8(first.configuration.addressBits),
-                    signExtended: first.configuration.signExtended), parent: domain, on: unit,
-                cacheTags: [tag], token: token, session: sessions.of(key.requester))
-            foundNested[attachment.domain] = domain
-        }
-        try attachRestored(
-            attachment, to: domain, entryAddress: nil,
-            space: CacheSpace(tag: context.cacheTag, pasid: context.cachePASID))
-        foundReplaced.append(key)
-        return Restorer.AttachedDomain(
-            recorded: attachment.domain, engine: domain, token: token, isRecordedTree: false,
-            host: isNested ? host(of: attachment.domain, engine: found[table]) : nil)
-    }
-
-    private mutating func attachRestored(
+    mutating func attachRestored(
         _ attachment: AttachmentRecord, to domain: DomainID, entryAddress: PhysicalAddress?, space: CacheSpace?
     ) throws(Refusal) {
         let owner = index.devices[attachment.requester].flatMap { index.owners[$0.group] } ?? 0
@@ -418,5 +358,5 @@ struct RestoreWork: ~Copyable {
             unrecordedTables: unrecordedTables)
     }
 
-    private func token(of domain: DomainID) -> UInt64? { index.tokens[domain] }
+    func token(of domain: DomainID) -> UInt64? { index.tokens[domain] }
 }

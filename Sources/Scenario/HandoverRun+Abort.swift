@@ -103,7 +103,7 @@ extension HandoverRun {
         return .init("DMA probes", probes)
     }
 
-    /// Replaces the description beside a memory file: registers have changed. It is on the disk, with its name, in the end.
+    /// Replaces the description beside a memory file: registers have changed.
     private static func describeAgain(_ machine: Machine, in path: String) throws(ScenarioError) {
         var description = try MachineDescription.read(try WholeFile.read(path), file: path)
         description.takeRegisters(of: machine)
@@ -111,22 +111,6 @@ extension HandoverRun {
         do { text = try description.json() } catch {
             throw .unreadable(file: path, place: "", what: "\(error)")
         }
-        func require(_ isDone: Bool, _ operation: String, _ path: String) throws(ScenarioError) {
-            guard isDone else { throw .io(operation: operation, path: path, errno: errno) }
-        }
-        let made = path + ".new"
-        let file = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o644)
-        try require(file >= 0, "create", made)
-        defer { close(file) }
-        errno = ENOSPC
-        try require(text.withUnsafeBytes { write(file, $0.baseAddress, $0.count) } == text.count, "write", made)
-        try require(fsync(file) == 0, "sync", made)
-        try require(rename(made, path) == 0, "rename", path)
-        let slash = path.lastIndex(of: "/")
-        let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        try require(directory >= 0, "open", folder)
-        defer { close(directory) }
-        try require(fsync(directory) == 0, "sync", folder)
+        try WholeFile.write(text, to: path, replacing: true)
     }
 }

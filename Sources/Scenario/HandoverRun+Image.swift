@@ -105,12 +105,7 @@ extension HandoverRun {
         guard let path = options.memory else { return }
         let image = String(path.split(separator: "/").last ?? "")
         let text = try MachineDescription(of: machine, name: name, image: image).json()
-        let file = Self.descriptionPath(of: path)
-        let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw ScenarioError.io(operation: "create", path: file, errno: errno) }
-        defer { close(descriptor) }
-        let written = text.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-        guard written == text.count else { throw ScenarioError.io(operation: "write", path: file, errno: errno) }
+        try WholeFile.write(text, to: Self.descriptionPath(of: path))
     }
 
     /// `OUT.json` beside `OUT.elf`.

@@ -116,6 +116,11 @@ import Testing
         // Whoever dies on the way can do it again: the nonce goes last.
         let died = try Binary.run(["restore"] + arguments + ["--record", made.store, "--crash-at", "in-restore"])
         #expect(died.status == 137)
+        // And whoever finds something in the way of the description.
+        mkdir(made.folder["memory.json.new"], 0o755)
+        let blocked = try Binary.run(["restore"] + arguments + ["--record", made.store])
+        #expect(blocked.status == 3 && blocked.errors.contains("memory.json.new: create: Is a directory"))
+        rmdir(made.folder["memory.json.new"])
         let (done, object) = try Self.json(arguments + ["--record", made.store])
         #expect(done.status == 1 && object["verdict"] as? String == "quarantined", "\(done.errors)")
         let devices = try #require(object["devices"] as? [[String: Any]])
