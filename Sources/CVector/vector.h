@@ -1,7 +1,7 @@
 #ifndef DOMSTORE_CVECTOR_VECTOR_H
 #define DOMSTORE_CVECTOR_VECTOR_H
 
-/* Instructions that Swift has no operation for: packing, a bit per lane, to ask for memory ahead, and AVX2, which not every
+/* Instructions that Swift has no operation for: packing, a bit per lane, fetching memory ahead, and AVX2, which not every
    x86-64 processor has. */
 
 #include <stdbool.h>

@@ -11,8 +11,8 @@ extension TreeScanner where Notes: ~Copyable {
         case leaves(Int)
     }
 
-    /// Holds the 512 words of the table `number`, whose slots span `2^shift` bytes, against the expected ones, but for the bits that the
-    /// hardware updates, and writes what the expected ones map as items to `place`.
+    /// Holds the 512 words of the table `number`, whose slots span `2^shift` bytes, against the expected ones, but for the
+    /// bits that the hardware updates, and writes what the expected ones map as items to `place`.
     @inline(__always)
     mutating func readExpected(
         _ words: UnsafePointer<UInt64>, _ expected: UnsafeBufferPointer<RecordedWords>, of number: Int, level: Int,
@@ -22,7 +22,7 @@ extension TreeScanner where Notes: ~Copyable {
         let mask = ~notes.ignored
         // Where the words do not go on is found for all of them at once: see ``EntryBreaks``.
         breaks.note(in: words, mask: mask, size: size)
-        // Many runs keep the processor busy, while memory has nothing to do.
+        // Many runs, more than four by measurement, keep the processor busy, while memory has nothing to do.
         if expected.count > 4 { fetchPage(number &+ 1) }
         let pages = rules.addressMask & ~0 &<< shift
         // All but the address of the last leaf that nothing was wrong with.

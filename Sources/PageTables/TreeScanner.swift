@@ -179,7 +179,8 @@ struct TreeScanner<Format: PageTableFormat, Pages: TablePages, Notes: WordNotes 
                 page: record.page, level: level, words: words, ends: notes.ends, isAsExpected: isAsExpected))
     }
 
-    /// Asks for the page of record `number`, if there is one: no processor foresees it from those before.
+    /// Asks for the page of record `number`, if there is one and it is in the largest segment: no processor foresees its
+    /// address from those before.
     @inline(__always)
     func fetchPage(_ number: Int) {
         guard number < records.count, memory.isPrimary(records[number].page) else { return }

@@ -34,7 +34,7 @@ extension Walker {
     /// and where they are so, what is known is decoded, which costs a fraction.
     ///
     /// - Parameters:
-    ///   - mask: bits below bit 12 that may be otherwise, since the hardware updates them.
+    ///   - mask: bits that may be otherwise, since the hardware updates them. Below bit 12, which is a precondition.
     ///   - expected: writes what the 512 words of the table at that page and level should be, and answers how many sequences
     ///     it has written, at most 512; 0 when it does not know.
     public static func scan(

@@ -1,8 +1,6 @@
 import Engine
 import Handover
-import Hardware
 import IOMMUModel
-import PageTables
 import Snapshot
 import Store
 import Validate

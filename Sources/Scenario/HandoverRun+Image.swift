@@ -1,5 +1,4 @@
 import Engine
-import Glibc
 import Handover
 import IOMMUModel
 import Import

@@ -44,30 +44,36 @@ public enum WholeFile {
     /// Writes `bytes` to `path`: on the disk, with its name, when this returns.
     ///
     /// - Parameter replacing: takes the place of what is there, by a new file beside it; otherwise nothing may be there.
-    /// - Throws: ``ScenarioError/io(operation:path:errno:)``; what was there before is as it was.
+    /// - Throws: ``ScenarioError/io(operation:path:errno:)``. Nothing new is left, and what was there is as it was; but where
+    ///   the last step failed, the sync of the directory: then it is there, and may be gone after a power failure.
     static func write(_ bytes: [UInt8], to path: String, replacing: Bool = false) throws(ScenarioError) {
         func require(_ isDone: Bool, _ operation: String, _ path: String) throws(ScenarioError) {
             guard isDone else { throw .io(operation: operation, path: path, errno: errno) }
         }
-        let made = replacing ? path + ".new" : path
-        let existing = replacing ? O_TRUNC : O_EXCL
-        let file = open(made, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | existing, 0o644)
-        try require(file >= 0, "create", made)
-        defer { close(file) }
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeBytes { pwrite(file, $0.baseAddress! + done, $0.count - done, off_t(done)) }
-            if count < 0, errno == EINTR { continue }
-            try require(count >= 0, "write", made)
-            done += count
-        }
-        try require(fsync(file) == 0, "sync", made)
-        if replacing { try require(rename(made, path) == 0, "rename", path) }
         let slash = path.lastIndex(of: "/")
         let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         try require(directory >= 0, "open", folder)
         defer { close(directory) }
+        let made = replacing ? "\(path).\(getpid()).new" : path
+        let file = open(made, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+        try require(file >= 0, "create", made)
+        defer { close(file) }
+        do throws(ScenarioError) {
+            var done = 0
+            while done < bytes.count {
+                let count = bytes.withUnsafeBytes { pwrite(file, $0.baseAddress! + done, $0.count - done, off_t(done)) }
+                if count < 0, errno == EINTR { continue }
+                if count == 0 { errno = ENOSPC }
+                try require(count > 0, "write", made)
+                done += count
+            }
+            try require(fsync(file) == 0, "sync", made)
+            if replacing { try require(rename(made, path) == 0, "rename", path) }
+        } catch {
+            unlink(made)
+            throw error
+        }
         try require(fsync(directory) == 0, "sync", folder)
     }
 }

@@ -30,7 +30,7 @@ extension GenerationReader {
         var state = readState()
         let isComplete =
             state.failure == nil && state.defects.isEmpty
-            // Registers of no unit are in no record.
+            // A register of no unit is in no record: then there are more rows than registers.
             && state.snapshot.units.reduce(0) { $0 + $1.registers.count }
                 == Int(clamping: state.manifest[.unitRegister].rowCount)
             && state.snapshot.unresolvedReference(areaOwners: state.areaOwners) == nil

@@ -5,16 +5,16 @@ import Snapshot
 struct UnresolvedReference: Equatable {
     /// Of the record that refers to one.
     var table: RecordTable
-    /// Of that record.
+    /// Of that record: columns and values, as in ``StoreDefect``.
     var key: String
     /// The table that it refers to, and the key that is not there.
     var missing: String
 }
 
 extension Snapshot {
-    /// The first foreign key that does not resolve of the rows that this normalised snapshot was read from, the registers'
-    /// apart; `nil` when all do. What SQLite's own check says of them, in a fraction of its time. `areaOwners`: the address
-    /// spaces that have areas.
+    /// The first foreign key that does not resolve of the rows that this normalised snapshot stands for; `nil` when all do.
+    /// (Registers are in the record of their unit.) What SQLite's own check says of them, in a fraction of its time.
+    /// `areaOwners`: the address spaces that have areas.
     ///
     /// O(records log records), where they do not come in the order of what they refer to.
     func unresolvedReference(areaOwners: [IOASID]) -> UnresolvedReference? {
@@ -38,16 +38,25 @@ extension Snapshot {
             }
             return nil
         }
-        return first(self.devices, .device, \.requester.description) { unit($0.unit) ?? group($0.group) }
-            ?? first(reservedRegions, .reservedRegion, \.range.description) { group($0.group) }
-            ?? first(self.domains, .domain, \.id.description) { $0.parent.flatMap(domain) }
-            ?? first(domainUnits, .domainUnit, { "\($0.domain), \($0.unit)" }) { domain($0.domain) ?? unit($0.unit) }
-            ?? first(hwpts, .hwpt, \.id.description) { space($0.ioas) ?? domain($0.domain) }
-            ?? first(attachments, .attachment, { "\($0.requester)\($0.pasid.map { " PASID \($0)" } ?? "")" }) {
-                device($0.requester) ?? domain($0.domain)
+        func row(_ id: RequesterID) -> String { "segment=\(id.segment) rid=\(id.rid)" }
+        return first(self.devices, .device, { row($0.requester) }) { unit($0.unit) ?? group($0.group) }
+            ?? first(
+                reservedRegions, .reservedRegion,
+                { "iommu_group=\($0.group) range=\($0.range) kind=\($0.kind.rawValue)" }
+            ) {
+                group($0.group)
             }
-            ?? first(lookupPages, .lookupChunk, \.unit.description) { unit($0.unit) }
-            ?? first(tablePages, .tableChunk, \.domain.description) { domain($0.domain) }
-            ?? first(areaOwners, .areaChunk, \.description, missing: space)
+            ?? first(self.domains, .domain, { "id=\($0.id)" }) { $0.parent.flatMap(domain) }
+            ?? first(domainUnits, .domainUnit, { "domain=\($0.domain) unit=\($0.unit)" }) {
+                domain($0.domain) ?? unit($0.unit)
+            }
+            ?? first(hwpts, .hwpt, { "id=\($0.id)" }) { space($0.ioas) ?? domain($0.domain) }
+            ?? first(
+                attachments, .attachment,
+                { "\(row($0.requester)) tagged=\($0.pasid == nil ? 0 : 1) pasid=\($0.pasid?.rawValue ?? 0)" }
+            ) { device($0.requester) ?? domain($0.domain) }
+            ?? first(lookupPages, .lookupChunk, { "unit=\($0.unit)" }) { unit($0.unit) }
+            ?? first(tablePages, .tableChunk, { "domain=\($0.domain)" }) { domain($0.domain) }
+            ?? first(areaOwners, .areaChunk, { "ioas=\($0)" }, missing: space)
     }
 }

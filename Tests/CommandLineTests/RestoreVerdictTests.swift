@@ -116,11 +116,17 @@ import Testing
         // Whoever dies on the way can do it again: the nonce goes last.
         let died = try Binary.run(["restore"] + arguments + ["--record", made.store, "--crash-at", "in-restore"])
         #expect(died.status == 137)
-        // And whoever finds something in the way of the description.
-        mkdir(made.folder["memory.json.new"], 0o755)
-        let blocked = try Binary.run(["restore"] + arguments + ["--record", made.store])
-        #expect(blocked.status == 3 && blocked.errors.contains("memory.json.new: create: Is a directory"))
-        rmdir(made.folder["memory.json.new"])
+        // And whoever cannot write what is beside the memory.
+        let description = try ScratchFolder.bytes(at: made.folder["memory.json"])
+        let names = made.folder.names
+        let blocked = try Binary.run(
+            program: "strace",
+            ["-f", "-o", "/dev/null", "-e", "trace=rename", "-e", "inject=rename:error=EIO", Binary.path, "restore"]
+                + arguments + ["--record", made.store])
+        #expect(blocked.status == 3)
+        #expect(blocked.errors == "domstore: \(made.folder["memory.json"]): rename: Input/output error\n")
+        #expect(try ScratchFolder.bytes(at: made.folder["memory.json"]) == description)
+        #expect(made.folder.names == names)
         let (done, object) = try Self.json(arguments + ["--record", made.store])
         #expect(done.status == 1 && object["verdict"] as? String == "quarantined", "\(done.errors)")
         let devices = try #require(object["devices"] as? [[String: Any]])

@@ -138,4 +138,17 @@ struct ExpectedScanTests {
             machine.set(page, index, word)
         }
     }
+
+    @Test(arguments: [[0, 512], [512, 0], [511, 1, 0], [-1, 512], [513]])
+    func `runs that are none are not what a table holds`(counts: [Int]) throws {
+        let machine = try TestMemory(pages: 16)
+        let shape = Shape.all[0]
+        let stage = TranslationStage(configuration: shape.configuration, root: machine.base)
+        _ = Walker.scan(stage, memory: machine.view, ignoring: 0) { _, _, buffer in
+            for (index, count) in counts.enumerated() { buffer[index] = .init(first: 0, stride: 0, count: count) }
+            return counts.count
+        } visit: {
+            #expect(!$0.isAsExpected)
+        }
+    }
 }

@@ -61,9 +61,8 @@ struct GenerationTests {
         bad.hwpts.removeAll { $0.domain == used }
         bad.tablePages.removeAll { $0.domain == used }
         let orphan = try #require(bad.attachments.first { $0.domain == used })
-        let tag = orphan.pasid.map { " PASID \($0)" } ?? ""
         let refused = StoreError.unrepresentable(
-            table: "attachment", key: "\(orphan.requester)\(tag)",
+            table: "attachment", key: UnresolvedReferenceTests.key(orphan),
             what: "it refers to domain \(used), which is not there")
         var writer = try GenerationWriter(creating: folder["1"], number: 1, origin: .engine)
         #expect(throws: refused) { try writer.seal(bad, nonce: Self.nonce) }

@@ -98,5 +98,20 @@ import Testing
             merge.finish { differences.append($0) }
             #expect(differences.isEmpty)
         }
+        // The last page has another protection, or is nobody's.
+        let range = IOVARange(first: before.range.first, last: IOVA(.max))!
+        for expected in [
+            [before, ExpectedRun(range: run.range, physical: run.physical, protection: .write)], [before],
+        ] {
+            var merge = RunMerge(expected: expected)
+            var differences: [RunDifference] = []
+            merge.found(range, physical: before.physical, protection: .read) { differences.append($0) }
+            merge.finish { differences.append($0) }
+            let wanted: RunDifference =
+                expected.count == 2
+                ? .protection(run.range, expected: .write, found: .read)
+                : .unexpected(run.range, physical: run.physical, protection: .read)
+            #expect(differences == [wanted])
+        }
     }
 }
