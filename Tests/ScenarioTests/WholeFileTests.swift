@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import Testing
 
 @testable import Scenario
@@ -7,26 +7,14 @@ import Testing
 struct WholeFileTests {
     /// A folder of its own, removed with what is in it.
     private static func inFolder(_ body: (String) throws -> Void) throws {
-        var template = Array("/tmp/whole-XXXXXX".utf8CString)
-        let isMade = mkdtemp(&template) != nil
-        try #require(isMade)
-        let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-        defer {
-            for name in names(folder) where unlink(folder + "/" + name) != 0 { rmdir(folder + "/" + name) }
-            rmdir(folder)
-        }
+        let folder = FileManager.default.temporaryDirectory.path + "/whole-file-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
         try body(folder)
     }
 
-    private static func names(_ folder: String) -> [String] {
-        guard let stream = opendir(folder) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            names.append(
-                withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
-        }
-        return names.filter { $0 != "." && $0 != ".." }.sorted()
+    private static func names(_ folder: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
     }
 
     @Test func `a new file has all bytes, and takes nothing's place`() throws {
@@ -47,14 +35,14 @@ struct WholeFileTests {
             try WholeFile.write([UInt8](repeating: 1, count: 500), to: folder + "/a")
             try WholeFile.write([2, 3], to: folder + "/a", replacing: true)
             #expect(try WholeFile.read(folder + "/a") == [2, 3])
-            #expect(Self.names(folder) == ["a"])
+            #expect(try Self.names(folder) == ["a"])
             // No file takes the place of a folder.
-            mkdir(folder + "/b", 0o755)
+            try FileManager.default.createDirectory(atPath: folder + "/b", withIntermediateDirectories: false)
             let error = #expect(throws: ScenarioError.self) {
                 try WholeFile.write([1], to: folder + "/b", replacing: true)
             }
             #expect(error?.description == "\(folder)/b: rename: Is a directory")
-            #expect(Self.names(folder) == ["a", "b"])
+            #expect(try Self.names(folder) == ["a", "b"])
         }
     }
 }
